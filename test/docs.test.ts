@@ -1,4 +1,4 @@
-/** Documentation that names files, variables, commands and compose keys must not drift from what there is. */
+/** Files, variables, commands and compose keys that the documentation names exist. */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** One hint, as each interface shows it. */
+/** A hint as each interface shows it. */
 import { describe, expect, test } from "vitest";
 import { COMMAND_NOTATION, COMMANDS } from "../src/cli/output/notation.js";
 import { buildProgram } from "../src/cli/program.js";

@@ -1,4 +1,4 @@
-/** The npm package as users get it: which files it holds, what its documents link to, what it installs. */
+/** The npm package as users get it: its files, the links of its documents, its installed size. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";

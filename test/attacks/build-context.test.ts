@@ -1,4 +1,6 @@
-/** A hostile project's build context: what reaches the engine is the project's own, and the server is not held up. */
+/**
+ * A hostile project's build context: the archive contains only the project's files, and the server stays responsive.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,7 +22,7 @@ describe.runIf(process.platform === "linux")("build context", () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  /** The archive's entries, as a text for each: name, target of a link, content. */
+  /** The archive's entries, each as its name, the target of its link and its content. */
   async function archived(options: Partial<ContextOptions> = {}): Promise<string[]> {
     const own = { context: folder, dockerfile: "Dockerfile", folder, exclude: [] };
     const { archive } = await buildContext({ ...own, ...options });
@@ -58,7 +60,7 @@ describe.runIf(process.platform === "linux")("build context", () => {
       symlinkSync(join(outside, `inner-${at}`), join(root, `link-${at}`));
       pairs.push([join(folder, `inner-${at}`), join(root, `link-${at}`)]);
     }
-    // The target of the exchanged link is the project owner's own text.
+    // The link's target is text that the project's owner can choose.
     const isForeign = (text: string): boolean => text.replace(/^inner-\d \S+ /, "").includes("FOREIGN");
     const end = await exchangingAll(pairs);
     let own = 0;
@@ -103,7 +105,7 @@ describe.runIf(process.platform === "linux")("build context", () => {
     await expect(archived()).rejects.toMatchObject({ code: "INVALID_STACK", message: expect.stringContaining("64") });
   });
 
-  // Before, blank lines of 256 KiB took more than a minute, in which the server did nothing else.
+  // Before, blank lines of 256 KiB blocked the server for more than a minute.
   it("a .dockerignore of 200,000 blank lines is read within five seconds", async () => {
     writeFileSync(join(folder, ".dockerignore"), "\n".repeat(200_000));
     const begin = performance.now();

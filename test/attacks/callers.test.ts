@@ -1,4 +1,4 @@
-/** What one client's agent reaches through the server that all clients share, and beyond the operator's command policy. */
+/** What a client reaches through the server that all clients share, and beyond the operator's command policy. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
@@ -27,7 +27,7 @@ it("data_from refuses a project outside the client's roots, even after another c
   });
   expect(error.code).toBe("FOLDER_NOT_ALLOWED");
   expect(JSON.stringify(error)).not.toContain(join(bench.projects, "victim"));
-  // No attack: the client that reaches both may copy.
+  // Not an attack: a client whose roots contain both projects may copy.
   await wide.call("start_stack", { project: "mine", folder: mine, data_from: { project: "victim" } });
 });
 

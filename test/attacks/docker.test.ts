@@ -1,4 +1,4 @@
-/** A hostile repository on the docker runtime, on a Docker daemon of the test's own. */
+/** A hostile repository on the docker runtime, on a Docker daemon that the test starts. */
 import {
   chownSync,
   mkdirSync,
@@ -47,7 +47,7 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
       `    volumes: ${JSON.stringify(volumes)}`,
     ].join("\n");
 
-  // Before, the service read the foreign folder in 4 of 4 runs, after a restart by a caller as after a crash.
+  // Before, the service read the foreign folder in 4 of 4 runs, after a restart by a caller and after a crash.
   it("a service cannot replace the source of its bind by a link to a folder of the machine", async () => {
     await open();
     const outside = join(bench.folder, "outside");
@@ -74,12 +74,12 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
       expect((await run(service, "cat /data/note /file")).stdout).not.toContain("of another user");
     }
     expect((await run("late", "cat /file; touch /data/mine && echo written")).stdout).toBe("of the project\nwritten\n");
-    // No attack: what the service does to the folder of a bind reaches the project.
+    // Not an attack: what the service writes to a bind reaches the project's folder.
     await run("app", "echo new > /proj/data/y; cp /proj/data/y /data/z");
     expect(readFileSync(join(folder, "data/z"), "utf8")).toBe("new\n");
   });
 
-  // Before, the service that ran already could replace the new source in 1 of 1 runs.
+  // Before, a running service could replace the new source in 1 of 1 runs.
   it("a running service cannot replace the source of a bind that is added later", async () => {
     await open();
     const compose = (services: string[]) => ["services:", SERVICE("app", [".:/proj"]), ...services].join("\n");

@@ -1,7 +1,6 @@
 /**
- * A repository, or a service, that puts links and special files where the server reads, copies, gives away or removes files
- * (security.md 1, 2, 5, 9, 10, 23). The races are in test/runtimes/local/files/races.test.ts and
- * test/system/open-beneath-races.test.ts, with how often they succeeded before.
+ * Links and special files that a repository or a service puts where the server reads, copies, chowns or removes files.
+ * Races are in test/runtimes/local/files/races.test.ts and test/system/open-beneath-races.test.ts.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -24,7 +23,7 @@ import { exchangingAll } from "../support/exchange.js";
 import { isRoot } from "./support/processes.js";
 
 const SECRET = "only-root-reads-this-0815";
-/** Before, a named pipe as the file of a secret held the server until it was killed. */
+/** Before, a named pipe as the file of a secret blocked the server until it was killed. */
 const SOON_MS = 30_000;
 
 describe.skipIf(!isRoot)("files of a project and a server that runs as root", () => {
@@ -78,7 +77,7 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
     expect(await refused()).toMatch(/outside the project/);
   });
 
-  // Before, the text of the foreign file was written into the service's folder of dependencies.
+  // Before, the foreign file was copied into the service's dependency folder.
   it("a link that leads outside through another link is neither read nor copied", async () => {
     const folder = bench.project(project, {
       "compose.yaml": compose(NODE),
@@ -86,7 +85,7 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
       "package.json": DEPENDS,
       "deep/er/file": "",
     });
-    // By its text it stays inside: deep/er/up/../../secret is deep/secret.
+    // Compared as text, the target deep/er/up/../../secret is deep/secret, inside the project.
     symlinkSync("../..", join(folder, "deep/er/up"));
     symlinkSync("deep/er/up/../../secret", join(folder, ".npmrc"));
     symlinkSync("deep/er/up/../../secret", join(folder, "out"));
@@ -115,7 +114,7 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
     expect(await refused()).toMatch(/is not a folder/);
   });
 
-  // Before, both started, and the start of the second changed the owner of what the first put in the place of a folder.
+  // Before, both started, and the second start changed the owner of files that the first put in place of a folder.
   it("a volume of two databases is refused before anything starts", async () => {
     bench.project(project, {
       "compose.yaml": DATABASE.replace(

@@ -1,4 +1,4 @@
-/** Ignore files of a repository that would hold the server's only thread in regular expressions. */
+/** Ignore patterns of a repository that would block the server's only thread in regular expressions. */
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { buildContext } from "../../src/runtimes/docker/image/context.js";
 import { ignoredSources, watchIgnores } from "../../src/stack/definition/source-ignore.js";
 import { boundedPatterns } from "../../src/system/ignore-patterns.js";
 
-/** Before, the first one took 2.3 s for one file, and the second more than a minute. */
+/** Before, the first pattern took 2.3 s for one file, and the second more than a minute. */
 const HOSTILE = ["*a*a*a*ab", "*a*a*a*a*ab", "**/a/**/a/**/a/**/*a*b", "(a+)+b", "a+a+a+a+a+b", `${"a".repeat(2000)}*`];
 const NAME = "a".repeat(200);
 const SOON_MS = 5000;

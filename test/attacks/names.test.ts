@@ -1,4 +1,4 @@
-/** A service whose files have names that are not UTF-8: what the server cannot name, it could not remove or copy. */
+/** A service whose files have names that are not UTF-8, which the server could neither remove nor copy. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** With the end of a service, of an installation or of the server ends everything that they started, wherever it moved. */
+/** Processes of a service, an installation or a killed server end with it, also outside its cgroup. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { isRoot, NAMESPACES, processesNaming, processesOfUid, recorded, recordTo
 const hasNpm = spawnSync("npm", ["--version"], { stdio: "ignore" }).status === 0;
 const hasPackedTar = spawnSync("tar", ["--version"], { stdio: "ignore" }).status === 0;
 
-/** Leaves its group and session twice over and heeds no signal. */
+/** A program that leaves its process group and session twice and ignores every signal. */
 const DAEMON = (mark: string) => `
 const { spawn } = require("node:child_process");
 const stay = "trap '' HUP TERM INT; (setsid sh -c 'trap \\"\\" HUP TERM INT; while :; do sleep 1; : ${mark}; done' &) ; sleep 0.1";
@@ -40,7 +40,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
     await until("the daemon runs", () => processesNaming(mark).length > 0);
     return stacks[0].services.app.user.uid;
   };
-  /** Puts the daemons out of the service's cgroup, as an escape from it would. */
+  /** Moves the daemons out of the service's cgroup, as an escape would. */
   const moveOut = (): void => {
     for (const pid of processesNaming(mark))
       for (const line of readFileSync(`/proc/${pid}/cgroup`, "utf8").trim().split("\n")) {
@@ -49,7 +49,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
         try {
           writeFileSync(join("/sys/fs/cgroup", controller, "cgroup.procs"), String(pid));
         } catch {
-          // A hierarchy that cannot be written keeps it where it is.
+          // A process stays in a hierarchy that cannot be written.
         }
       }
   };
@@ -67,7 +67,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
     expect(processesNaming(mark)).toEqual([]);
   });
 
-  // Before, it survived SIGKILL of the server in 3 of 3 runs.
+  // Before, the daemon survived a killed server in 3 of 3 runs.
   it("a daemon outside the service's cgroup ends when the server is killed", async () => {
     const uid = await start();
     moveOut();
@@ -75,7 +75,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
     await gone(uid);
   });
 
-  // Before, it survived the next server's sweep in 3 of 3 runs.
+  // Before, the daemon survived the next server's sweep in 3 of 3 runs.
   it("a daemon outside the service's cgroup ends with the next server when the watchdog was killed too", async () => {
     const uid = await start();
     moveOut();
@@ -84,7 +84,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
     process.kill(watchdog as number, "SIGKILL");
     server.kill();
     await until("the server ends", () => processesNaming(`${server.pid}.json`).length === 0);
-    // With namespaces the kernel ended everything together with the server.
+    // With namespaces, the kernel ends every process together with the server.
     if (env.STACKWARDEN_NAMESPACES === "off") expect(processesOfUid(uid).length).toBeGreaterThan(0);
     const next = await bench.server(env);
     await next.call("list_stacks");
@@ -93,7 +93,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
     await gone(uid);
   });
 
-  // Before, both servers gave user 70000 in 3 of 3 runs, which may read the other's environment.
+  // Before, both servers used the user id 70000 in 3 of 3 runs, and its processes can read each other's environment.
   it("services of two state directories have different users and cannot read each other's environment", async () => {
     const other = new TestBench("standalone");
     try {
@@ -115,7 +115,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
     }
   });
 
-  // Before, the postinstall script ran in no cgroup and its child lived on, in 3 of 3 runs.
+  // Before, the postinstall script ran outside every cgroup, and its child survived, in 3 of 3 runs.
   it.skipIf(!hasNpm || !hasPackedTar)(
     "a child of a postinstall script runs in the service's cgroup and ends with the installation",
     async () => {

@@ -1,4 +1,4 @@
-/** Nothing of a project takes effect in a process that still has the server's rights or is outside the service's cgroup. */
+/** Input of a project takes effect only in processes without the server's rights, inside the service's cgroup. */
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -18,7 +18,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("start of a service by a server that r
 
   beforeEach(async () => {
     bench = new TestBench("standalone");
-    // Everybody may write there: the attack's only way to report.
+    // The folder is world-writable, so that the attack can report.
     open = join(bench.projects, project, "open");
     mkdirSync(open, { recursive: true });
     chmodSync(open, 0o777);
@@ -58,7 +58,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("start of a service by a server that r
     },
   );
 
-  // Held before as well.
+  // This held before as well.
   it("PATH, ENV, BASH_ENV and PERL5OPT run nothing before the service's command", async () => {
     const evil = `#!/bin/sh\n${recordTo(record)}\nexec "/usr/bin/$(basename "$0")" "$@"\n`;
     const files = Object.fromEntries(
@@ -78,7 +78,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("start of a service by a server that r
     expect(recorded(record)).toEqual([]);
   });
 
-  // Before, in 3 of 3 runs a root-only file on an inherited descriptor was open in the service, and readable.
+  // Before, a root-only file was open and readable in the service, in 3 of 3 runs.
   it("a service does not inherit the server's file descriptors", async () => {
     const secret = join(bench.folder, "root-only");
     writeFileSync(secret, "for root alone\n", { mode: 0o600 });
@@ -93,7 +93,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("start of a service by a server that r
 
   // Before, all 3,000 processes started in 3 of 3 runs.
   it("a fork bomb without a configured limit ends at the default number of processes", async () => {
-    // Each process of it is a small shell; the service itself goes on.
+    // Each process of the bomb is a small shell, and the service keeps running.
     const bomb = `
 require("./app.js");
 const script = "n=0; while [ $n -lt 3000 ]; do sleep 300 & n=$((n+1)); done; echo made $n; wait";

@@ -1,4 +1,4 @@
-/** Volumes of app services: shared by those that name them, and by nothing else. */
+/** Volumes of app services, shared only by the services that name them. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -79,7 +79,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("volumes of a server that runs as root
       expect(readFileSync(join(volumes, "inner", "data", "deep"), "utf8")).toBe("deep\n");
       expect(scratch.text).toMatch(/^1$/m);
     }
-    // Nothing was made on the machine itself.
+    // Nothing is created on the machine itself.
     expect(existsSync("/srv-data")).toBe(false);
     const at = (await sh("writer", "echo $STORE")).text.trim();
     expect(at).toBe(env.STACKWARDEN_NAMESPACES === "off" ? join(volumes, "uploads", "data") : "/srv-data/uploads");

@@ -1,4 +1,4 @@
-/** A repository whose own stackwarden.yaml is to lift guards, and a state directory that another user made (security.md 7, 11, 15, 22). */
+/** A repository's stackwarden.yaml that would lift the operator's guards, and a state directory of another user. */
 import { execFile } from "node:child_process";
 import { chownSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

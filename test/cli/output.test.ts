@@ -1,4 +1,4 @@
-/** The output of commands for people. */
+/** The output of commands on a terminal. */
 import { expect, it, vi } from "vitest";
 import { reportFailure } from "../../src/cli/failure.js";
 import { LogPrinter } from "../../src/cli/output/log-lines.js";

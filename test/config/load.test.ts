@@ -318,7 +318,7 @@ describe("loadConfig: stackwarden.yaml of the working directory", () => {
     own(operator);
     local(wider);
     expect((await failure(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
-    // What the operator permits may be used.
+    // The operator's own file allows the wider value.
     own(wider);
     await expect(loadConfig({ env: env(), cwd })).resolves.toBeDefined();
     local(narrower);

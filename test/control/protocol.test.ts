@@ -1,4 +1,4 @@
-/** Messages of a client of the control protocol, and terminals at its other end. */
+/** Messages of the control protocol's clients, and their terminals. */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
@@ -54,7 +54,7 @@ it("a terminal's output waits for a client that does not read, and typed input i
   const { terminal, type, close } = remoteTerminal({ ...size, type: "xterm" }, socket, 1);
   const writes: unknown[] = [];
   let written = 0;
-  // The kernel's buffers take the first megabytes.
+  // The kernel buffers the first megabytes.
   for (; written < 64; written += 1) {
     writes.push(terminal.write(Buffer.alloc(1024 * 1024)));
     if (socket.writableLength > 1024 * 1024) break;
@@ -74,7 +74,7 @@ it("a terminal's output waits for a client that does not read, and typed input i
   for (let count = 0; count < 100; count += 1) type(data);
   expect(terminal.input.readableLength).toBeLessThanOrEqual(2 * 1024 * 1024);
   close();
-  // Messages that were under way when the command ended.
+  // Messages that arrive after the command ended.
   type(data);
   type(undefined);
 });

@@ -1,4 +1,6 @@
-/** `stackwarden mcp` as its client sees it: every message both ways, a server that is replaced, every way to end. */
+/**
+ * `stackwarden mcp` as its client sees it: messages in both directions, a replaced server, every end of the process.
+ */
 import { spawn } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
@@ -23,7 +25,7 @@ beforeEach(() => {
   bench = new TestBench();
   clients = [];
   bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
-  // Never healthy: a start that goes on until somebody gives up.
+  // Never becomes healthy, so that a start continues until it is cancelled.
   bench.project("slow", {
     "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
     "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
@@ -60,7 +62,7 @@ it("the bridge forwards progress, log messages, updates and cancellation, and pr
   const health = await client.tool("health_status", { project: "slow", wait_for: "stopped" });
   expect(health.wait).toMatchObject({ met: true });
   expect(client.messages.some(({ id }) => id === slow)).toBe(false);
-  // What is no message at all is answered, or dropped, by the server; the session goes on.
+  // The server answers or drops invalid messages, and the session continues.
   client.child.stdin?.write("this is no JSON\n\n{}\n[]\n7\n");
   expect((await client.request("no/such/method")).error.code).toBe(-32_601);
   expect((await client.request("tools/call", { name: "nope" })).error.code).toBe(-32_602);
@@ -73,7 +75,7 @@ it("the bridge answers a message that is too large, and the session continues", 
   const huge = await client.request("tools/call", { name: "list_stacks", arguments: { x: "a".repeat(11_000_000) } });
   expect(huge.result).toMatchObject({ isError: true, structuredContent: { code: "PAYLOAD_TOO_LARGE" } });
   expect((await client.request("no/such", { x: "a".repeat(11_000_000) })).error.data.code).toBe("PAYLOAD_TOO_LARGE");
-  // Nobody waits for an answer to this one.
+  // A notification has no answer.
   client.send({ method: "notifications/progress", params: { x: "a".repeat(11_000_000) } });
   const pid = bench.background();
   await client.tool("list_stacks");
@@ -110,7 +112,7 @@ it("after a server was killed, pending calls fail and the next call reaches a ne
   await until("it is told", () =>
     client.notifications("notifications/message").some(({ data }) => data.message?.includes("ended")),
   );
-  // Nobody asked for anything: no server is started.
+  // Without a call of the client, no server is started.
   expect(bench.background()).toBeNull();
 
   const health = await client.tool("health_status", { project: "shop" });
@@ -119,14 +121,14 @@ it("after a server was killed, pending calls fail and the next call reaches a ne
   const updated = client.notifications("notifications/resources/updated").map(({ uri }) => uri);
   expect(updated).toEqual(expect.arrayContaining(["stack://shop", "stack://shop/events"]));
   expect(client.notifications("notifications/resources/list_changed").length).toBeGreaterThan(0);
-  // The subscription is the new server's, and so is the client's name.
+  // The new server has the subscription and the client's name.
   const before = client.notifications("notifications/resources/updated").length;
   expect((await client.tool("start_stack", { project: "shop" })).status).toBe("healthy");
   await until("an update", () => client.notifications("notifications/resources/updated").length > before);
   const { events } = await client.tool("get_events", { project: "shop", types: ["stack_started"] });
   expect(events).toHaveLength(2);
   expect(events.every(({ actor }: { actor: string }) => actor.startsWith("raw/1#"))).toBe(true);
-  // Each request of the client has exactly one answer; none of the bridge's own is seen.
+  // Each request of the client has exactly one answer, and no answer to the bridge's own requests appears.
   const ids = client.messages.filter(({ id }) => id !== undefined).map(({ id }) => id);
   expect(new Set(ids).size).toBe(ids.length);
   expect(ids.every((id) => typeof id === "number")).toBe(true);
@@ -243,7 +245,7 @@ describe("end of a client", () => {
       text += chunk;
     });
     const pid = Number(await until("the bridge", () => /\n/.test(text) && text.trim()));
-    // It has noticed who its parent is once it joined the server.
+    // The bridge knows its parent once it has joined the server.
     await until("the server", () => bench.background() !== null);
     parent.kill("SIGKILL");
     const alive = () => {
@@ -255,7 +257,7 @@ describe("end of a client", () => {
       }
     };
     await until("its end", () => !alive(), 5000);
-    // Our end of its standard input was open all the time.
+    // The bridge's standard input stayed open.
     parent.stdin?.end();
   });
 
@@ -264,7 +266,7 @@ describe("end of a client", () => {
     const [own, other] = [await open(["--stop-on-exit"]).initialize(), await open().initialize()];
     await own.tool("start_stack", { project: "shop", folder: "shop" });
     await other.tool("start_stack", { project: "blog", folder: "blog" });
-    // Found running: not its own.
+    // A stack that was already running is not the client's own.
     expect((await own.tool("start_stack", { project: "blog" })).status).toBe("already_running");
     own.child.kill("SIGKILL");
     const health = await other.tool("health_status", { project: "shop", wait_for: "stopped", timeout_seconds: 30 });

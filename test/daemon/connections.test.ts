@@ -1,4 +1,4 @@
-/** Connections at the start, the end and the limits of the background server. */
+/** Connections during the start and shutdown of the background server, and at its limits. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -70,7 +70,7 @@ it("a message that is too large ends its session, also for a client that only se
 });
 
 it("a bridge whose connection was closed does not report that the stacks have ended", async () => {
-  // Answers every request, and cuts the connection after the first one.
+  // Answers every request and closes the first connection after the handshake.
   let connections = 0;
   const server = createServer((socket) => {
     connections += 1;

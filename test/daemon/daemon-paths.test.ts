@@ -1,4 +1,4 @@
-/** Where the background server's files are, and which folders it trusts. */
+/** Paths of the background server's files, and which folders it trusts. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

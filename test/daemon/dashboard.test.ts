@@ -1,4 +1,6 @@
-/** `stackwarden dashboard`: the background server's own listener, and links with tokens for the user who runs it. */
+/**
+ * `stackwarden dashboard`: the background server's listener, and links with tokens for the user who runs the command.
+ */
 import { execFile } from "node:child_process";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

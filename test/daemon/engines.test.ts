@@ -1,4 +1,4 @@
-/** Engines are each client's own configuration, although one server runs the stacks of all. */
+/** Each client configures its own engine, although one server runs the stacks of all clients. */
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -43,7 +43,7 @@ it("readLog returns the last lines and follows the log across rotations", async 
   const reading = (async () => {
     for await (const line of readLog(path, { tail: 2, follow: true, signal: over.signal, pollMs: 5 })) {
       seen.push(line);
-      // One at a time, so that the reader sees each file.
+      // One line at a time, so that the reader sees each file.
       if (seen.length < 12) log.write(`line ${seen.length}\n`);
       else over.abort();
     }

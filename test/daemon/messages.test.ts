@@ -1,4 +1,4 @@
-/** What the bridge knows of the messages that it passes on. */
+/** What the bridge reads of the messages that it forwards. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { answeredId, Conversation } from "../../src/daemon/bridge/messages.js";
@@ -14,7 +14,7 @@ it("answeredId finds the id of an answer in any member order, and none in anothe
       const answer = { result: content, jsonrpc: "2.0", id: value };
       const other = { id: value, jsonrpc: "2.0", result: content };
       expect(answeredId(JSON.stringify(last ? answer : other))).toEqual(value);
-      // A request of the server's, whose ids are its own, however much it looks like an answer.
+      // A request of the server has the server's ids and is not an answer, even with a result in it.
       expect(
         answeredId(JSON.stringify({ method: "ping", result: content, jsonrpc: "2.0", id: value })),
       ).toBeUndefined();
@@ -69,7 +69,7 @@ it("a new server receives the session of the old one, and its answers do not rea
   const conversation = new Conversation();
   const from = (message: object) => conversation.fromClient(line(message));
   from({ id: 0, method: "initialize", params: { clientInfo: { name: "t", version: "1" } } });
-  // Never answered: the client begins anew itself.
+  // The client has no answer yet and initializes the new server itself.
   expect(conversation.replay()).toEqual([]);
   conversation.fromServer(line({ id: 0, result: {} }));
   from({ method: "notifications/initialized" });

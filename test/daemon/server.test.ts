@@ -1,4 +1,4 @@
-/** The background server as a process: who starts it, who may come in, when it ends, what it leaves. */
+/** The background server as a process: its start, the handshake, its end and the files it leaves. */
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
@@ -29,7 +29,7 @@ const server = (...args: string[]): Promise<Ran> => run(bench, ["server", ...arg
 const json = async (...args: string[]) => JSON.parse((await server(...args, "--json")).stdout);
 const place = () => daemonPaths(bench.state);
 const mode = (file: string) => statSync(file).mode & 0o777;
-/** This program as version 0.0.1-old. */
+/** A copy of this program with version 0.0.1-old. */
 const oldProgram = (): { binary: string; version: string } => {
   const old = join(bench.folder, "old");
   cpSync(dirname(BINARY), old, { recursive: true });
@@ -97,7 +97,7 @@ it("server stop is refused while the server is in use, and --force stops its sta
   });
   expect((await server("stop", "--force")).code).toBe(0);
   expect(bench.background()).toBeNull();
-  // Its client lives, is told, and has a new one with the next call.
+  // The client is notified and reaches a new server with its next call.
   await until("it is told", () =>
     client.notifications("notifications/message").some(({ data }) => data.message?.includes("ended")),
   );
@@ -112,7 +112,7 @@ it("SIGTERM stops the stacks and ends the server", async () => {
   process.kill(pid, "SIGTERM");
   await until("its end", () => bench.background() === null);
   const left = () => bench.processes().filter((line) => !line.includes(" mcp"));
-  // It gives its lock up just before its process ends.
+  // The server releases its lock just before its process ends.
   await until("the end of its processes", () => left().length === 0);
   expect(readdirSync(place().folder)).toEqual(["server.log"]);
 });
@@ -203,7 +203,7 @@ it("a connection without a valid handshake is refused", async () => {
   await json("start");
   const { key } = JSON.parse(readFileSync(place().info, "utf8"));
   const hello = { protocol: PROTOCOL, version: "1", key, purpose: "mcp", cwd: bench.projects, flags: {}, env: {} };
-  /** @returns what the server says until it ends the connection */
+  /** @returns what the server sends until it closes the connection */
   const visit = (text: string): Promise<string> =>
     new Promise((resolve) => {
       const socket = connect(place().socket);

@@ -1,4 +1,4 @@
-/** The dashboard in a real browser, against the production HTTP door and the real domain. */
+/** The dashboard in a real browser, on the production HTTP server and the real domain. */
 import { readFileSync, renameSync } from "node:fs";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
@@ -16,7 +16,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   let one: Shop;
   let context: BrowserContext;
   let page: Page;
-  /** What the page complained of: policy violations and errors. */
+  /** Errors and policy violations that the page logged. */
   let complaints: string[];
   let requested: { url: string; authorization: string | undefined }[];
 
@@ -46,7 +46,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   });
   afterEach(async () => {
     await context.close();
-    // Chromium repeats requests when interfaces of the machine change, as other tests' containers make them do.
+    // Chromium repeats requests when the machine's network interfaces change, as containers of other tests cause.
     expect(complaints.filter((complaint) => !complaint.includes("ERR_NETWORK_CHANGED"))).toEqual([]);
   });
 
@@ -68,7 +68,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
       passes: unknown[];
     };
-    // It did look.
+    // axe-core has checked the page.
     expect(found.passes.length).toBeGreaterThan(10);
     return found.violations.flatMap(({ id, nodes }) =>
       nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`),
@@ -113,7 +113,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await page.getByText("token passing").waitFor();
     await one.http.tokens.remove("passing");
     await page.getByText("This token is not valid.").waitFor();
-    // What was open with it was cut.
+    // The server closed the requests that used the token.
     complaints = complaints.filter((complaint) => !complaint.includes("ERR_INCOMPLETE_CHUNKED_ENCODING"));
     expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
@@ -172,7 +172,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await card("backend").getByText("well · 1 ms").waitFor();
     await card("backend").getByText("0.25 / 0.5 cores").waitFor();
     await page.getByRole("img", { name: /^Memory: 480 MB now, .* limit 512 MB, close to it$/ }).waitFor();
-    // Two samples make a line.
+    // A line needs two samples.
     await expect
       .poll(() => card("backend").locator("path.use").first().getAttribute("d"), { timeout: 10_000 })
       .toMatch(/^M[\d.]+ [\d.]+L[\d.]+ [\d.]+/);
@@ -191,7 +191,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await dialog().getByText("Also restart what depends on it: frontend").waitFor();
     await page.keyboard.press("Escape");
     expect(await actors("service_restarted")).toEqual([]);
-    // Focus comes back to where it was.
+    // Focus returns to the button.
     expect(await button("Restart backend").evaluate((element) => element === element.ownerDocument.activeElement)).toBe(
       true,
     );
@@ -219,7 +219,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
 
     await button("Stop").click();
     await dialog().getByText("This ends postgres, redis, backend, frontend.").waitFor();
-    // Enter does not stop by accident.
+    // Cancel has the focus, so that Enter does not stop the stack.
     await page.keyboard.press("Enter");
     expect(await actors("stack_stopped")).toEqual([]);
     await button("Stop").click();
@@ -241,7 +241,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       ["frontend"],
     ]);
     await card("backend").getByText("needs postgres, redis").waitFor();
-    // The definition is read again after an answer that was cut off.
+    // The page reads the definition again after an incomplete response.
     await page.route("**/check", (route) => route.fulfill({ body: '{"project":' }), { times: 1 });
     await button("Stop frontend").click();
     await dialog().getByText("This ends frontend.").waitFor();
@@ -338,12 +338,12 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await dialog().getByLabel("Name").press("Enter");
     await snapshots.getByText("before-migration").first().waitFor();
     await snapshots.getByText(/24 MB · db-data/).waitFor();
-    // What another client saves appears too.
+    // Snapshots of another client appear as well.
     await one.manager.saveSnapshot({ project: "shop", name: "by-an-agent" }, call());
     await snapshots.getByText("by-an-agent").first().waitFor();
     expect(await violations(), "with snapshots").toEqual([]);
     await button("Delete by-an-agent").click();
-    // Enter does not delete by accident.
+    // Cancel has the focus, so that Enter does not delete.
     await page.keyboard.press("Enter");
     await button("Delete by-an-agent").click();
     await dialog().getByRole("button", { name: "Delete" }).click();
@@ -361,7 +361,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       .waitFor();
     await page.locator(".project .badge", { hasText: "Stopped" }).waitFor();
     const { snapshots: kept } = await one.manager.snapshots("shop");
-    // The data was saved first.
+    // The current data was saved first.
     expect(kept.map(({ name }) => name)).toEqual(["before-migration", expect.stringMatching(/^\d{8}-\d{6}$/)]);
     await button("Start").click();
     await page.locator(".project .badge", { hasText: "Running" }).waitFor();
@@ -463,7 +463,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     one.print("redis", "unseen while paused");
     await button("Pause").click();
     await line("unseen while paused").waitFor();
-    // A flood stays within what a page can hold, and its newest line is in view.
+    // The page keeps a bounded number of lines, and the newest is in view.
     one.print("redis", Array.from({ length: 6000 }, (_, index) => `flood ${index}`).join("\n"));
     await line("flood 5999").waitFor();
     expect(await page.locator(".line").count()).toBeLessThanOrEqual(2000);
@@ -491,7 +491,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
 
   it("markup in the text of services is shown as text", async () => {
     const attack = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script><svg onload=window.hacked=1>`;
-    // Nothing else is wrong with it.
+    // No other problem is reported.
     one.domain.runtime.scripts = {};
     await one.manager.restart({ project: "shop", service: "redis" }, call());
     await enter();
@@ -511,7 +511,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       undefined,
       0,
     ]);
-    // And if a defect wrote markup, the browser would refuse it.
+    // The browser refuses markup that a defect would insert.
     const refused = await page.evaluate(
       "try { document.body.innerHTML = '<b>x</b>'; 'taken' } catch (error) { error.name }",
     );
@@ -549,7 +549,7 @@ describe("dashboard document", () => {
       expect(headers).toMatchObject({ "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" });
       expect((await one.http.send("/", { token: null, headers: { host: "evil.example" } })).status).toBe(403);
       expect((await one.http.send("/", { token: null, method: "POST", body: {} })).status).toBe(401);
-      // Everything else still needs the token.
+      // Every other path requires the token.
       expect((await one.http.send("/index.html", { token: null })).status).toBe(401);
       expect(await dashboardPage({ door: "mcp-app", scope: "read" })).toContain(
         'data-door="mcp-app" data-scope="read"',

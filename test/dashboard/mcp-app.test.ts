@@ -1,4 +1,4 @@
-/** The dashboard as an MCP App: offered where the client shows such pages, and working through the official host bridge. */
+/** The dashboard as an MCP App: which clients it is offered to, and how it works through the official host bridge. */
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { CallToolRequest } from "@modelcontextprotocol/sdk/types.js";
@@ -74,7 +74,7 @@ describe.skipIf(NO_CHROMIUM)("page in a host", () => {
   });
   afterAll(() => browser?.close());
 
-  /** Shows the server's page as a host does, and ends all of it afterwards. */
+  /** Shows the server's page as a host does, and closes everything afterwards. */
   async function shown(
     http: HttpFixture,
     token: string,
@@ -138,7 +138,7 @@ describe.skipIf(NO_CHROMIUM)("page in a host", () => {
             "set_limits",
           ]),
         );
-        // The host's theme, its font, and the size that the page asks for.
+        // The page has the host's theme and reports its size.
         expect(await app.locator("html").evaluate((html) => html.style.colorScheme)).toBe("dark");
         expect(await page.evaluate("window.host.app")).toMatchObject({ name: "stackwarden dashboard" });
         expect(await page.evaluate("window.host.sizes.at(-1).height")).toBeGreaterThan(600);
@@ -146,7 +146,7 @@ describe.skipIf(NO_CHROMIUM)("page in a host", () => {
         await expect
           .poll(() => app.locator("html").evaluate((html) => html.style.colorScheme), { timeout: 5000 })
           .toBe("light");
-        // The tool's arguments say which project is meant.
+        // The tool's arguments name the project.
         await page.evaluate("window.host.bridge.sendToolInput({ arguments: { project: 'blog' } })");
         await app.getByRole("heading", { name: "blog" }).waitFor();
         expect(await page.evaluate("window.host.bridge.teardownResource({})")).toEqual({});

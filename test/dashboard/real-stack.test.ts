@@ -1,4 +1,4 @@
-/** The built server, a real process with limits, a real browser: what a person sees is what the kernel says. */
+/** The built server, a real process with limits and a real browser: the page shows what the kernel reports. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -55,7 +55,7 @@ describe.skipIf(NO_CHROMIUM)("dashboard of a real stack", () => {
     const link = card.getByRole("link");
     const address = (await link.getAttribute("href")) ?? "";
     expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-    // Real work is seen against its real limit.
+    // Real load is shown against the real limit.
     await fetch(`${address}/cpu?ms=1500`);
     await expect
       .poll(async () => Number.parseFloat((await card.locator(".plot .value").first().textContent()) ?? ""), {

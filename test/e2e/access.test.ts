@@ -1,4 +1,4 @@
-/** `url`, `env`, `connect`: addresses and credentials for people; no password leaves through a pipe. */
+/** `url`, `env` and `connect` print addresses and credentials, and no password into a pipe. */
 import { execFile } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BINARY, TestBench } from "./support/bench.js";

@@ -1,4 +1,4 @@
-/** The command line as people and programs use it, on a stack that `up` holds in the foreground. */
+/** The command line as users and programs use it, on a stack that `up` holds in the foreground. */
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, TestBench, until } from "./support/bench.js";
 
-/** A terminal for tests; of util-linux. */
+/** util-linux's `script` provides the terminal. */
 const SCRIPT = "/usr/bin/script";
 
 interface Ran {
@@ -131,7 +131,7 @@ describe("command line", () => {
   it.skipIf(!existsSync(SCRIPT))(
     "exec gives the command the user's terminal, restores it, and ends the command with it",
     async () => {
-      /** `script` is the terminal; `line` runs in it. */
+      /** `script` is the terminal in which `line` runs. */
       const open = (line: string) => {
         const terminal = spawn(SCRIPT, ["--quiet", "--return", "--flush", "--command", line, "/dev/null"], {
           cwd: folder,
@@ -151,7 +151,7 @@ describe("command line", () => {
       one.type("stty size; echo is-$((6 * 7))\r");
       await one.shows("33 99");
       await one.shows("is-42");
-      // Ctrl-C ends the command in the shell, not the shell.
+      // Ctrl-C ends the command that the shell runs, not the shell.
       one.type("cat\rmeow\r");
       await until("cat has answered", () => one.text().split("meow").length > 2);
       one.type("\u0003");
@@ -162,7 +162,7 @@ describe("command line", () => {
       await one.shows("after 7");
       await until("the terminal has ended", () => one.terminal.exitCode !== null);
       expect(one.text().split("after 7")[1]).toMatch(/(?<!-)icanon[\s\S]*(?<!-)echo\b/);
-      // What a person types and reads is not kept.
+      // Input and output of a terminal are not stored.
       expect((await run("logs", "app", "-n", "50")).stdout).not.toContain("is-42");
 
       const other = open(command);
@@ -203,7 +203,7 @@ describe("command line", () => {
     expect(JSON.parse(fresh.stdout)).toMatchObject({ one_off: true, exit_code: 0, stdout: "b c\n" });
   });
 
-  /** Reads the first output of a command, and leaves. */
+  /** Reads the first output of a command and closes the pipe. */
   const glimpse = async (...args: string[]) => {
     const child = spawn(process.execPath, [BINARY, ...args], { cwd: folder, env: env() });
     children.push(child);
@@ -225,7 +225,7 @@ describe("command line", () => {
   it("logs -f and events -f end when their reader closes the pipe", async () => {
     const following = [await glimpse("logs", "-f", "-n", "1"), await glimpse("events", "-f", "-n", "1")];
     await say("for-nobody");
-    // An event, for nobody.
+    // An event that has no reader.
     await run("limits", "app", "--memory", "257");
     for (const { exit, stderr } of following) {
       expect((await exit)[0]).toBe(0);
@@ -310,7 +310,7 @@ describe("command line", () => {
   it("up stops its stack when its output has no reader", async () => {
     const { exit, stderr } = await glimpse("up");
     await until("it is up", () => stderr().includes("Ctrl-C"));
-    // Unless its first line was enough.
+    // `up` may already have ended after its first line.
     await Promise.race([exit, say("for-nobody").catch(() => undefined)]);
     expect((await exit)[0]).toBe(0);
     expect((await run("ps")).stdout).toContain("No stack is running");
@@ -330,7 +330,7 @@ describe("command line", () => {
         );
       });
     const ran = await there("up", "-d");
-    // Below a root of another name, in a folder of another name than the project's: where one is.
+    // The project's folder is shown when its name or its root differs from the project's.
     expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining("/E vil") });
     const all = await there("ps", "--json");
     expect(JSON.parse(all.stdout).stacks[0].folder).toBe(evil);
@@ -340,7 +340,7 @@ describe("command line", () => {
       for (const code of [0x1b, 0x202e]) expect(stdout + stderr).not.toContain(String.fromCharCode(code));
     expect(await there("down", "--volumes")).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
     expect((await there("down")).code).toBe(0);
-    // Another folder that gives the same id is not taken for the first.
+    // Another folder with the same project id is refused.
     const twin = bench.project("twins/Evil", { "compose.yaml": appCompose(), "app.js": APP });
     const inTwin = (...args: string[]): Promise<Ran> =>
       new Promise((resolve) => {

@@ -1,4 +1,4 @@
-/** The demonstration's scenario on a real Dagger engine, twice in a row: data stays in between, nothing else does. */
+/** The demo's scenario on a real Dagger engine, twice: data remains between the runs, and nothing else. */
 import { cpSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -25,7 +25,7 @@ describe.skipIf(reason !== null)(
       return response.json();
     };
     const items = () => until("the items", () => request("/items").catch(() => undefined));
-    /** What the server has started and not seen the end of. */
+    /** Child processes of the server that have not ended. */
     const children = () =>
       readdirSync(`/proc/${server.pid}/task`).flatMap((task) =>
         readFileSync(`/proc/${server.pid}/task/${task}/children`, "utf8").trim().split(" ").filter(Boolean),
@@ -85,7 +85,7 @@ describe.skipIf(reason !== null)(
             return services.backend.stats.throttled_periods > 0;
           });
         }
-        // The issue's bound for four services and the SDK.
+        // Memory limit of the server with four services and the SDK, in MB.
         const rssMb = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]) / 1024;
         expect(rssMb).toBeLessThan(150);
 

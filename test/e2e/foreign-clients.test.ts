@@ -1,4 +1,4 @@
-/** Clients that are not ours, on one server with a real stack: each lists, starts, reads, and is told what is wrong. */
+/** Other vendors' clients on one server with a real stack: each lists, starts, reads, and receives an error. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -36,7 +36,7 @@ const stdio = () =>
 // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field, as a client does.
 type Any = any;
 
-/** What every client has to see. */
+/** Calls of every client. */
 async function look(client: Any): Promise<void> {
   expect((await client.listTools()).tools.map(({ name }: { name: string }) => name)).toEqual(TOOLS);
   expect((await client.listPrompts()).prompts.length).toBeGreaterThan(0);

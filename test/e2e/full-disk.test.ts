@@ -1,4 +1,4 @@
-/** A state directory on a small disk of its own that runs full under a running stack. */
+/** A state directory on a small disk that becomes full while a stack runs. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** MCP Inspector, a client that is not ours, lists and calls everything from mcp.json. */
+/** MCP Inspector lists and calls tools, resources and prompts with the configuration of mcp.json. */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 function inspect(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  // The file as it is, but for a state directory of the test's own, which the Inspector passes on.
+  // The file as it is, with a state directory of the test.
   const { mcpServers } = JSON.parse(readFileSync(join(ROOT, "mcp.json"), "utf8"));
   mcpServers.stackwarden.env = {
     STACKWARDEN_STATE_DIR: join(folder, "state"),

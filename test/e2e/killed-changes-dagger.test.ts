@@ -1,4 +1,4 @@
-/** As killed-changes.test.ts, for services that are containers of an engine (simulated): nothing stays, all goes on. */
+/** As killed-changes.test.ts, for containers of a simulated Dagger engine. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";

@@ -1,4 +1,4 @@
-/** The main job on a small stack of one real process: start, look, break, limit, restart, stop; nothing is left. */
+/** A small stack with one real process: start, reports, crashes, limits, restarts and stop. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -57,7 +57,7 @@ describe.each(MODES)("stack over MCP, %s", (mode) => {
     await get("/say?text=hello%20reader");
     const page = await reading;
     expect(page.lines.map((line: { text: string }) => line.text)).toEqual(["hello reader"]);
-    // Woken by the line, not by the end of its time; how soon is measured (docs/BENCHMARKS.md).
+    // The line ends the wait, not its time; docs/BENCHMARKS.md has the latency.
     expect(Date.now() - begun).toBeLessThan(45_000);
   });
 
@@ -180,12 +180,12 @@ describe.each(MODES)("stack over MCP, %s", (mode) => {
     const restart = () => server.refused("restart_service", { project, service: "app" });
     const file = join(bench.projects, project, "app.js");
     const code = readFileSync(file, "utf8");
-    // A service that is not restarted by its policy fails at once.
+    // Without a restart policy, the service fails at once.
     const compose = join(bench.projects, project, "compose.yaml");
     const definition = readFileSync(compose, "utf8");
     writeFileSync(compose, definition.replace("restart: on-failure", 'restart: "no"'));
     await server.call("start_stack", { project });
-    // Restarts that led to a healthy service do not count, nor does the first one with new code.
+    // A restart that succeeds does not use up the budget, nor does the first one after a change.
     writeFileSync(file, "console.log('about to fail'); process.exit(7)");
     for (let i = 0; i < 4; i += 1) {
       const failed = await restart();

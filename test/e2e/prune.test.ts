@@ -1,4 +1,4 @@
-/** What a person does with stacks that are not needed any more: stale code, a removed folder, `prune`, an idle stack. */
+/** Stacks that are not needed any more: stale code, a removed folder, `prune`, an idle stack. */
 import { execFile } from "node:child_process";
 import { existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -32,7 +32,7 @@ it("a stack shows stale code, keeps running without its folder, and is pruned wi
   );
   rmSync(folder, { recursive: true });
   expect(await run("health", "-p", "shop")).toMatchObject({ code: 0 });
-  // A running stack is never pruned.
+  // `prune` leaves a running stack.
   expect(await run("prune", "--yes")).toMatchObject({
     code: 0,
     stdout: expect.stringContaining("Nothing to delete"),

@@ -1,4 +1,4 @@
-/** What must survive, and what must not: killed services, servers and watchdogs, half-way starts, full disks. */
+/** Recovery from killed services, servers and watchdogs, cancelled starts and full disks. */
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
@@ -83,7 +83,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     expect((await check.query("select x from t")).rows).toEqual([{ x: 42 }]);
     const secret = JSON.parse(readFileSync(join(bench.state, "projects", "shop", "secrets.json"), "utf8"));
     const [password] = Object.values(secret) as string[];
-    // The data outlives a crash of the database itself, too.
+    // The data also survives a crash of the database.
     process.kill(again.after.services.db.pid, "SIGKILL");
     await until(
       "the crash",
@@ -93,7 +93,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     const last = await connect(again, "shop");
     expect((await last.query("select x from t")).rows).toEqual([{ x: 42 }]);
     await last.end();
-    // S3
+    // No secret in reports and arguments, and ports on 127.0.0.1 only.
     const everything = JSON.stringify([
       again,
       await second.call("get_logs", { project: "shop", tail: 1000 }),
@@ -109,7 +109,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
         .split("\n")
         .filter((line) => line.includes(`:${port} `))
         .map((line) => line.split(/\s+/)[3] ?? "")
-        // Addresses of stacks, this one's and those of other servers of the machine, in 127.64.0.0/10.
+        // Addresses in 127.64.0.0/10 are those of stacks, also of other servers.
         .filter((address) => !/^127\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./.test(address));
       expect(addresses).toEqual([`127.0.0.1:${port}`]);
     }
@@ -152,11 +152,11 @@ describe.each(MODES)("recovery, %s", (mode) => {
     const first = await bench.server();
     await first.call("start_stack", { project: "shop", folder: "shop" });
     const watchdog = watchdogOf(first.pid);
-    // Stopped, so that it cannot be quicker than its own end.
+    // Stopped, so that the watchdog cannot act before it is killed.
     process.kill(watchdog, "SIGSTOP");
     first.kill();
     process.kill(watchdog, "SIGKILL");
-    // In namespaces the processes end with the server; run files and cgroups stay for the sweep.
+    // With namespaces the processes end with the server; run files and cgroups remain for the sweep.
     expect(bench.processes().length + cgroupsOf(first.pid).length).toBeGreaterThan(0);
     const second = await bench.server();
     expect((await second.call("start_stack", { project: "shop" })).status).toBe("healthy");

@@ -1,4 +1,4 @@
-/** A server that is not root, with databases and an app: everything works, and what cannot be isolated is said. */
+/** A server that is not root, with databases and an app. Reports name what cannot be isolated. */
 import { execFileSync } from "node:child_process";
 import { chownSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -6,12 +6,12 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, type Server, TestBench, until } from "./support/bench.js";
 
-/** A user with a name, which PostgreSQL wants, and without a home directory. */
+/** A user with a name, which PostgreSQL requires, and without a home folder. */
 const [, UID = 65_534] = (/^nobody:[^:]*:(\d+):/m.exec(readFileSync("/etc/passwd", "utf8")) ?? []).map(Number);
 const asUser = (uid: number) => ["/usr/bin/setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"];
 const NAMELESS = 79_991;
 
-/** A checkout below a folder that only root may enter cannot be run by others. */
+/** Other users cannot run a checkout below a folder that only root may enter. */
 function canRun(): boolean {
   if (process.getuid?.() !== 0) return false;
   try {

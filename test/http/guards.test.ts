@@ -1,4 +1,4 @@
-/** Attacks: each refused, without a stack trace, and the server answers afterwards. */
+/** Attacks on the HTTP server: each is refused without a stack trace, and the server answers afterwards. */
 import { statSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
@@ -176,11 +176,11 @@ describe("bodies and paths", () => {
     "a".repeat(64),
     "%E0%A4%A",
   ])("%s is refused as a project, service or snapshot", async (part) => {
-    // Looking a project up lists them.
+    // Looking up a project calls list.
     const touched = () => http.manager.calls.filter(({ method }) => method !== "list").length;
     const before = touched();
     for (const { method, path } of PARAMETERS) {
-      // Both are valid names of a service, and "A" is a valid id of a snapshot.
+      // Both are valid service names, and "A" is a valid snapshot name.
       const ofService = path.includes("{part}/restart") || /(logs|services)\/\{part\}/.test(path);
       if (["A", "constructor"].includes(part) && ofService) continue;
       if (part === "A" && path.includes("snapshots/{part}")) continue;
@@ -202,7 +202,7 @@ describe("bodies and paths", () => {
     refused(await http.send("/api/v1/projects", { method: "DELETE" }), 405, "METHOD_NOT_ALLOWED");
   });
 
-  /** Everything that comes back on a connection of its own, until its end. */
+  /** Everything that arrives on a new connection until it closes. */
   const talk = (text: string): Promise<string> => {
     const socket = connect(http.port, "127.0.0.1");
     const ended = new Promise<string>((resolve) => {
@@ -249,7 +249,7 @@ describe("bodies and paths", () => {
       expect(answer.split("\r\n")[0]).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
       expect(answer).not.toMatch(/node_modules|\bat .*\.js/);
     }
-    // Two readers on the way may each take another one of two Host headers.
+    // Proxies may use different ones of two Host headers.
     for (const hosts of [
       "Host: evil.example\r\nHost: localhost",
       "Host: localhost\r\nhost: evil.example",
@@ -262,7 +262,7 @@ describe("bodies and paths", () => {
 });
 
 it("connections that send nothing do not exclude other requests of the same source", async () => {
-  const small = await httpFixture({ limits: { halfOpenPerSource: 8, headersMs: 60_000, requestMs: 60_000 } });
+  const small = await httpFixture({ limits: { anonymousPerSource: 8, headersMs: 60_000, requestMs: 60_000 } });
   const closed: number[] = [];
   const held: Socket[] = [];
   try {
@@ -274,7 +274,7 @@ it("connections that send nothing do not exclude other requests of the same sour
       await new Promise((resolve) => socket.once("connect", resolve));
       socket.write("GET /healthz HTTP/1.1\r\nHost: local");
     }
-    // The oldest went; eight are left.
+    // The oldest connections were closed, and eight remain.
     await expect.poll(() => closed.length).toBe(32);
     expect([...closed].sort((a, b) => a - b)).toEqual(Array.from({ length: 32 }, (_, index) => index));
     for (let round = 0; round < 12; round += 1) expect((await small.send("/healthz")).status).toBe(200);

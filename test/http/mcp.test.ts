@@ -1,4 +1,4 @@
-/** `/mcp`: sessions, streams, and what is refused. */
+/** Sessions and streams of `/mcp`, and the requests that it refuses. */
 import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { InMemoryEventStore } from "../../src/mcp/in-memory-event-store.js";
@@ -181,7 +181,7 @@ describe("sessions of /mcp", () => {
         signal: leave.signal,
       });
       expect(stream.status).toBe(200);
-      // Used later than the one with the stream, and gone first.
+      // Used later than the session with the stream, and ends first.
       const idle = await begin({}, quick);
       await expect.poll(() => quick.sessions(), { timeout: 30_000 }).toBe(1);
       expect((await post(PING, { headers: within(idle) }, quick)).status).toBe(404);

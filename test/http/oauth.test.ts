@@ -1,4 +1,4 @@
-/** OAuth 2.1 resource server, with an issuer on loopback. */
+/** OAuth 2.1 resource server with an issuer on loopback. */
 import { ClientCredentialsProvider } from "@modelcontextprotocol/sdk/client/auth-extensions.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -8,7 +8,7 @@ import { createOAuth } from "../../src/http/oauth.js";
 import { type HttpFixture, httpFixture } from "../support/http-fixture.js";
 import { type LocalIssuer, localIssuer } from "../support/issuer.js";
 
-// The audience names the port, which is known only when the server runs.
+// The audience contains the port, which is known only once the server runs.
 const AUDIENCE = "http://localhost:7717/mcp";
 let issuer: LocalIssuer;
 let http: HttpFixture;
@@ -103,7 +103,7 @@ it("a session belongs to the subject and scope of its token", async () => {
     issuer.sign({ sub: "ada" }),
     issuer.sign({ sub: "bob" }),
     issuer.sign({ sub: "ada", scope: "stackwarden:read" }),
-    // Renewed by the client's library.
+    // Renewed by the client.
     issuer.sign({ sub: "ada", jti: "2" }),
   ]);
   const headers = { accept: "application/json, text/event-stream" };
@@ -193,7 +193,7 @@ it("the SDK's client discovers the issuer, gets a token and calls a tool", async
   let audience = AUDIENCE;
   const own = await localIssuer(() => audience);
   const { createServer } = await import("node:net");
-  // The audience holds the port: it has to be known first.
+  // The audience contains the port, so that the port must be known first.
   const port = await new Promise<number>((resolve) => {
     const probe = createServer().listen(0, "127.0.0.1", () => {
       const { port: free } = probe.address() as { port: number };

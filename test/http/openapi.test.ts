@@ -1,4 +1,4 @@
-/** The OpenAPI document: valid, complete, and true of what is really answered. */
+/** The OpenAPI document is valid, complete, and describes the actual responses. */
 import { readFileSync } from "node:fs";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -21,7 +21,7 @@ it("the document is valid OpenAPI 3.1", async () => {
   expect(errors ?? []).toEqual([]);
   expect(valid).toBe(true);
   expect(validator.version).toBe("3.1");
-  // The validator does find what is wrong.
+  // The validator detects errors.
   const broken = structuredClone(document);
   delete broken.info.title;
   broken.paths["/projects/{id}"].get.parameters[0].in = "nowhere";

@@ -1,4 +1,4 @@
-/** `/api/v1`: every row of the table, and the document that describes it. */
+/** `/api/v1`: every route of docs/REST_API.md. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../src/errors.js";
@@ -372,7 +372,7 @@ it("a call is cancelled when its client disconnects while the token is checked",
     await looking;
     leave.abort();
     await expect(call).rejects.toThrow();
-    // Later connections are served: the end of the earlier one was noticed before.
+    // The server has noticed the closed connection once it serves later ones.
     for (let count = 0; count < 3; count += 1) await early.send("/healthz");
     release();
     await expect

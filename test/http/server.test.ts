@@ -1,4 +1,4 @@
-/** Where the door listens, who is let in where, and how it ends. */
+/** Listening addresses, authentication on each of them, and shutdown of the HTTP server. */
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ const until = async (happened: () => boolean | Promise<boolean>): Promise<void> 
   }
 };
 
-/** A followed log waits for lines that never come. */
+/** A followed log without further lines. */
 const neverMore = (signal: AbortSignal | undefined): Promise<never> =>
   new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(new Error("gone")), { once: true }));
 
@@ -70,7 +70,7 @@ describe("Unix socket", () => {
         code: "STORAGE_FAILED",
       });
       expect((await http.send("/healthz", { overSocket: true })).status).toBe(200);
-      // Its server is gone, and it is not.
+      // The socket file of a server that has ended.
       const stale = join(folder, "stale.sock");
       const dead = createServer();
       await new Promise<void>((resolve) => dead.listen(join(folder, "first.sock"), resolve));

@@ -1,4 +1,4 @@
-/** Every operation × every kind of bad value, through the MCP interface. Nothing may reach the manager. */
+/** Every operation with every kind of bad value, through the MCP interface. No bad value reaches the manager. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { operations } from "../../src/operations/index.js";
@@ -6,7 +6,7 @@ import { type Connected, connect } from "../support/mcp-client.js";
 
 type Json = Record<string, unknown>;
 
-/** The least a call needs, so that one bad field is the only thing wrong. */
+/** The minimal input of each operation, so that the bad field is the only error. */
 const GOOD: Record<string, Json> = {
   start_stack: { project: "shop" },
   stop_stack: { project: "shop" },
@@ -243,7 +243,7 @@ const BAD: Record<string, [string, unknown][]> = {
 };
 BAD["run_command.timeout_seconds"] = badNumbers(0, -1, 86_401);
 BAD.until = BAD.since ?? [];
-// Of health_status a condition, of get_logs a text.
+// wait_for is a condition in health_status and a text in get_logs.
 BAD["get_logs.wait_for"] = BAD.grep ?? [];
 
 const BAD_ARGUMENT_NAMES = ["__proto__", "constructor", "prototype", "--rm", "Project", "project ", "command", "env"];
@@ -323,7 +323,7 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
 });
 
 test("fields that contradict each other are refused before a call of the manager", async () => {
-  // These are found by the operation itself, after its manager was asked for, but before the manager is asked anything.
+  // The operation finds these after it has created its manager and before it calls it.
   const own = await connect();
   const cases: [string, Json, string][] = [
     ["get_logs", { project: "shop", service: "backend", services: ["backend"] }, "services"],

@@ -1,4 +1,4 @@
-/** The client's roots are asked for before a stack is used, and again when they change. */
+/** The client's roots are read before a stack is used, and again when they change. */
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";

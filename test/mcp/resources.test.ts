@@ -82,7 +82,7 @@ test("the documentation of compose files can be read without a stack", async () 
   expect(contents[0]).toMatchObject({ uri, mimeType: "text/markdown" });
   const { text } = contents[0] as { text: string };
   for (const part of ["# Compose files", "x-local", "## Refused"]) expect(text).toContain(part);
-  // It never changes.
+  // The document never changes.
   await expect(client.subscribeResource({ uri })).rejects.toMatchObject({ code: -32002 });
   await expect(client.readResource({ uri: "stackwarden://docs/../package.json" })).rejects.toMatchObject({
     code: -32002,
@@ -106,7 +106,7 @@ test("a list of many resources is complete over its pages, even when one vanishe
     if (pages === 1) manager.known.delete("p0");
   } while (cursor !== undefined);
   expect(pages).toBe(4);
-  // The package's document is one more.
+  // One more for the package's document.
   expect(new Set(uris).size).toBe(601);
   expect(uris).toHaveLength(601);
   await close();
@@ -146,7 +146,7 @@ test("a resource is announced at most four times a second by default", async () 
     connected.manager.emit({ kind: "events", project: "shop" });
     await pause(5);
   }
-  // The first at once, then one for each quarter of a second; a busy machine gives the loop a longer time.
+  // The first update is immediate, then one in each quarter of a second; a loaded machine takes longer for the loop.
   const most = 1 + Math.ceil((Date.now() - begun) / 250);
   expect(updates).toBeGreaterThanOrEqual(2);
   expect(updates).toBeLessThanOrEqual(most);

@@ -92,7 +92,7 @@ test("the annotations of tools are those of the operations", async () => {
 
 test("a result fits the output schema, and its text is the same JSON", async () => {
   const connected = await connect();
-  await connected.client.listTools(); // From here on the client validates what it gets.
+  await connected.client.listTools(); // The client validates results from here on.
   const inputs: Record<string, object> = {
     list_stacks: {},
     restart_service: { project: "shop", service: "backend" },

@@ -1,4 +1,4 @@
-/** The stdio door as a process: every way in which a client can end, and what may appear on standard output. */
+/** The stdio server as a process: every end of its client, and the content of standard output. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, writeSync } from "node:fs";
@@ -86,7 +86,7 @@ const messages = (running: Running): Record<string, unknown>[] =>
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line));
 
-/** A client that has a manager and a long call under way. */
+/** A client with a manager and a long call in progress. */
 async function busy(env: Record<string, string> = {}): Promise<Running> {
   const running = start(env);
   running.request("initialize", INIT);
@@ -118,7 +118,7 @@ test.each(ENDS)(
     end(running);
     const { code, ms } = await running.exit();
     expect(code).toBe(0);
-    // 5 s are promised; a machine that is busy with other things gets more.
+    // The documented limit is 5 s; a loaded machine gets more.
     expect(ms).toBeLessThan(20_000);
     expect(running.stderr()).toContain("START CANCELLED");
     expect(running.stderr()).toContain(`SHUTDOWN ${reason}`);
@@ -187,7 +187,7 @@ test("a line longer than the limit ends the connection", async () => {
 });
 
 test("the end of the parent process ends the server", async () => {
-  // A named pipe that this test holds open is standard input: it does not end with the parent.
+  // Standard input is a named pipe that this test holds open, so that it does not end with the parent.
   const fifo = join(folder, "stdin");
   execFileSync("mkfifo", [fifo]);
   const stdin = openSync(fifo, "r+");
@@ -204,7 +204,7 @@ test("the end of the parent process ends the server", async () => {
   await once(parent.stdout as NodeJS.ReadableStream, "data");
   const begin = Date.now();
   parent.kill("SIGKILL");
-  // The server has the other end of our standard error until it is gone.
+  // The server holds the other end of standard error until it has ended.
   await closed;
   expect(Date.now() - begin).toBeLessThan(20_000);
   expect(stderr).toContain("the parent process is gone");

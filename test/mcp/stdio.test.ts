@@ -1,4 +1,4 @@
-/** The stdio door in this process: framing, and the parts that a spawned server cannot show. */
+/** The stdio server in this process: framing, and what a spawned server cannot show. */
 import { PassThrough } from "node:stream";
 import { expect, test, vi } from "vitest";
 import { watchParent } from "../../src/mcp/parent.js";

@@ -1,4 +1,4 @@
-/** Brief answers: what they cost beside the text that they carry, and that they leave out nothing that matters. */
+/** Brief results: their size relative to the text that they carry, and that they omit nothing that matters. */
 import { describe, expect, test } from "vitest";
 import { briefStart, briefStop } from "../../src/operations/brief/changes.js";
 import { briefCheck } from "../../src/operations/brief/check.js";

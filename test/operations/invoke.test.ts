@@ -136,7 +136,7 @@ test("the output of every operation fits its schema, and the schema names every 
   };
   for (const operation of operations) {
     const { output } = await run(operation.name, inputs[operation.name] ?? { project: "shop" });
-    // zod leaves out what a schema does not name: equality shows that it names everything.
+    // zod drops fields that a schema does not name, so that equality shows that it names all of them.
     expect(operation.output.parse(output)).toEqual(output);
   }
 });

@@ -1,4 +1,4 @@
-/** Arguments as real clients send them, on every operation and through the MCP interface. */
+/** Arguments as real clients send them, for every operation and through the MCP interface. */
 import { expect, test } from "vitest";
 import type { z } from "zod";
 import { operationNamed, operations, parseInput } from "../../src/operations/index.js";

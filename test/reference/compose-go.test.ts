@@ -1,4 +1,4 @@
-/** What stackwarden makes of a project is what Docker Compose makes of it: compared with compose-go, field by field. */
+/** Compares stackwarden's model of a project with that of compose-go, Docker Compose's library, field by field. */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -50,7 +50,7 @@ const request = (folder: string, { use, profiles = [] }: Pick<ReferenceProject, 
   ...(use === undefined ? {} : { files: use.map((file) => join(folder, file)) }),
 });
 
-/** Differences of one project; a project that both refuse has none, and policy may refuse more than compose-go. */
+/** Differences between the two models. None if both refuse the project, or if only policy refuses it. */
 function compare(ours: StackDefinition | Error, theirs: ReferenceAnswer): string[] {
   if (ours instanceof Error)
     return theirs.project === undefined || (ours instanceof StackwardenError && ours.code === "POLICY_VIOLATION")
@@ -84,7 +84,7 @@ describe.skipIf("reason" in built)("comparison with compose-go", () => {
     },
   );
 
-  /** One scalar of a project's text is replaced: enough to leave almost every form that the project covers. */
+  /** Replaces one scalar of a project's text, which leaves almost every form that the project covers. */
   const mutation = fc.record({
     project: fc.constantFrom(...PROJECTS.filter(({ use }) => use === undefined)),
     at: fc.nat(),
@@ -128,7 +128,7 @@ describe.skipIf("reason" in built)("comparison with compose-go", () => {
       const ours = await load(folder, project);
       expect(performance.now() - begun).toBeLessThan(1000);
       const theirs = answers[at] as ReferenceAnswer;
-      // A stricter reading of one value is no difference in meaning; another meaning is.
+      // Only one of the two may refuse a value; two different meanings are a fault.
       if (ours instanceof Error) expect(ours).toBeInstanceOf(StackwardenError);
       else if (theirs.project !== undefined)
         for (const line of modelDifferences(ours, theirs.project)) faults.push(`${line}\n${changed}`);

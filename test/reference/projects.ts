@@ -1,4 +1,4 @@
-/** Projects written for the comparison with compose-go: each is a set of files, and covers forms of the specification. */
+/** Projects for the comparison with compose-go: each is a set of files and covers forms of the specification. */
 
 export interface ReferenceProject {
   name: string;

@@ -1,4 +1,4 @@
-/** What set-up does about missing packages, on machines of every kind. */
+/** How setup handles missing packages on different machines. */
 import { expect, it } from "vitest";
 
 interface Package {
@@ -17,7 +17,7 @@ interface Script {
   ): Package[];
   plan(facts: { platform: string; uid: number; apt: boolean; missing: Package[] }): Plan;
 }
-// By its address, since a script has no types.
+// Imported by its URL, since a script has no types.
 const { missingPackages, plan, SYSTEM_PACKAGES } = (await import(
   new URL("../../scripts/lib/system-packages.mjs", import.meta.url).href
 )) as Script;

@@ -1,6 +1,6 @@
 /**
- * Where secrets go on the Dagger runtime, on whatever engine: a real server is started through its binary and spoken to
- * as a client does, everything on its way is recorded, and no secret may be in it but where it must.
+ * Secrets on the Dagger runtime: a client uses the built server on a given engine, everything between them is recorded,
+ * and secrets may appear only where they are needed.
  */
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
@@ -16,17 +16,17 @@ import { type Answer, type Server, TestBench, until } from "./bench.js";
 import { type SecretStack, secretStack } from "./secret-stack.js";
 
 export interface TargetEngine {
-  /** The programs behind the recorder. */
+  /** Programs that the recorder runs. */
   dagger: string;
   runc: string;
-  /** Of a server that finds the engine, but for PATH. */
+  /** Environment of a server that finds the engine, without PATH. */
   env: Record<string, string>;
-  /** Folders of the containers' bundles; null where they cannot be seen. */
+  /** Folder of the containers' bundles. Null if it cannot be read. */
   bundles: string | null;
-  /** What the engine keeps, and its log; null where they cannot be seen. */
+  /** The engine's store and its log. Null if they cannot be read. */
   store: string | null;
   log: string | null;
-  /** Asks the engine what it has in its cache; the simulated one has none. */
+  /** Whether the engine has a cache to inspect; the simulated one has none. */
   keepsCache: boolean;
   close(): Promise<void>;
 }
@@ -37,7 +37,7 @@ const MOST_ENTRIES = 3000;
 const QUIET_MS = 1500;
 const LONGEST_LOOK_MS = 10_000;
 
-/** A stream from its beginning, until nothing more comes for a moment: what goes on for ever is cut. */
+/** A stream from its beginning until nothing arrives for a moment; an endless one is cut. */
 function wholeStream({ port, token }: { port: number; token: string }, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const authorization = `Basic ${Buffer.from(`${token}:`).toString("base64")}`;
@@ -62,7 +62,7 @@ function wholeStream({ port, token }: { port: number; token: string }, path: str
   });
 }
 
-/** What the containers printed, each stream for itself and put together: the engine cuts it anywhere. */
+/** Output of the containers, each stream by itself and joined, because the engine cuts it anywhere. */
 function printed(stream: string): string {
   const streams = new Map<string, string>();
   for (const line of stream.split("\n").filter((one) => one.startsWith("data: {")))
@@ -94,7 +94,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
       let server: Server;
       let watching: { seen: Map<string, Bundle>; stop(): void } | undefined;
       let logAt = 0;
-      /** Everything that must stay hidden, and what tells that a search was one. */
+      /** Texts that must stay hidden, and a mark that shows that a search works. */
       let needles: Needles;
       let mark: Needles;
 
@@ -259,7 +259,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
           };
           const count = Number(/"entryCount":(\d+)/.exec(await ask("entryCount"))?.[1]);
           expect(count).toBeGreaterThan(0);
-          // One that has run for long takes minutes to list them: there its files must do.
+          // A cache with many entries takes minutes to list; then the engine's files are searched.
           if (count < MOST_ENTRIES || engine.store === null) {
             const text = await ask("entries { description recordType }");
             expect(text).toContain('"description":"withSecretVariable"');
@@ -270,7 +270,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         const kept = (texts: Needles): string[] =>
           store === null ? [] : filesWith(store, began, [...texts.values()].flat(), bench.folder);
         expect(kept(mark).length > 0).toBe(store !== null);
-        // What runs has its environment in its bundle, and nowhere else.
+        // A running service has its environment in its bundle only.
         expect(kept(needles).filter((path) => !path.startsWith(`${bundles}/`))).toEqual([]);
         expect(await call("stop_stack", { timeout_seconds: 120 })).toMatchObject({ status: "stopped" });
         nothing("the answers", JSON.stringify(told));
@@ -281,7 +281,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
           nothing("the engine's log", log);
         }
         if (store === null) test.skip("this engine's host cannot be looked at");
-        // The simulated one removes the bundles of its containers with its folder.
+        // The simulated engine removes its bundles with its folder.
         if (keepsCache) expect(kept(needles)).toEqual([]);
       });
     });

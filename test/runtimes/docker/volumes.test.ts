@@ -1,4 +1,4 @@
-/** Deletions on engines that do not answer, or do not exist any more. */
+/** Deletions on engines that do not answer or no longer exist. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -45,8 +45,8 @@ function runtimeAt(name: string) {
   return { runtime, warnings };
 }
 
-describe("a removed project whose engine does not exist any more", () => {
-  it("is forgotten at the second call, which says where data stays; the other engines are emptied at the first", async () => {
+describe("removal of a project whose engine no longer exists", () => {
+  it("the second call forgets the project and names the engine that still holds data", async () => {
     const present = await engineWithData("present");
     await rememberEngine(folder, hostOf("gone"));
     await rememberEngine(folder, hostOf("present"));
@@ -65,7 +65,7 @@ describe("a removed project whose engine does not exist any more", () => {
     expect(await runtime.removeProject("shop", folder)).toEqual([`Volumes were not deleted: ${reason}`]);
   });
 
-  it("is not forgotten when the engine was used again since, or when an engine that answers refuses", async () => {
+  it("a project stays when its engine was used again, or when an engine that answers refuses", async () => {
     await rememberEngine(folder, hostOf("away"));
     const { runtime } = runtimeAt("away");
     const removing = () => runtime.removeProject("shop", folder);
@@ -85,7 +85,7 @@ describe("a removed project whose engine does not exist any more", () => {
   });
 });
 
-describe("volumes that are deleted while a former engine does not answer", () => {
+describe("deletion of volumes while a former engine does not answer", () => {
   const request = () => ({
     projectId: "shop",
     stateDir: folder,
@@ -94,7 +94,7 @@ describe("volumes that are deleted while a former engine does not answer", () =>
     maxBytes: 1,
   });
 
-  it("are deleted on it before it is used again", async () => {
+  it("volumes on a former engine are deleted before that engine is used again", async () => {
     const present = await engineWithData("present");
     await rememberEngine(folder, hostOf("former"));
     await rememberEngine(folder, hostOf("present"));
@@ -110,7 +110,7 @@ describe("volumes that are deleted while a former engine does not answer", () =>
     expect(deletions(former)).toBe(1);
   });
 
-  it("fail the call when it is the engine in use", async () => {
+  it("the deletion fails when the engine in use does not answer", async () => {
     await rememberEngine(folder, hostOf("present"));
     const removing = runtimeAt("present").runtime.removeVolumes("shop", folder, ["data"]);
     await expect(removing).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
@@ -118,7 +118,7 @@ describe("volumes that are deleted while a former engine does not answer", () =>
   });
 });
 
-it("the engines of a project are known by their addresses, as earlier versions stored them; a damaged record is an error", async () => {
+it("engines are recorded by address, and a damaged record is an error", async () => {
   const path = join(folder, "docker-engines.json");
   expect(await rememberedEngines(folder)).toEqual([]);
   for (const host of ["unix:///a", "unix:///a", "tcp://b:1"]) await rememberEngine(folder, host);

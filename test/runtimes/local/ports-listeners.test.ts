@@ -7,6 +7,7 @@ import {
   listenersOn,
   parseListeners,
   recentListeners,
+  recentListenersOf,
 } from "../../../src/runtimes/local/ports-listeners.js";
 import { freePort } from "../contract/bench.js";
 import { tempDir } from "./support/fixture.js";
@@ -82,6 +83,25 @@ describe("listenersOn", () => {
       await Promise.all(open.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
       await expect.poll(() => listenersOn(port, recentListeners), { timeout: 5000 }).toEqual([]);
     }
+  });
+
+  it("recentListenersOf reads the tables of a network namespace only when its number of sockets changed", async () => {
+    const dir = tempDir();
+    const table = (port: string) => writeFileSync(join(dir.path, "tcp"), `${HEAD}\n${row(`0100007F:${port}`)}\n`);
+    const count = (sockets: number) =>
+      writeFileSync(join(dir.path, "sockstat"), `TCP: inuse ${sockets} orphan 0 tw 0 alloc 1 mem 0\n`);
+    const look = recentListenersOf(() => dir.path);
+    const ports = async () => (await look())?.map(({ port }) => port);
+    table("1F90");
+    count(1);
+    expect(await ports()).toEqual([8080]);
+    table("1F91");
+    expect(await ports()).toEqual([8080]);
+    count(2);
+    expect(await ports()).toEqual([8081]);
+    table("1F92");
+    await expect.poll(ports, { timeout: 5000 }).toEqual([8082]);
+    dir.remove();
   });
 
   it("listenersOn connects to the port where no socket table exists", async () => {

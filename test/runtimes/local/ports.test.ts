@@ -69,6 +69,16 @@ describe("PortLedger", () => {
     }
   });
 
+  it("a port that another server's check holds for a moment is not in use; another fixed one is not taken meanwhile", async () => {
+    const port = await freePort();
+    await occupy(port);
+    const checking = foreign.pop() as Server;
+    setTimeout(() => checking.close(), 30);
+    await ledger.apply(definition([web("auto", published(port)), web("fixed", published(80, port))]));
+    expect(ledger.hostPort("fixed", 80)).toBe(port);
+    expect(ledger.hostPort("auto", port)).toBeGreaterThan(port);
+  });
+
   it("a port is held from its choice until its release", async () => {
     const port = await freePort();
     await ledger.apply(definition([web("a", published(8000, port))]));

@@ -96,6 +96,7 @@ describe("initialiseCluster", () => {
       },
       user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, name: "db" },
       stack: { stateDir: dir.path },
+      serverStateDir: join(dir.path, "state"),
       request: { service: { name: "db" }, signal: new AbortController().signal },
     } as unknown as PrepareContext;
     const login = { user: "app", password: "s3cret-pw", database: 'odd"name', method: "scram-sha-256" as const };

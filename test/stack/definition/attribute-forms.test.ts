@@ -171,7 +171,7 @@ describe("policy", () => {
     "user: '0:0'",
     "user: ':0'",
     "user: ''",
-    // What says nothing is not what was looked for.
+    // A value of null would not show that the attribute is refused.
     "privileged:",
   ])("%s is a POLICY_VIOLATION with its line", async (text) => {
     const error = await load(text).catch((thrown: unknown) => thrown);
@@ -204,7 +204,7 @@ describe("attributes that would give a service precedence or other rights", () =
       expect(notes.filter((note) => note.includes(name) && note.includes("no effect"))).toHaveLength(1);
     for (const name of ["credential_spec", "blkio_config", "cpu_rt_runtime", "oom_kill_disable", "memswap_limit"])
       expect(notes.filter((note) => note.includes(name) && note.includes("no effect"))).toHaveLength(1);
-    // No attack: less precedence than others is the service's own choice.
+    // Not an attack: a service may lower its own precedence.
     expect(hostSettings(await load("oom_score_adj: 500"))).toEqual({ OomScoreAdj: 500 });
   });
 });
@@ -254,7 +254,7 @@ describe("ports, health checks, limits and other attributes", () => {
       { healthcheck: { test: { kind: "http", port: 8000, path: "/up", status: 204 } } },
     ],
     ["ports: [{ target: 8000, published: '' }]", { ports: [{ containerPort: 8000, protocol: "tcp" }] }],
-    // What older tools make of an unquoted `no`, and of a quoted truth.
+    // YAML 1.1 tools write an unquoted `no` as false, and quote booleans.
     ["restart: false", { restart: { policy: "no" } }],
     ["read_only: 'true'\ninit: 'False'", { readOnly: true, init: false }],
     ["labels: { a: , b: 1 }", { labels: { a: "", b: "1" } }],

@@ -1,4 +1,7 @@
-/** The table of attributes: every attribute of the official schema has a row, every row is used, and the document shows it. */
+/**
+ * The attribute table has a row for every attribute of the official schema, every row is used, and docs/COMPOSE.md
+ * shows it.
+ */
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +25,7 @@ const schema = JSON.parse(
   readFileSync(join(import.meta.dirname, "..", "..", "reference", "compose-spec.json"), "utf8"),
 ) as Schema;
 
-/** Paths of all attributes, without the names that users choose. */
+/** Paths of all attributes, without names that users choose. */
 function schemaPaths(): string[] {
   const paths = new Set<string>();
   const walk = (node: Schema, path: string, through: readonly string[]): void => {
@@ -52,7 +55,7 @@ describe("ATTRIBUTES", () => {
   it("every attribute of the official schema has a row", () => {
     expect(paths.length).toBeGreaterThan(300);
     const missing = paths.filter((path) => !SECTIONS.includes(path) && attributeOf(path) === undefined);
-    // A group whose members all have rows needs none of its own.
+    // A group needs no row when all of its members have one.
     expect(missing.filter((path) => !Object.keys(ATTRIBUTES).some((row) => row.startsWith(`${path}.`)))).toEqual([]);
   });
 

@@ -1,4 +1,4 @@
-/** What a folder holds, and the compose file that runs it: each suggestion is read by the compose reader. */
+/** The programs of a folder and the compose file that runs them. The compose reader reads each suggestion. */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";

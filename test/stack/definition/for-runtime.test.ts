@@ -1,4 +1,4 @@
-/** What each runtime makes of one project: what works, what a note says, what is taken out. */
+/** A project's definition on each runtime: what works, what a note names, and what is removed. */
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

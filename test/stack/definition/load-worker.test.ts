@@ -1,4 +1,7 @@
-/** Reading in a worker thread (dist/load-worker.js): the same results and errors, and an end to hostile files. */
+/**
+ * Reading in a worker thread (dist/load-worker.js): the same results and errors as directly, and limits for hostile
+ * files.
+ */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -123,10 +126,10 @@ describe("createWorkerLoader", () => {
     );
     const took = performance.now() - started;
     clearInterval(clock);
-    // Either it is read or refused in time, or its reader is ended; the server goes on meanwhile.
+    // The definition is read or refused in time, or its worker is ended; the server stays responsive.
     if (outcome !== null) expect(["INVALID_STACK", "POLICY_VIOLATION"]).toContain(outcome.code);
     expect(ticks).toBeGreaterThanOrEqual(Math.floor((took / 20) * 0.2));
-    // The next file is read as if nothing had been.
+    // The next file is read normally.
     await loader.loadStack(request(STACK));
   });
 

@@ -1,6 +1,6 @@
 /**
- * Damaged compose files, read as the server reads them: in a worker with a deadline and a memory limit. None of them
- * exhausts the worker or crashes the reader, and an error lists the problems of all files.
+ * Damaged compose files, read in a worker with a deadline and a memory limit. None exceeds the limits or crashes the
+ * reader, and one error lists the problems of all files.
  */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

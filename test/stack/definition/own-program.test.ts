@@ -1,4 +1,4 @@
-/** A folder's own program is never left out for the built-in stack without a word. */
+/** A start does not replace a folder's program by the built-in stack. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";

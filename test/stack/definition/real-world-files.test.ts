@@ -1,7 +1,4 @@
-/**
- * Patterns of public compose files, each reduced to the essential and rewritten. Each loads as intended, or is refused
- * with its position and a useful hint.
- */
+/** Patterns of public compose files, reduced and rewritten. Each is loaded, or refused with its line and a hint. */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** What a diagnosis makes of what happened, through the manager, on a scripted runtime. */
+/** Diagnosis through the manager, on a scripted runtime. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { StackManager } from "../../../src/stack/model.js";
@@ -211,7 +211,7 @@ describe("diagnose: services that ended", () => {
       expect.stringMatching(/^It crashed 2 times in [\d.]+ s \(1 OOM kill\); an instance lived [\d.]+ s\.$/),
     );
     expect(two.services.app?.crashes).toBe(2);
-    // What happened before does not count when it is not asked for.
+    // Earlier events do not count with a later `since`.
     expect((await diagnose(manager, { sinceMs: Date.now() + 1000 })).cause).toBeNull();
   });
 
@@ -337,7 +337,7 @@ describe("diagnose: several services", () => {
     expect(cause).toMatchObject({ kind: "disk_full", service: "db", because_of: null });
     expect(new Set(others.map(({ because_of: because }) => because))).toEqual(new Set(["db"]));
     expect(others[0]).toMatchObject({ service: "api", kind: "connection_refused" });
-    // Asked about one service only: its own causes, and what explains it.
+    // With a service, the report has its causes and what explains them.
     const web = await diagnose(manager, { service: "web" });
     expect(web.cause?.service).toBe("db");
     expect(web.others.map((one) => one.service)).toEqual(["web"]);

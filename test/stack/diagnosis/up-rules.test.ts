@@ -1,4 +1,4 @@
-/** What a diagnosis finds at services whose state alone shows nothing wrong, and that it says how each finding is known. */
+/** Findings about services whose state shows no problem. Each finding has evidence. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { crashSummary } from "../../../src/stack/diagnosis/crash-summary.js";
 import type { StackEvent, StackManager } from "../../../src/stack/model.js";

@@ -1,4 +1,4 @@
-/** Changing a running stack: restart, reconciliation, stop, loss of the runtime, shutdown. */
+/** Changes of a running stack: restart, reconciliation, stop, loss of the runtime, shutdown. */
 import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -357,7 +357,7 @@ describe("projects", () => {
     ]);
     await manager.stop({ project: "shop" }, call());
     expect(manager.running()).toEqual([]);
-    // Its secrets and data do not pass to whatever folder asks for its id.
+    // No other folder inherits the project's secrets and data.
     await expect(manager.start({ project: "shop", folder: "moved" }, call())).rejects.toMatchObject({
       code: "PROJECT_CONFLICT",
     });

@@ -1,4 +1,4 @@
-/** What a start would do, without starting anything; and starts and stops of some of the services. */
+/** check_stack, and starts and stops of selected services. */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** A start of a running stack that fails: what runs before it runs after it, and reports say what does not. */
+/** A failed start of a running stack: its services run as before, and reports name those that do not. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { SharedStackManager } from "../../../src/stack/model.js";
@@ -67,7 +67,7 @@ describe("start_stack on a running stack that fails", () => {
       service: "api",
       explanation: "The last start failed; the services that it had replaced (api, worker) run as before.",
     });
-    // The file is still another one than the running definition.
+    // The file still differs from the running definition.
     await until("api is stale", async () => (await manager.report("shop")).services.api?.stale?.fix === "start_stack");
     domain.project("shop", compose(...SHOP));
     expect((await start()).status).toBe("already_running");
@@ -182,6 +182,47 @@ describe("start_stack on a running stack that fails", () => {
     expect(alive()).toEqual(["db"]);
   });
 
+  describe("services with a pending restart", () => {
+    const crashing = service("web", "restart: on-failure:9");
+    const later = async () => (await eventsOf(manager, "shop", "restart_scheduled")).length;
+
+    /** Crashes `web` until its restart waits for a second. */
+    async function crashOften(): Promise<void> {
+      domain.runtime.scripts.web = { ends: [{ afterMs: 1, exitCode: 5 }], probe };
+      domain.runtime.service("web").end({ exitCode: 5 });
+      await until("it waits for its restart", async () => (await later()) === 2 && (await states()).web === "crashed");
+      domain.runtime.calls.length = 0;
+    }
+
+    it("a pending restart of a service that the failed start did not change takes place after the rollback", async () => {
+      await up(crashing, api);
+      await crashOften();
+      // The start begins with both; web waits for nothing, and fails at once.
+      domain.runtime.scripts.web = { startErrors: [new StackwardenError("UNSUPPORTED", "no such program")], probe };
+      domain.project("shop", compose(crashing, api, service("extra")));
+      expect((await failed()).details).toMatchObject({ rolled_back: [], down: [] });
+      expect((await manager.report("shop")).services.web).toMatchObject({ state: "crashed" });
+      expect(await later()).toBe(3);
+      const health = await manager.health({ project: "shop", waitFor: "healthy", timeoutMs: 20_000 }, call());
+      expect(health).toMatchObject({ overall_healthy: true, wait: { met: true } });
+      expect(alive()).toEqual(["api", "web"]);
+    });
+
+    it("a pending restart of a service that the failed start replaced or removed uses the former definition", async () => {
+      for (const next of [[failing(api), service("web", "restart: always")], [failing(api)]]) {
+        await up(crashing, api);
+        await crashOften();
+        domain.project("shop", compose(...next));
+        expect((await failed()).details).toMatchObject({ rolled_back: ["api"], down: [] });
+        const { message } = (await eventsOf(manager, "shop", "restart_scheduled")).at(-1) ?? {};
+        expect(message).toMatch(/^web starts again in \d+ ms\.$/);
+        await until("web runs", async () => (await states()).web === "healthy");
+        expect(alive()).toEqual(["api", "web"]);
+        await manager.stop({ project: "shop", forget: true }, call());
+      }
+    });
+  });
+
   it("a start that is refused before a change is recorded as start_refused", async () => {
     await up(...SHOP);
     await expect(start({ limits: { db: { memory_mb: 6 } } })).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
@@ -263,7 +304,7 @@ describe("reports after a failed start", () => {
       "The last start failed: its health check (fake) failed 2 times: HTTP 500.",
     );
     expect([...seen].sort()).toEqual(["degraded", "starting"]);
-    // A restart that succeeds is never reported as degraded meanwhile.
+    // A successful restart is never reported as degraded.
     domain.runtime.scripts.api = { probe };
     seen.clear();
     const follow = manager.subscribe((change) => {

@@ -1,4 +1,4 @@
-/** Projects whose folder is gone, projects that are forgotten, and stacks that no call uses. */
+/** Projects without their folder, deleted projects, and idle stacks. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -97,7 +97,7 @@ describe("stop_stack with forget", () => {
     await expect(forget()).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
     expect(existsSync(join(directory(), "project.json"))).toBe(true);
     expect((await eventsOf(manager, "shop")).length).toBeGreaterThan(0);
-    // What an engine keeps for ever is named.
+    // The result names what an engine cannot delete.
     domain.runtime.keptData = ["Volumes were not deleted: the engine x still holds their content."];
     const outcome = await forget();
     expect(outcome).toMatchObject({ forgotten: true, not_deleted: domain.runtime.keptData });

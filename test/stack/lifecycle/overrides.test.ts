@@ -34,7 +34,7 @@ describe("ports of a call", () => {
     expect(await start()).toMatchObject({ status: "already_running" });
     expect((await check()).notes).toContainEqual(note);
     expect(await checkedPorts()).toEqual([8081, 5555]);
-    // The file is edited: its port is newer.
+    // The edited file's port is newer than the call's.
     write(web("8090:80"), service("db", "ports: ['5432:5432']"));
     expect(await checkedPorts()).toEqual([8090, 5555]);
     expect((await check()).notes.join()).not.toContain("8081");
@@ -80,7 +80,7 @@ describe("limits of a call", () => {
       "limits of web changed, web has the compose file's changed memory_mb (512), not 128 of an earlier call",
     );
     expect(limits()).toEqual({ memory_mb: 512, pids: 50 });
-    // The limit of the earlier call is gone, also when the file has its old value again.
+    // The call's limit remains removed when the file returns to its former value.
     write(web("8080:80", "mem_limit: 256m"));
     await start();
     expect(limits()).toEqual({ memory_mb: 256, pids: 50 });
@@ -96,7 +96,7 @@ describe("limits of a call", () => {
 describe("limits that cannot be stored", () => {
   it("a start whose limits cannot be stored succeeds with a warning", async () => {
     write(web("8080:80"));
-    // A directory in place of the file: each write of it fails.
+    // A directory in place of the file makes each write fail.
     const file = join(domain.state, "projects", "shop", "limits.json");
     mkdirSync(join(file, "x"), { recursive: true });
     const phrase = /the limits of this start were not stored for later starts \(.*EISDIR.*\)/;
@@ -184,7 +184,7 @@ describe("check_stack: host ports", () => {
     domain.runtime.busyPorts.add(8080);
     const checked = await check();
     expect(checked.startable).toBe(true);
-    // The resolved model stays what the files say.
+    // The resolved model has the ports of the file.
     expect((await manager.resolve({ project: "shop" })).model).toMatchObject({
       services: { web: { ports: [{ target: 80, published: "8080" }] } },
     });

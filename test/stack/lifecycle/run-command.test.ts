@@ -1,4 +1,4 @@
-/** Commands of callers in services, by a runtime that does what a script says. */
+/** run_command on a scripted runtime. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ExecRequest } from "../../../src/stack/runtime.js";
 import { call, Domain, eventsOf, until } from "../../support/domain.js";
@@ -223,10 +223,10 @@ describe("run_command", () => {
     expect(domain.runtime.started()).toEqual(["db"]);
     expect(domain.runtime.alive.size).toBe(0);
     expect(domain.runtime.stacks.every(({ closed }) => closed)).toBe(true);
-    // A one-off instance takes no port away.
+    // A one-off instance publishes no port.
     expect(domain.runtime.stacks.at(-1)?.request.definition.services.web?.ports).toEqual([]);
     expect((await manager.report("shop")).state).toBe("stopped");
-    // The project is free again.
+    // The project's lock is released.
     expect((await manager.start({ project: "shop" }, call())).status).toBe("running");
   });
 

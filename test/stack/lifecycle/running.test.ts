@@ -1,4 +1,4 @@
-/** A running stack: crashes, restart policies, health, limits, what callers may ask. */
+/** A running stack: crashes, restart policies, health, limits, and reports. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { StackChange, StackManager } from "../../../src/stack/model.js";
 import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
@@ -49,7 +49,7 @@ describe("crashes and restart policies", () => {
     expect((await health("a"))?.message).toBe("Not running: it was ended by SIGSEGV.");
     expect((await health("b"))?.error).toContain("OOM kill");
     expect((await manager.report("shop")).state).toBe("degraded");
-    // Nothing brings them back: waiting would be in vain.
+    // Nothing restarts the services, so that the wait ends at once.
     const { wait } = await manager.health({ project: "shop", waitFor: "healthy", timeoutMs: 20_000 }, call());
     expect(wait).toMatchObject({ met: false });
     expect(wait?.reason).toContain("a is crashed");
@@ -271,7 +271,7 @@ describe("stats, logs, events and lists", () => {
       { project: "shop", service: "app", lines: 1, bytes: "app says".length, dropped: 0 },
     ]);
     await manager.stop({ project: "shop" }, call());
-    // Also when the definition cannot be read any more, and by another server.
+    // Logs remain readable when the definition cannot be read, also for another server.
     domain.project("shop", "services: [");
     const other = domain.manager();
     expect(await other.logTotals()).toEqual([]);

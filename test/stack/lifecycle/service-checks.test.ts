@@ -1,4 +1,4 @@
-/** Which checks decide about a service that has no healthcheck. */
+/** Checks of services without a healthcheck. */
 import { describe, expect, it } from "vitest";
 import type { Healthcheck, ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
 import { checksOf, requireChecks, uncheckedDependency } from "../../../src/stack/lifecycle/service-checks.js";

@@ -1,4 +1,4 @@
-/** Several clients change one stack at the same time: what conflicts comes one after the other, nothing runs twice. */
+/** Several clients change one stack at the same time: conflicting changes run one after the other. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { StackEvent, StackManager } from "../../../src/stack/model.js";
@@ -20,7 +20,7 @@ const SHOP = compose(
 );
 const VOLUMES = "\nvolumes: { data: {} }\n";
 
-/** Services of which more than one instance lives. */
+/** Services with more than one running instance. */
 const doubled = (): string[] => {
   const names = [...domain.runtime.alive].map((one) => one.service);
   return names.filter((name, index) => names.indexOf(name) !== index);
@@ -54,7 +54,7 @@ it("a restart during a start waits for the start's end", async () => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(domain.runtime.calls.filter((one) => one === "start db")).toHaveLength(1);
   ready = true;
-  // The restart may have taken the service down before the start's answer was observed.
+  // The restart may stop the service before the start's result is observed.
   expect((await starting).status).toMatch(/^(healthy|starting)$/);
   expect((await restarting).verified).toBe(true);
   expect(domain.runtime.calls.filter((one) => one === "start db")).toHaveLength(2);
@@ -78,7 +78,7 @@ it("a start during a stop with deletion waits for both and has no data", async (
   expect(types).toEqual(["stack_started", "stack_stopped", "warning", "stack_started"]);
 });
 
-/** The same numbers in every run. */
+/** Pseudo-random numbers, the same in every run. */
 function random(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -133,7 +133,7 @@ it.each([1, 2, 3, 4])(
     expect([...domain.runtime.alive].map((one) => one.service).sort()).toEqual(["cache", "db", "web"]);
     expect((await manager.stop({ project: "shop" }, call())).verified).toBe(true);
     expect(domain.runtime.alive.size).toBe(0);
-    // Every event is there once, in order, and everybody heard the same.
+    // Every subscriber received every event once and in order.
     expect(heard.map(({ seq }) => seq)).toEqual(heard.map((_, index) => index + 1));
     expect(await eventsOf(manager, "shop")).toEqual(heard.slice(-1000));
   },

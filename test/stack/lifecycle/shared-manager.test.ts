@@ -1,4 +1,4 @@
-/** Several clients on one manager: what each may reach, whose settings hold, who did what. */
+/** Several clients on one manager: the projects that each reaches, the settings in effect, and actors of events. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -44,7 +44,7 @@ it("a client reaches only projects below its roots and receives no events of oth
   ])
     await expect(attempt()).rejects.toMatchObject({ code: "FOLDER_NOT_ALLOWED" });
   expect(heard.filter((change) => change.kind !== "projects")).toEqual([]);
-  // A person's own commands reach whatever runs, but start nothing outside their roots.
+  // The command line reaches every running stack, and starts nothing outside its roots.
   const person = view(two.root, true);
   expect(person.projects()).toEqual([one.id]);
   expect((await person.stop({ project: one.id }, call())).status).toBe("stopped");

@@ -1,4 +1,4 @@
-/** A definition that takes long to refuse must not delay each report of each client. */
+/** A definition that takes long to refuse does not delay every report. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import { call, compose, Domain, service } from "../../support/domain.js";

@@ -1,4 +1,4 @@
-/** Snapshots of a project's data, by a runtime whose volumes are numbers. */
+/** Snapshots of a project's data, on a runtime whose volumes are numbers. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -34,6 +34,19 @@ const started = async (settings = {}) => {
   return manager;
 };
 const volume = (name: string): number | undefined => domain.runtime.volumes.get(name);
+/** Copies wait from now on. @returns a function that lets them go on */
+function holdCopies(): () => void {
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const copy = domain.runtime.copyVolumes.bind(domain.runtime);
+  domain.runtime.copyVolumes = async (request, archive) => {
+    await held;
+    return copy(request, archive);
+  };
+  return release;
+}
 const folder = (): string => join(domain.state, "projects", "shop", "snapshots");
 
 describe("snapshots", () => {
@@ -75,6 +88,28 @@ describe("snapshots", () => {
     expect((await manager.snapshots("shop")).snapshots).toEqual([]);
   });
 
+  it("a command in a paused service begins after the pause, and never when it was cancelled or timed out", async () => {
+    const manager = await started();
+    const release = holdCopies();
+    const saving = manager.saveSnapshot({ project: "shop", service: "db" }, call());
+    await until("it is paused", () => domain.runtime.calls.includes("pause db"));
+    const run = (word: string, timeoutMs: number, signal = new AbortController().signal) =>
+      manager.runCommand(
+        { project: "shop", service: "db", command: [word], timeoutMs, maxBytes: 1000 },
+        call({ signal }),
+      );
+    const waiting = run("waits", 60_000);
+    expect(await run("late", 20)).toMatchObject({ timed_out: true, exit_code: null });
+    const cancelling = AbortSignal.timeout(20);
+    await expect(run("cancelled", 60_000, cancelling)).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+    const commands = () => domain.runtime.calls.filter((one) => one.startsWith("exec"));
+    expect(commands()).toEqual([]);
+    release();
+    await saving;
+    expect(await waiting).toMatchObject({ timed_out: false, exit_code: 0 });
+    expect(commands()).toEqual(["exec db waits"]);
+  });
+
   it("a paused service is not checked and does not become unhealthy", async () => {
     const manager = await started();
     let probed = 0;
@@ -84,15 +119,7 @@ describe("snapshots", () => {
         return "it is paused";
       },
     };
-    let release = (): void => undefined;
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    const copy = domain.runtime.copyVolumes.bind(domain.runtime);
-    domain.runtime.copyVolumes = async (request, archive) => {
-      await held;
-      return copy(request, archive);
-    };
+    const release = holdCopies();
     const saving = manager.saveSnapshot({ project: "shop", service: "db" }, call());
     await until("it is paused", () => domain.runtime.calls.includes("pause db"));
     await manager.health({ project: "shop", fresh: true }, call());
@@ -166,7 +193,7 @@ describe("snapshots", () => {
     expect(volume("shop/data")).toBeUndefined();
     await manager.restoreSnapshot({ project: "shop", snapshot: outcome.snapshot ?? "" }, call());
     expect(volume("shop/data")).toBe(100);
-    // Nothing is left to save.
+    // No data remains to save.
     domain.runtime.volumes.clear();
     expect(await manager.stop({ project: "shop", removeVolumes: true }, call())).not.toHaveProperty("snapshot");
   });

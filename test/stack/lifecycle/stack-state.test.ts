@@ -1,4 +1,4 @@
-/** One model of state: nothing that is derived from a stack's services contradicts itself. */
+/** States, messages and results that are derived from services agree. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { startOutcome } from "../../../src/stack/lifecycle/results.js";

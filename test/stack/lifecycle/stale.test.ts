@@ -1,4 +1,4 @@
-/** Stale code: running instances that are older than their sources. */
+/** Stale code: instances that are older than their sources. */
 import { mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -18,10 +18,10 @@ const write = (path: string, text = "new\n"): void => {
   const file = join(folder, path);
   mkdirSync(dirname(file), { recursive: true });
   const asked = Date.now();
-  // The clock of file times is some milliseconds behind.
+  // File times are some milliseconds behind the clock.
   do {
     writeFileSync(file, text);
-    // In the future, as on a disk whose clock is wrong: the time of the change counts.
+    // A modification time in the future, as from a wrong clock; the time of the change counts.
     utimesSync(file, asked / 1000 + 60, asked / 1000 + 60);
   } while (statSync(file).ctimeMs < asked);
 };
@@ -57,7 +57,7 @@ describe("changed source files", () => {
       files: ["app/main.py"],
     });
     expect(await stale("web")).toBeUndefined();
-    // The diagnosis names it beside another problem, or when the service is asked for.
+    // The diagnosis names stale code beside another problem, or for a named service.
     const diagnosed = (service?: string) => manager.diagnose({ project: "shop", ...(service && { service }) });
     expect(await diagnosed()).toMatchObject({ cause: null, others: [] });
     expect((await diagnosed("web")).cause).toBeNull();
@@ -175,7 +175,7 @@ describe("changed source files", () => {
     expect(await stale("web")).toBeUndefined();
     write("web/nginx.conf");
     expect((await stale("web"))?.files).toEqual(["web/nginx.conf"]);
-    // The bind covers the folder that the image was built from.
+    // The bind covers the image's source folder.
     write("app/server.js");
     expect(await stale()).toBeUndefined();
     docker.service("app").end({ exitCode: 1 });

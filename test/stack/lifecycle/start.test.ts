@@ -1,4 +1,4 @@
-/** Starting a stack: order, readiness, rollback, who joins, who leaves. */
+/** Starts of a stack: order, readiness, rollback, and callers that join or cancel. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -90,7 +90,7 @@ it("a failed start reports the cause and the last lines, and stops the started s
   expect(domain.runtime.started()).not.toContain("web");
   expect((await manager.report("shop")).state).toBe("stopped");
   expect((await eventsOf(manager, "shop", "stack_start_failed"))[0]?.message).toContain("api");
-  // The lock went too.
+  // The project's lock was released.
   domain.runtime.scripts = {};
   expect((await domain.manager().start({ project: "shop" }, call())).status).toBe("healthy");
 });
@@ -189,7 +189,7 @@ it("a start whose time ends returns the current state, continues, and is joined 
   expect(early.next).toMatchObject({ operation: "health_status", input: { wait_for: "healthy" } });
   const cancel = new AbortController();
   const again = manager.start({ project: "shop" }, call({ signal: cancel.signal }));
-  // Somebody was told that it goes on: nobody's cancelling ends it any more.
+  // A caller received "starting", so that a later cancellation does not end the start.
   cancel.abort();
   await expect(again).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
   const health = await manager.health({ project: "shop", waitFor: "healthy" }, call());
@@ -318,7 +318,7 @@ it("a failed start deletes the new volume of a database that was not ready, and 
   expect((await eventsOf(manager, "shop", "warning")).map(({ message }) => message)).toContainEqual(
     "The new volume of db (data) was deleted: the start ended before its database was ready. The next start creates it again.",
   );
-  // Once it has answered, its volume stays, whatever else fails.
+  // The volume of a database that was ready is kept when another service fails.
   ready = true;
   runtime.scripts.app = { probe: () => "never", ends: [{ afterMs: 1000, exitCode: 1 }] };
   await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });

@@ -1,4 +1,4 @@
-/** States of services as callers see them: what was observed, and nothing else. */
+/** States of services in reports: only what was observed. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
 

@@ -1,4 +1,4 @@
-/** `develop.watch`: services follow their files while the stack is watched. */
+/** `develop.watch`: services follow their files. */
 import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -53,7 +53,7 @@ describe("develop.watch", () => {
         },
       ]);
       expect(await generation("web")).toBe(1);
-      // A removed file is a change too.
+      // The removal of a file is a change as well.
       rmSync(join(folder, "src/main.py"));
       await replaced(3);
     },
@@ -71,14 +71,14 @@ describe("develop.watch", () => {
     write("src/main.py", "three");
     await replaced(before + 1);
     await manager.stop({ project: "shop" }, call());
-    // Its binds are copies, into which it can copy changed files.
+    // The binds are copies, and changed files are copied into them.
     dagger.copiedFiles = [];
     await up(compose(`${watching("sync", ", target: /app")}    volumes: ["./src:/app"]\n`), true, dagger);
     const present = await generation();
     write("src/main.py", "four");
     await until("the file is copied", () => (dagger.copiedFiles ?? []).length > 0);
     expect(dagger.copiedFiles).toMatchObject([{ target: "/app/main.py" }]);
-    // A file that is not copied is not named as copied, and stays stale.
+    // An event does not name a file that is not copied, and the service remains stale.
     dagger.privateTargets = ["/app/secrets"];
     write("src/secrets", "hush");
     const messages = async (type: "files_copied" | "warning") =>
@@ -120,7 +120,7 @@ describe("develop.watch", () => {
     expect(await messages("warning")).toEqual([
       "Changed files could not be copied into app, which is replaced: read-only",
     ]);
-    // With another rule's change the service is replaced once.
+    // Changes of two rules replace the service once.
     write("Dockerfile", "FROM scratch");
     write("src/deep/er.py", "four");
     await replaced(3);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { LogStore } from "../../../src/stack/logs/types.js";
 import { bytes, openStore, texts, writeLines } from "./log-fixture.js";
 
-/** What the answer costs as it is counted. */
+/** Bytes of the page as the store counts them. */
 const cost = (lines: string[]): number => lines.reduce((sum, text) => sum + Buffer.byteLength(text) + 110, 0);
 
 describe("LogStore.query: byte budget", () => {

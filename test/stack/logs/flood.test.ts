@@ -9,7 +9,7 @@ import { bytes, openStore, temporaryDirectory, texts } from "./log-fixture.js";
 const MILLION = 1_000_000;
 const MIB = 1024 * 1024;
 
-/** Lines `from`… as one chunk. */
+/** Lines from number `from` as one chunk. */
 function chunk(from: number, count: number): Uint8Array {
   let text = "";
   for (let index = from; index < from + count; index += 1) text += `request ${index} served in ${index % 97} ms\n`;
@@ -19,7 +19,7 @@ function chunk(from: number, count: number): Uint8Array {
 setFlagsFromString("--expose-gc");
 const collectGarbage: () => void = runInNewContext("gc");
 
-/** Bytes in use, without what is only not yet collected. */
+/** Memory in use after garbage collection. */
 const used = (): number => {
   collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
@@ -38,7 +38,7 @@ describe("LogStore: a million lines", () => {
       sink.write("stdout", data);
       if (from % 50_000 === 1) {
         most = Math.max(most, used() - before);
-        // As fast as the disk, which a loaded machine shares.
+        // At the disk's speed, which a loaded machine shares.
         await store.flush();
       }
       await setImmediate();
@@ -62,7 +62,7 @@ describe("LogStore: a million lines", () => {
     const reopenedMs = performance.now() - reopened;
     const searched = performance.now();
     const found = await again.query({ grep: "request 4711 " });
-    // A tail costs what it returns: nothing beside a search of everything.
+    // A tail costs little compared to a search of the whole log.
     const searchMs = performance.now() - searched;
     expect(tailMs).toBeLessThan(searchMs / 2);
     expect(reopenedMs).toBeLessThan(searchMs / 2);
@@ -74,7 +74,7 @@ describe("LogStore: a million lines", () => {
     const store = await openStore({ directory, ringBytes: 2 * MIB });
     const sink = store.sink("api", 1);
     const before = used();
-    // The event loop never gets its turn: nothing can be written.
+    // The event loop has no turn, so that nothing can be written.
     let most = 0;
     for (let from = 1; from <= MILLION; from += 2000) {
       sink.write("stdout", chunk(from, 2000));

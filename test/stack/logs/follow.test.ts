@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { bytes, openStore, texts, writeLines } from "./log-fixture.js";
 
-/** How soon is measured (docs/BENCHMARKS.md); here only that nobody waits for the time to run out. */
+/** A wait must end long before this. docs/BENCHMARKS.md has the latency. */
 const LONG_MS = 60_000;
 
 describe("LogStore.query with waitMs", () => {

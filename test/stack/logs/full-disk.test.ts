@@ -9,7 +9,7 @@ afterEach(() => {
   for (const mount of mounts.splice(0)) execFileSync("umount", ["--lazy", mount]);
 });
 
-/** A file system of so many bytes; undefined where this user may not mount one. */
+/** A file system of the given size. Undefined where this user cannot mount one. */
 function smallDisk(bytes: number): string | undefined {
   const directory = join(temporaryDirectory(), "disk");
   mkdirSync(directory);
@@ -78,7 +78,7 @@ describe("LogStore on a disk that cannot be written", () => {
     writeLines(store, "api", 20_000);
     rmSync(directory);
     await new Promise((resolve) => setTimeout(resolve, 150));
-    // The pause after a failure is not over: nothing was written, nor has memory lost a line.
+    // During the pause after a failure nothing is written, and memory keeps every line.
     expect(() => statSync(join(directory, "s-api"))).toThrow("ENOENT");
     expect(store.stats("api")).toMatchObject({ lines: 40_000, dropped: 0 });
   });

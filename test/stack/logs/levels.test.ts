@@ -1,4 +1,4 @@
-/** Levels of lines as common programs print them. */
+/** Levels of lines in the formats of common programs. */
 import { expect, test } from "vitest";
 import { continues, levelOf } from "../../../src/stack/logs/levels.js";
 import { patternOf } from "../../../src/stack/logs/patterns.js";

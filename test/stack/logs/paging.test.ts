@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { LogLine, LogQuery, LogStore } from "../../../src/stack/logs/types.js";
 import { bytes, openStore, temporaryDirectory, writeLines } from "./log-fixture.js";
 
-/** Numbers of the original lines that a line stands for: its run is without a gap in these tests. */
+/** Numbers of the lines that a collapsed line stands for; runs have no gaps in these tests. */
 const standsFor = ({ seq, repeated }: LogLine): number[] =>
   Array.from({ length: repeated?.count ?? 1 }, (_, index) => seq + index);
 
@@ -44,7 +44,7 @@ describe("LogStore.query: paging", () => {
           await store.flush();
         };
         const start = (await store.query({})).next_cursor;
-        // Between flushes no more than the memory's bound is written, so that nothing is dropped.
+        // Less than the memory limit is written between flushes, so that no line is dropped.
         for (const part of before)
           for (let left = part.count; left > 0; left -= 4) await write({ ...part, count: Math.min(4, left) });
         const rest = [...during];

@@ -139,7 +139,7 @@ describe("LogStore.query: filters", () => {
     expect(texts(page)[0]).toBe("hit 360");
     expect(page.omitted).toMatchObject({ lines: 360, reason: "tail" });
     expect(page.omitted?.how_to_get).toContain("matching or not");
-    // The only match is found, and further search for another one has an end.
+    // The search ends although no second line matches.
     const last = await store.query({ grep: "hit 396", tail: 1 });
     expect(last.omitted).toBeNull();
   });

@@ -1,4 +1,4 @@
-/** Lines on disk are searched before they are decoded. The answers must be those of a comparison of every line. */
+/** Lines on disk are searched before they are decoded, with the results of a comparison of every line. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { needlesOf } from "../../../src/stack/logs/raw-search.js";
@@ -6,7 +6,7 @@ import { openLogStore } from "../../../src/stack/logs/store.js";
 import type { LogQuery, LogStore } from "../../../src/stack/logs/types.js";
 import { bytes, openStore, temporaryDirectory, texts, writeLines } from "./log-fixture.js";
 
-/** A store whose lines are all on disk. */
+/** A store with every line on disk. */
 async function reopened(lines: readonly string[]): Promise<LogStore> {
   const directory = temporaryDirectory();
   const store = await openLogStore({ directory, redact: (text) => text });

@@ -1,4 +1,4 @@
-/** Errors with their stack traces, lines around them, waiting for a line, and counts instead of lines. */
+/** Errors with stack traces, context, waits for a line, and summaries. */
 import { expect, test } from "vitest";
 import type { LogQuery, LogStore } from "../../../src/stack/logs/types.js";
 import { bytes, openStore, seqs, texts } from "./log-fixture.js";

@@ -46,7 +46,7 @@ describe("ServiceLog: evicted lines", () => {
     expect(log.lines).toBe(25);
     expect(log.losses.total).toBe(0);
     await written;
-    // The view from before tells nothing twice, and a new one finds on disk what left memory.
+    // The earlier view returns no line twice, and a new view reads from disk what left memory.
     expect(await seqsOf(oldestFirst(view, 0, () => true))).toEqual(range(1, 25));
     append(log, 26, 30);
     await log.flush();

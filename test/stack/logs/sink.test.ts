@@ -22,7 +22,7 @@ function sinkWith(redact: (text: string) => string = (text) => text) {
   return { sink, seen, texts: () => seen.map(({ text }) => text) };
 }
 
-/** `data` cut at the given places. */
+/** `data` cut at the given offsets. */
 function chunks(data: Uint8Array, cuts: number[]): Uint8Array[] {
   const places = [...new Set(cuts.map((cut) => cut % (data.length + 1)))].sort((a, b) => a - b);
   return [0, ...places].map((from, index) => data.subarray(from, places[index] ?? data.length));
@@ -121,7 +121,7 @@ describe("createSink: long lines", () => {
 
   it("a secret at the cut of a line does not show its beginning", () => {
     const secret = "s3cr3t-value-of-forty-characters-0123456";
-    // Escape sequences fill what is held; the secret lies over its end.
+    // Escape sequences fill the buffer, and the secret crosses its end.
     const filler = "\u001b[31m".repeat((64 * 1024 - 20) / 5);
     const { sink, seen } = sinkWith(createRedactor([secret]).redact);
     sink.write("stdout", bytes(`${filler}${"x".repeat((64 * 1024 - 20) % 5)}${secret}\n`));

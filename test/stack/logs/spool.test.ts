@@ -56,7 +56,7 @@ describe("LogStore: restart", () => {
     await crashed.flush();
     writeLines(crashed, "api", 5, 51);
     const { next_cursor: cursor } = await crashed.query({});
-    // What a crash leaves: the index of the open store, some lines, and half a one.
+    // As after a crash: the index of the open store, some lines, and half of one.
     const copy = join(temporaryDirectory(), "logs");
     cpSync(directory, copy, { recursive: true });
     appendFileSync(filesOf(copy, "api")[0] as string, '[51,1500,0,1,"torn');

@@ -1,4 +1,4 @@
-/** A folder has one project. */
+/** A folder belongs to one project. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { ProjectStore } from "../../../src/stack/storage/project-store.js";
 import { call, compose, Domain, service } from "../../support/domain.js";

@@ -97,9 +97,9 @@ describe("ProjectStore.resolveFolder", () => {
     mkdirSync(join(root, "other"));
     expect(() => store().resolveFolder("app", "other")).toThrow(/belongs to .*shop, not to .*other/);
     rmSync(first, { recursive: true });
-    // Renamed or not mounted: its secrets, volumes and logs are not the other folder's.
+    // A folder that is renamed or not mounted keeps its secrets, volumes and logs.
     expect(() => store().resolveFolder("app", "other")).toThrow(/belongs to .*shop \(which does not exist now\)/);
-    // The operator says where it went; a file of the working directory does not.
+    // The operator can name the new folder; a file of the working directory cannot.
     expect(store({ app: { folder: join(root, "other") } }).resolveFolder("app")).toBe(join(root, "other"));
     const suggested = { app: { folder: join(root, "other"), suggested: true as const } };
     expect(() => store(suggested).resolveFolder("app", "other")).toThrow(/belongs to/);

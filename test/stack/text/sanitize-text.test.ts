@@ -11,7 +11,7 @@ import {
   shortenAtWord,
 } from "../../../src/stack/text/sanitize-text.js";
 
-/** No lone surrogate: they do not survive UTF-8. */
+/** False for lone surrogates, which UTF-8 cannot represent. */
 const isWellFormed = (text: string): boolean => Buffer.from(text).toString() === text;
 
 describe("sanitizeText", () => {
@@ -69,7 +69,7 @@ describe("sanitizeText", () => {
   it.each(["\x1b]", "\u009d", "\x1b[", "\x1b]a", "\ud83d", "\u200b", "\x1bP0", "\u009b;", "\u009d\t"])(
     "sanitizeText cleans a text full of %j in bounded time",
     (part) => {
-      // A quadratic search would need minutes for this.
+      // A quadratic search would take minutes.
       const text = part.repeat(500_000);
       expect(sanitizeText(text).length).toBeLessThanOrEqual(text.length);
     },
