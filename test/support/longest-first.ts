@@ -6,7 +6,7 @@ const LONGEST = [
   "runtimes/contract/docker",
   "runtimes/contract/dagger-sim",
   "e2e/demo",
-  "e2e/newest-node",
+  "e2e/demo-commandcenter",
   "e2e/recovery",
   "runtimes/contract/local",
   "runtimes/docker/containers",
