@@ -106,6 +106,10 @@ class LocalProcessHost implements ProcessHost {
     return this.sandbox.mountPlace(target, needed);
   }
 
+  hides(path: string): boolean {
+    return this.sandbox.hides(path);
+  }
+
   usersEnforcement(): Enforcement {
     return this.#users.enforcement();
   }

@@ -96,7 +96,7 @@ export class NetworkNamespace implements Loopback {
 
   private constructor(
     private readonly agent: ChildProcess,
-    private readonly options: NetworkOptions,
+    private readonly opening: NetworkOptions,
   ) {
     this.#pid = agent.pid as number;
     this.lost = new Promise((resolve) => {
@@ -140,7 +140,7 @@ export class NetworkNamespace implements Loopback {
 
   /** Gives the namespace the machine's addresses and routes; pasta forwards its outgoing connections. */
   async #connectOutside(): Promise<void> {
-    const { tools, watch } = this.options;
+    const { tools, watch } = this.opening;
     const namespace = openSync(`/proc/${this.#pid}/ns/net`, "r");
     const pasta = spawn(
       "/bin/sh",
@@ -181,9 +181,9 @@ export class NetworkNamespace implements Loopback {
     pasta.unref();
   }
 
-  /** Words before a command that runs in the namespace; the command needs the server's privileges. */
-  get words(): string[] {
-    return [this.options.tools.nsenter, `--net=/proc/${this.#pid}/ns/net`, "--"];
+  /** Options of nsenter for the namespace. */
+  get options(): string[] {
+    return [`--net=/proc/${this.#pid}/ns/net`];
   }
 
   /** The address at which services reach the loopback interface of the machine. */
@@ -255,7 +255,7 @@ export class NetworkNamespace implements Loopback {
     );
     await Promise.all(ends);
     this.#refuse("The stack's network was closed.");
-    if (pasta?.pid !== undefined) await this.options.unwatch(pasta.pid);
+    if (pasta?.pid !== undefined) await this.opening.unwatch(pasta.pid);
     this.#isClosed();
   }
 

@@ -18,6 +18,7 @@ export const SHARED_NETWORK: Enforcement = {
 /** The trusted programs; a string says why there are none. */
 function findTools(sandbox: Enforcement): NetworkTools | string {
   if (sandbox.level !== "enforced") return sandbox.reason;
+  if (process.getuid?.() !== 0) return "only a server that runs as root makes them";
   const [unshare, nsenter, pasta] = ["unshare", "nsenter", "pasta"].map(firstFile);
   if (!unshare || !nsenter) return "unshare and nsenter of util-linux are not installed";
   if (!pasta) return "pasta is not installed (Debian package passt)";
