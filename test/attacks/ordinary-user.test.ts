@@ -37,6 +37,28 @@ describe.skipIf(missing !== null)(
       return readFileSync(join(homeOf("app"), "seen"), "utf8");
     };
 
+    it.skipIf(!existsSync("/usr/bin/pasta"))(
+      "have a network for each stack: the same ports in the code of two projects do not meet",
+      async () => {
+        server = await user.server();
+        const addresses: string[] = [];
+        for (const name of ["first", "second"]) {
+          const folder = user.project(name, {
+            "compose.yaml": appCompose("", "").replace("8080]", "80]").replaceAll("8080", "80"),
+            "app.js": `require("http").createServer((_, response) => response.end("${name}")).listen(80, "0.0.0.0");`,
+          });
+          const started = await server.call("start_stack", { project: name, folder });
+          expect(started).toMatchObject({ status: "healthy" });
+          addresses.push(started.after.services.app.endpoints[0].url);
+        }
+        const answers = await Promise.all(addresses.map(async (url) => (await fetch(url)).text()));
+        expect(answers).toEqual(["first", "second"]);
+        const command = ["node", "-e", "fetch('http://app:80').then((a) => a.text()).then(console.log)"];
+        const { stdout } = await server.call("run_command", { project: "second", service: "app", command });
+        expect(stdout).toContain("second");
+      },
+    );
+
     // Before, all of it was readable in 3 of 3 runs, and the service could add a key to ~/.ssh/authorized_keys.
     it("have neither the user's keys nor other projects, and change nothing outside of their project", async () => {
       user.file(".ssh/id_ed25519", "of the user\n", 0o600);

@@ -176,7 +176,7 @@ function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | nu
 function descriptors({ namespaces }: LaunchSpec, rest: readonly ("ignore" | number)[]): ("ignore" | "pipe" | number)[] {
   const own: ("ignore" | "pipe" | number)[] = [...rest];
   const users = namespaces?.users ?? null;
-  while (own.length < (users === null ? 1 : INNER_FD - BLOCK_FD + 1)) own.push("ignore");
+  if (users !== null) while (own.length <= INNER_FD - BLOCK_FD) own.push("ignore");
   if (namespaces?.kind === "own") own[0] = "pipe";
   if (users !== null) {
     own[OUTER_FD - BLOCK_FD] = users.outer;

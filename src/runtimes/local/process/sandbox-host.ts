@@ -23,6 +23,7 @@ import {
   targetsOf,
 } from "./sandbox.js";
 import { inodeAt, type Pin } from "./sandbox-check.js";
+import type { UserNamespaces } from "./user-namespaces.js";
 
 type Namespaces = Pick<LaunchSpec, "namespaces">;
 
@@ -84,6 +85,11 @@ export class Sandbox {
         reason: "namespaces of processes, IPC, host name and mounts by bubblewrap",
       },
     );
+  }
+
+  /** Where a server that is not root makes namespaces; null on a root server, and without namespaces. */
+  get users(): UserNamespaces | null {
+    return this.host?.tools.users ?? null;
   }
 
   /** Whether a service's namespaces hide the folders above this path, so that only what is shown of them counts. */

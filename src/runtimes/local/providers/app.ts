@@ -238,12 +238,12 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     resolveProgram(argv, workspace.cwd, tools, { user, host: context.host, client: context.client });
   const argv = await find(rewritten);
   notes.push(
-    ...hiddenPathNotes(context.host, {
+    ...(await hiddenPathNotes(context.host, {
       words: rewritten,
       env: mapValues(written, place),
       visible: [context.stack.folder, context.stack.stateDir],
       mounts,
-    }),
+    })),
   );
   const hosts = await writePrivateFile(
     join(context.base, "hosts"),

@@ -1,6 +1,6 @@
 /** Files that a definition names and that its service does not see, because its namespaces hide them. */
-import { existsSync } from "node:fs";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { ownerOf } from "../files/create.js";
 import type { SandboxMount } from "../process/sandbox.js";
 import type { ProcessHost } from "../types.js";
 
@@ -16,20 +16,26 @@ export interface Definition {
   mounts: readonly SandboxMount[];
 }
 
+const exists = (path: string): Promise<boolean> =>
+  ownerOf(path).then(
+    (entry) => entry !== null,
+    () => false,
+  );
+
 /** @returns a note for the service, or none */
-export function hiddenPathNotes(
+export async function hiddenPathNotes(
   host: Pick<ProcessHost, "hides">,
   { words, env, visible, mounts }: Definition,
-): string[] {
+): Promise<string[]> {
   const shown = [...visible, ...mounts.map(({ target }) => target)];
   const texts = [
     ...words.slice(1),
     ...Object.entries(env).flatMap(([name, value]) => (name === "PATH" ? [] : [value])),
   ];
   const paths = new Set(texts.flatMap((text) => [...text.matchAll(PATH)].map(([, path = ""]) => path)));
-  const hidden = [...paths].filter(
-    (path) => host.hides(path) && !shown.some((folder) => isBeneath(folder, path)) && existsSync(path),
-  );
+  const hidden: string[] = [];
+  for (const path of paths)
+    if (host.hides(path) && !shown.some((folder) => isBeneath(folder, path)) && (await exists(path))) hidden.push(path);
   if (hidden.length === 0) return [];
   const named = hidden.slice(0, MOST).join(", ");
   return [

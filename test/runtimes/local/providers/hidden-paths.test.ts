@@ -19,14 +19,14 @@ const notes = (env: Record<string, string>, words: string[] = ["node"]) =>
     mounts: [{ source: "/x", target: join(home, "d"), readOnly: true }],
   });
 
-it("names files that a definition uses and its service does not see", () => {
-  expect(notes({ A: join(home, "a"), SOCKET: `unix://${home}/b`, LIST: `/usr:${home}/c` })).toEqual([
+it("names files that a definition uses and its service does not see", async () => {
+  expect(await notes({ A: join(home, "a"), SOCKET: `unix://${home}/b`, LIST: `/usr:${home}/c` })).toEqual([
     expect.stringContaining(`It does not see ${home}/a, ${home}/b, ${home}/c: home folders`),
   ]);
-  expect(notes({}, ["node", `--config=${home}/a`])[0]).toContain(`${home}/a`);
+  expect((await notes({}, ["node", `--config=${home}/a`]))[0]).toContain(`${home}/a`);
 });
 
-it("is silent about what is seen, what does not exist, PATH and the program itself", () => {
+it("is silent about what is seen, what does not exist, PATH and the program itself", async () => {
   const env = { PATH: join(home, "a"), OWN: join(home, "shop/file"), MOUNTED: join(home, "d"), NONE: join(home, "no") };
-  expect(notes(env, [join(home, "a"), "/etc/hosts"])).toEqual([]);
+  expect(await notes(env, [join(home, "a"), "/etc/hosts"])).toEqual([]);
 });
