@@ -1,4 +1,4 @@
-/** A server that is not root, with databases and an app: everything works, and what cannot be isolated is said. */
+/** A server that is not root, with databases and an app. Reports name what cannot be isolated. */
 import { chownSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, type Server, TestBench, until } from "./support/bench.js";
 import { asUser, canRunAs, noUserNamespaces } from "./support/ordinary-user.js";
 
-/** A user with a name, which PostgreSQL wants, and without a home directory. */
+/** A user with a name, which PostgreSQL requires, and without a home folder. */
 const [, UID = 65_534] = (/^nobody:[^:]*:(\d+):/m.exec(readFileSync("/etc/passwd", "utf8")) ?? []).map(Number);
 const NAMELESS = 79_991;
 
@@ -24,7 +24,7 @@ volumes: { data: {} }
 secrets: { db-password: { environment: DB_PASSWORD, x-generate: true } }
 `;
 
-describe.runIf(canRunAs(Number(UID)))("a server that is not root", () => {
+describe.runIf(canRunAs(Number(UID)))("server without root", () => {
   const bench = new TestBench("standalone");
   const project = "shop";
   let server: Server;
@@ -39,7 +39,7 @@ describe.runIf(canRunAs(Number(UID)))("a server that is not root", () => {
   });
   afterAll(() => bench.close());
 
-  it("starts the stack as its own user, and reports what is not enforced", async () => {
+  it("the stack runs as the server's user, and reports name what is not enforced", async () => {
     const started = await server.call("start_stack", { project, folder: project, timeout_seconds: 170 });
     expect(started).toMatchObject({ status: "healthy", verified: true });
     const { app, db, cache } = started.after.services;
@@ -54,7 +54,7 @@ describe.runIf(canRunAs(Number(UID)))("a server that is not root", () => {
     expect(statSync(join(bench.state, "projects", project, "secrets.json")).mode & 0o777).toBe(0o600);
   });
 
-  it("keeps a row over a restart of the database", async () => {
+  it("a row survives a restart of the database", async () => {
     const secrets = JSON.parse(readFileSync(join(bench.state, "projects", project, "secrets.json"), "utf8"));
     const password = JSON.stringify(secrets).match(/"db-password":"([^"]+)"/)?.[1] ?? "";
     const { stacks } = await server.call("list_stacks");
@@ -75,7 +75,7 @@ describe.runIf(canRunAs(Number(UID)))("a server that is not root", () => {
     await after.end();
   });
 
-  it("sees a crash, brings the service back, and has its logs", async () => {
+  it("a crashed service is restarted and its logs are kept", async () => {
     await fetch(`${url}/exit?code=7`).catch(() => undefined);
     await until("the crash", async () => {
       const { events } = await server.call("get_events", { project, types: ["service_crashed"] });
@@ -88,7 +88,7 @@ describe.runIf(canRunAs(Number(UID)))("a server that is not root", () => {
     expect(lines).toHaveLength(1);
   });
 
-  it("keeps limits for the next start, and claims nothing", async () => {
+  it("set_limits stores limits and reports that nothing enforces them", async () => {
     const changed = await server.call("set_limits", { project, service: "app", memory_mb: 300 });
     expect(changed).toMatchObject({ verified: false, message: expect.stringContaining("Nothing enforces") });
     const { services } = await server.call("get_stats", { project });
@@ -98,7 +98,7 @@ describe.runIf(canRunAs(Number(UID)))("a server that is not root", () => {
     });
   });
 
-  it("refuses to start where limits must be enforced", async () => {
+  it("a start is refused when limits must be enforced", async () => {
     expect(await server.call("stop_stack", { project })).toMatchObject({ verified: true });
     const strict = await bench.server({ HOME: "", STACKWARDEN_REQUIRE_ENFORCED_LIMITS: "true" });
     const error = await strict.refused("start_stack", { project });
@@ -106,21 +106,18 @@ describe.runIf(canRunAs(Number(UID)))("a server that is not root", () => {
     expect(await strict.call("list_stacks")).toMatchObject({ stacks: [{ project, state: "stopped" }] });
   });
 
-  it.skipIf(noUserNamespaces(NAMELESS) !== null)(
-    "runs PostgreSQL for a user without a name in namespaces",
-    async () => {
-      const state = join(bench.folder, "named");
-      mkdirSync(state, { mode: 0o700 });
-      chownSync(state, NAMELESS, NAMELESS);
-      bench.wrapper = asUser(NAMELESS);
-      const nameless = await bench.server({ HOME: "", STACKWARDEN_STATE_DIR: state });
-      const { status, after } = await nameless.call("start_stack", { project, folder: project, timeout_seconds: 170 });
-      expect([status, after.services.db.user.uid]).toEqual(["healthy", NAMELESS]);
-      expect(await nameless.call("stop_stack", { project })).toMatchObject({ verified: true });
-    },
-  );
+  it.skipIf(noUserNamespaces(NAMELESS) !== null)("a user without a name can run PostgreSQL in namespaces", async () => {
+    const state = join(bench.folder, "named");
+    mkdirSync(state, { mode: 0o700 });
+    chownSync(state, NAMELESS, NAMELESS);
+    bench.wrapper = asUser(NAMELESS);
+    const nameless = await bench.server({ HOME: "", STACKWARDEN_STATE_DIR: state });
+    const { status, after } = await nameless.call("start_stack", { project, folder: project, timeout_seconds: 170 });
+    expect([status, after.services.db.user.uid]).toEqual(["healthy", NAMELESS]);
+    expect(await nameless.call("stop_stack", { project })).toMatchObject({ verified: true });
+  });
 
-  it("runs apps for a user without a name, and names what PostgreSQL needs without namespaces", async () => {
+  it("a user without a name can run apps without namespaces, and the error for PostgreSQL names what is missing", async () => {
     const other = join(bench.folder, "other");
     mkdirSync(other, { mode: 0o700 });
     chownSync(other, NAMELESS, NAMELESS);

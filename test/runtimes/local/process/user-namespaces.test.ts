@@ -40,9 +40,7 @@ describe("user namespaces for services of an ordinary user", () => {
   it("name the setting of the kernel that refuses them", () => {
     const settings = (values: Record<string, string>) => (path: string) => values[path] ?? null;
     expect(refusingSetting(settings({}))).toBeNull();
-    expect(refusingSetting(settings({ "/proc/sys/user/max_user_namespaces": "0\n" }))).toBe(
-      "user.max_user_namespaces",
-    );
+    expect(refusingSetting(settings({ "/proc/sys/user/max_user_namespaces": "0\n" }))).toBe("user.max_user_namespaces");
     expect(refusingSetting(settings({ "/proc/sys/kernel/unprivileged_userns_clone": "0\n" }))).toBe(
       "kernel.unprivileged_userns_clone",
     );
