@@ -15,6 +15,7 @@ type Ran = ExecResult & { out: string; err: string; bytes: Buffer };
 /** A Python program as a command, marked so that its processes can be found. */
 const program = (bench: Bench, text: string): string[] => [
   "python3",
+  "-S",
   "-u",
   "-c",
   `# ${bench.mark} ${COMMAND}\n${text}`,
