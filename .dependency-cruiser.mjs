@@ -81,6 +81,8 @@ const OWN_FILES = [
   // Snapshots in the server's state directory.
   "runtimes/docker/volumes/copy.ts",
   "runtimes/docker/volumes/restore.ts",
+  // Private copies of the server.
+  "runtimes/dagger/container/staging.ts",
 ];
 
 const isPackage = (entry) => RESTRICTED.includes(entry);

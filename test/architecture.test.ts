@@ -1,4 +1,4 @@
-/** The import borders of docs/ARCHITECTURE.md are lint rules (.dependency-cruiser.mjs); these tests show that they work. */
+/** Shows that the import rules of .dependency-cruiser.mjs report what they forbid and nothing that they allow. */
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** Documentation that names files, variables, commands and compose keys must not drift from what there is. */
+/** Files, variables, commands and compose keys that the documentation names exist. */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ const anchor = (heading: string) =>
     .replaceAll(" ", "-");
 
 describe.each(DOCS)("%s", (file) => {
-  it("links to what exists", () => {
+  it(`${file} links only to files and headings that exist`, () => {
     for (const [, target = ""] of text(file).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(target)) continue;
       const [path = "", fragment] = target.split("#");
@@ -38,7 +38,7 @@ describe.each(DOCS)("%s", (file) => {
     }
   });
 
-  it("names commands of the command line that exist", () => {
+  it(`${file} names only commands that exist`, () => {
     const help = execFileSync(process.execPath, ["dist/stackwarden.js", "--help"], { encoding: "utf8" });
     const commands = [...help.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
     for (const [, name = ""] of text(file).matchAll(/^stackwarden ([a-z]+)/gm)) expect(commands).toContain(name);
@@ -55,7 +55,7 @@ it("OPERATIONS.md lists every setting and exit code", () => {
   for (const code of Object.values(EXIT)) expect(operations).toContain(`| ${code} |`);
 });
 
-it("the compose file of COMPOSE.md loads as it is written", async () => {
+it("the compose file of COMPOSE.md can be loaded", async () => {
   const [, yaml = ""] = /```yaml\n([\s\S]*?)```/.exec(text("docs/COMPOSE.md")) ?? [];
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-docs-"));
   try {
@@ -76,7 +76,7 @@ it("the compose file of COMPOSE.md loads as it is written", async () => {
   }
 });
 
-it("the client configurations are the same command as mcp.json", () => {
+it("the client configurations of CLIENTS.md run the command of mcp.json", () => {
   const { mcpServers } = JSON.parse(text("mcp.json"));
   expect(mcpServers.stackwarden.args.at(-1)).toBe("mcp");
   const blocks = [...text("docs/CLIENTS.md").matchAll(/```json\n([\s\S]*?)```/g)].map(([, json = ""]) =>

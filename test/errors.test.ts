@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ERROR_KINDS, StackwardenError, toStackwardenError } from "../src/errors.js";
 
-describe("the error catalogue", () => {
-  it("gives every code a status, a meaning and a party that can fix it", () => {
+describe("StackwardenError", () => {
+  it("every error code has a status and a meaning", () => {
     for (const [code, kind] of Object.entries(ERROR_KINDS)) {
       expect(code).toMatch(/^[A-Z][A-Z_]+$/);
       expect(kind.status).toBeGreaterThanOrEqual(400);
@@ -10,7 +10,7 @@ describe("the error catalogue", () => {
     }
   });
 
-  it("falls back to the code's meaning as hint, and reports what an interface shows", () => {
+  it("a report without a hint has the code's meaning as the hint", () => {
     const error = new StackwardenError("UNKNOWN_SERVICE", 'No service "db".', { details: { valid: ["postgres"] } });
     expect(error.report()).toEqual({
       code: "UNKNOWN_SERVICE",
@@ -21,13 +21,13 @@ describe("the error catalogue", () => {
     });
   });
 
-  it("shows nothing of a foreign error's text, which may hold paths or secrets", () => {
+  it("a report of another error shows nothing of its text", () => {
     const report = toStackwardenError(new Error("connect to postgres://u:hunter2@db")).report();
     expect(report.code).toBe("INTERNAL");
     expect(JSON.stringify(report)).not.toContain("hunter2");
   });
 
-  it("maps an abort to a cancelled operation and keeps its own errors as they are", () => {
+  it("an abort becomes OPERATION_CANCELLED, and a StackwardenError is returned unchanged", () => {
     expect(toStackwardenError(new DOMException("x", "AbortError")).code).toBe("OPERATION_CANCELLED");
     const own = new StackwardenError("PORT_IN_USE", "busy");
     expect(toStackwardenError(own)).toBe(own);

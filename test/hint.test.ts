@@ -1,4 +1,4 @@
-/** One hint, as each interface shows it. */
+/** A hint as each interface shows it. */
 import { describe, expect, test } from "vitest";
 import { COMMAND_NOTATION, COMMANDS } from "../src/cli/output/notation.js";
 import { buildProgram } from "../src/cli/program.js";
@@ -20,7 +20,7 @@ import { sanitizeError } from "../src/stack/text/sanitize-error.js";
 
 const HINT = hint`Read ${3} lines of ${"web"} with ${callTo("get_logs", { project: "shop", service: "web", tail: 50 })}; the operator sets ${setting("read_only")}.`;
 
-test("a hint renders as a tool call, as a command and as a request", () => {
+test("a hint is rendered as a tool call, as a command and as a request", () => {
   expect(renderHint(HINT, TOOL_NOTATION)).toBe(
     'Read 3 lines of web with get_logs {"project": "shop", "service": "web", "tail": 50}; the operator sets read_only in stackwarden.yaml (or STACKWARDEN_READ_ONLY).',
   );
@@ -71,7 +71,7 @@ describe.each([
   ],
   ["unknown_one", { a: 1 }, 'unknown_one {"a": 1}', 'unknown_one {"a": 1}', 'unknown_one {"a": 1}'],
 ] as const)("a call of %s with %j", (operation, input, tool, command, request) => {
-  test("is rendered in three notations", () => {
+  test("the call is rendered in each of the three notations", () => {
     const parts = [callTo(operation, input)];
     expect(renderHint(parts, TOOL_NOTATION)).toBe(tool);
     expect(renderHint(parts, COMMAND_NOTATION)).toBe(command);
@@ -95,11 +95,11 @@ test("every operation has a command whose options exist", () => {
   }
 });
 
-test("every setting's variable follows from its key", () => {
+test("every setting's variable is derived from its key", () => {
   for (const { key, env } of SETTINGS) expect([variableOf(key), null], key).toContain(env);
 });
 
-test("an error keeps its parts on the way to another process, and in sanitised form", () => {
+test("an error keeps the parts of its hint in another process and after sanitising", () => {
   const error = new StackwardenError("STACK_NOT_RUNNING", "It is off.", { hint: HINT });
   const revived = reviveError(JSON.parse(JSON.stringify(transferError(error))));
   expect(revived.report(COMMAND_NOTATION)).toEqual(error.report(COMMAND_NOTATION));
@@ -109,7 +109,7 @@ test("an error keeps its parts on the way to another process, and in sanitised f
   expect(clean.hint).toContain('"service": "web"');
 });
 
-test("text and arguments can be changed part by part", () => {
+test("the text and the calls of a hint can be changed separately", () => {
   const parts = hint`a ${callTo("get_logs", { service: "web" })}`;
   expect(
     renderHint(

@@ -1,4 +1,4 @@
-/** The npm package as users get it: which files it holds, what its documents link to, what it installs. */
+/** The npm package as users get it: its files, the links of its documents, its installed size. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -75,7 +75,7 @@ it("all manifests name the same version and repository", () => {
   expect(readFileSync(join(unpacked, "CHANGELOG.md"), "utf8")).toContain(`## ${version} `);
 });
 
-it(`installs in an empty folder, takes at most ${MAX_INSTALLED_MB} MB, and answers an MCP client through npx`, async () => {
+it(`the package installs with at most ${MAX_INSTALLED_MB} MB and answers an MCP client through npx`, async () => {
   const project = join(folder, "user");
   const { status, stderr } = spawnSync(npm, ["install", "--prefix", project, "--no-audit", "--no-fund", tarball], {
     encoding: "utf8",

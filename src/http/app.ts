@@ -145,6 +145,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       return tokens.verify(presented) ?? (await oauth?.verify(presented)) ?? null;
     }),
     limitRate(requestsPerMinute),
+    requests.limit,
   );
   app.get("/metrics", async (_request, response) => {
     response.type(metrics.contentType).send(await metrics.text());

@@ -2,12 +2,17 @@
 import type { RequestHandler } from "express";
 import { contentSecurityPolicy, dashboardPage } from "../dashboard/page.js";
 
+let page: { html: string; policy: string } | undefined;
+
 export const sendDashboard: RequestHandler = async (_request, response) => {
-  const html = await dashboardPage({ door: "http" });
-  response.setHeader("Content-Security-Policy", contentSecurityPolicy(html));
+  if (page === undefined) {
+    const html = await dashboardPage({ door: "http" });
+    page = { html, policy: contentSecurityPolicy(html) };
+  }
+  response.setHeader("Content-Security-Policy", page.policy);
   response.setHeader("Referrer-Policy", "no-referrer");
   response.setHeader("X-Frame-Options", "DENY");
   response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
   response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
-  response.type("html").send(html);
+  response.type("html").send(page.html);
 };

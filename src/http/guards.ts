@@ -2,6 +2,7 @@
 import type { Request, RequestHandler, Response } from "express";
 import { rateLimit } from "express-rate-limit";
 import { StackwardenError } from "../errors.js";
+import { markAuthenticated } from "./connections.js";
 import { knownPrincipal, LOCAL, type Principal, setPrincipal } from "./principal.js";
 import { isPrivate } from "./private-sockets.js";
 
@@ -70,6 +71,7 @@ export function requireToken(verify: Verify): RequestHandler {
       throw new StackwardenError("UNAUTHORIZED", "The request carries no valid token.", {
         hint: "Send the header `Authorization: Bearer <token>`; the token is in the file that `stackwarden serve` names.",
       });
+    markAuthenticated(request.socket);
     setPrincipal(request, principal);
     next();
   };

@@ -2,11 +2,12 @@
 import { once } from "node:events";
 import { lstat, rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
-import { type AddressInfo, connect, type Socket } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { StackwardenError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import { listenPrivately } from "../system/private-socket.js";
 import { type CertificateFiles, certifiedServer } from "./certificate.js";
+import { limitAnonymous, limitPipelining } from "./connections.js";
 import { markPrivate } from "./private-sockets.js";
 
 export interface AddressOptions {
@@ -31,9 +32,10 @@ export interface ConnectionLimits {
   /** Concurrent connections; further ones are closed. Default 512: far more than the clients of one user need. */
   connections?: number;
   /**
-   * Connections of one address without a complete request head. Beyond this number the oldest one is closed. Default 64.
+   * Connections of one source on which no request carried a valid token. Beyond this number the oldest one is closed.
+   * Default 64.
    */
-  halfOpenPerSource?: number;
+  anonymousPerSource?: number;
 }
 
 export interface Listening {
@@ -146,7 +148,7 @@ async function serverOf(
   certificate: CertificateFiles | null,
   handler: RequestListener,
   logger: Logger,
-  { headersMs = 10_000, requestMs = 30_000, connections = 512, halfOpenPerSource = 64 }: ConnectionLimits,
+  { headersMs = 10_000, requestMs = 30_000, connections = 512, anonymousPerSource = 64 }: ConnectionLimits,
 ): Promise<Server> {
   const options = {
     headersTimeout: headersMs,
@@ -155,35 +157,14 @@ async function serverOf(
     connectionsCheckingInterval: Math.min(1000, headersMs),
     requireHostHeader: true,
   };
+  const limited = limitPipelining(handler);
   const server =
     certificate === null
-      ? createHttpServer(options, handler)
-      : await certifiedServer(certificate, handler, options, logger);
+      ? createHttpServer(options, limited)
+      : await certifiedServer(certificate, limited, options, logger);
   server.maxConnections = connections;
-  limitHalfOpen(server, halfOpenPerSource);
+  limitAnonymous(server, anonymousPerSource);
   return server;
-}
-
-/** Prevents one source that opens connections and sends nothing from using up the limit of connections. */
-function limitHalfOpen(server: Server, most: number): void {
-  const sources = new Map<string, Map<string, Socket>>();
-  const keyOf = ({ remoteAddress, remotePort }: Socket): [string, string] => [`${remoteAddress}`, `${remotePort}`];
-  const forget = (source: string, port: string): void => {
-    const waiting = sources.get(source);
-    waiting?.delete(port);
-    if (waiting?.size === 0) sources.delete(source);
-  };
-  server.on("connection", (socket: Socket) => {
-    const [source, port] = keyOf(socket);
-    // Connections over the socket file belong to the server's user.
-    if (socket.remoteAddress === undefined) return;
-    const waiting = sources.get(source) ?? new Map<string, Socket>();
-    sources.set(source, waiting.set(port, socket));
-    socket.once("close", () => forget(source, port));
-    const [oldest] = waiting.values();
-    if (waiting.size > most) oldest?.destroy();
-  });
-  server.prependListener("request", ({ socket }) => forget(...keyOf(socket)));
 }
 
 function listening(place: string, server: Server): Listening {

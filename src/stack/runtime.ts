@@ -229,7 +229,7 @@ export interface RuntimeService {
    */
   copyFiles?(files: readonly FileCopy[]): Promise<readonly SkippedCopy[]>;
   /**
-   * Pauses all processes of the instance until `resume`.
+   * Pauses all processes of the instance until `resume`. The caller begins no command in it meanwhile.
    * @throws UNSUPPORTED when the runtime cannot pause; then no process is paused
    */
   pause(): Promise<void>;

@@ -1,4 +1,4 @@
-/** What one client's agent reaches through the server that all clients share, and beyond the operator's command policy. */
+/** What a client reaches through the server that all clients share, and beyond the operator's command policy. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
@@ -9,7 +9,7 @@ let bench: TestBench;
 afterEach(() => bench.close());
 
 // Before, the second client got the data and the generated passwords in 2 of 2 runs.
-it("data_from gives a client no project outside of its roots, whichever client named the target first", async () => {
+it("data_from refuses a project outside the client's roots, even after another client named the target", async () => {
   bench = new TestBench("shared");
   bench.project("victim", { "compose.yaml": REDIS });
   const narrow = join(bench.projects, "narrow");
@@ -27,12 +27,12 @@ it("data_from gives a client no project outside of its roots, whichever client n
   });
   expect(error.code).toBe("FOLDER_NOT_ALLOWED");
   expect(JSON.stringify(error)).not.toContain(join(bench.projects, "victim"));
-  // No attack: the client that reaches both may copy.
+  // Not an attack: a client whose roots contain both projects may copy.
   await wide.call("start_stack", { project: "mine", folder: mine, data_from: { project: "victim" } });
 });
 
 // Before, all of these ran the caller's code.
-it("with `commands: declared` a caller changes neither the environment nor the directory of a declared command", async () => {
+it("commands: declared refuses an environment or working directory for a declared command", async () => {
   bench = new TestBench("standalone");
   bench.project("p", {
     "compose.yaml": [

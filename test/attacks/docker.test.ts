@@ -1,4 +1,4 @@
-/** A hostile repository on the docker runtime, on a Docker daemon of the test's own. */
+/** A hostile repository on the docker runtime, on a Docker daemon that the test starts. */
 import { chownSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -36,8 +36,8 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
       `    volumes: ${JSON.stringify(volumes)}`,
     ].join("\n");
 
-  // Before, the service read the foreign folder in 4 of 4 runs, after a restart by a caller as after a crash.
-  it("a service that replaces the source of a bind by a link gets no folder of the machine", async () => {
+  // Before, the service read the foreign folder in 4 of 4 runs, after a restart by a caller and after a crash.
+  it("a service cannot replace the source of its bind by a link to a folder of the machine", async () => {
     await open();
     const outside = join(bench.folder, "outside");
     mkdirSync(outside);
@@ -63,13 +63,13 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
       expect((await run(service, "cat /data/note /file")).stdout).not.toContain("of another user");
     }
     expect((await run("late", "cat /file; touch /data/mine && echo written")).stdout).toBe("of the project\nwritten\n");
-    // No attack: what the service does to the folder of a bind reaches the project.
+    // Not an attack: what the service writes to a bind reaches the project's folder.
     await run("app", "echo new > /proj/data/y; cp /proj/data/y /data/z");
     expect(readFileSync(join(folder, "data/z"), "utf8")).toBe("new\n");
   });
 
-  // Before, the service that ran already could replace the new source in 1 of 1 runs.
-  it("a bind that is added to a running stack cannot be replaced by a service that runs already", async () => {
+  // Before, a running service could replace the new source in 1 of 1 runs.
+  it("a running service cannot replace the source of a bind that is added later", async () => {
     await open();
     const compose = (services: string[]) => ["services:", SERVICE("app", [".:/proj"]), ...services].join("\n");
     const folder = bench.project(project, { "compose.yaml": compose([]), "data/x": "" });
@@ -85,7 +85,7 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
   });
 
   // Before, the engine mounted the foreign folder.
-  it("a link that the project's owner puts in the place of a source is refused until the files are read again", async () => {
+  it("a link in place of a bind's source is refused", async () => {
     await open();
     const folder = bench.project(project, {
       "compose.yaml": `services:\n${SERVICE("app", ["./data:/data"])}`,

@@ -1,7 +1,6 @@
 /**
- * A repository, or a service, that puts links and special files where the server reads, copies, gives away or removes files
- * (security.md 1, 2, 5, 9, 10, 23). The races are in test/runtimes/local/files/races.test.ts and
- * test/system/open-beneath-races.test.ts, with how often they succeeded before.
+ * Links and special files that a repository or a service puts where the server reads, copies, chowns or removes files.
+ * Races are in test/runtimes/local/files/races.test.ts and test/system/open-beneath-races.test.ts.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -24,10 +23,10 @@ import { exchangingAll } from "../support/exchange.js";
 import { isRoot } from "./support/processes.js";
 
 const SECRET = "only-root-reads-this-0815";
-/** Before, a named pipe as the file of a secret held the server until it was killed. */
+/** Before, a named pipe as the file of a secret blocked the server until it was killed. */
 const SOON_MS = 30_000;
 
-describe.skipIf(!isRoot)("files of a project, against a server that is root", () => {
+describe.skipIf(!isRoot)("files of a project and a server that runs as root", () => {
   let bench: TestBench;
   let server: Server;
   let secret: string;
@@ -69,7 +68,7 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
     [".npmrc", { "compose.yaml": compose(NODE), "package.json": DEPENDS }],
     ["package-lock.json", { "compose.yaml": compose(NODE), "package.json": DEPENDS }],
     ["requirements.txt", { "compose.yaml": compose(PYTHON) }],
-  ])("a named pipe or a link to a foreign file as %s ends the start at once, with the reason", async (name, files) => {
+  ])("a start is refused at once when %s is a named pipe or a link to a foreign file", async (name, files) => {
     const folder = bench.project(project, { "app.js": "", ...files });
     pipe(join(folder, name));
     expect(await refused()).toMatch(/is a named pipe/);
@@ -78,15 +77,15 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
     expect(await refused()).toMatch(/outside the project/);
   });
 
-  // Before, the text of the foreign file was written into the service's folder of dependencies.
-  it("a link that leads out only through another link is not read, and not kept in the copy", async () => {
+  // Before, the foreign file was copied into the service's dependency folder.
+  it("a link that leads outside through another link is neither read nor copied", async () => {
     const folder = bench.project(project, {
       "compose.yaml": compose(NODE),
       "app.js": APP,
       "package.json": DEPENDS,
       "deep/er/file": "",
     });
-    // By its text it stays inside: deep/er/up/../../secret is deep/secret.
+    // Compared as text, the target deep/er/up/../../secret is deep/secret, inside the project.
     symlinkSync("../..", join(folder, "deep/er/up"));
     symlinkSync("deep/er/up/../../secret", join(folder, ".npmrc"));
     symlinkSync("deep/er/up/../../secret", join(folder, "out"));
@@ -101,7 +100,7 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
   });
 
   // Before, the file's first line was in the error's message.
-  it("PG_VERSION that is a link or a named pipe is not read", async () => {
+  it("PG_VERSION is not read when it is a link or a named pipe", async () => {
     bench.project(project, { "compose.yaml": DATABASE });
     const data = join(bench.state, "projects", project, "volumes/data/pgdata");
     mkdirSync(data, { recursive: true });
@@ -115,7 +114,7 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
     expect(await refused()).toMatch(/is not a folder/);
   });
 
-  // Before, both started, and the start of the second changed the owner of what the first put in the place of a folder.
+  // Before, both started, and the second start changed the owner of files that the first put in place of a folder.
   it("a volume of two databases is refused before anything starts", async () => {
     bench.project(project, {
       "compose.yaml": DATABASE.replace(
@@ -128,7 +127,7 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
   });
 
   // Before, foreign files were removed in 7 of 10 such rounds.
-  it("a folder of a service's TMPDIR that is exchanged with a link costs no foreign file", async () => {
+  it("removing a service's TMPDIR deletes no foreign file when its folders are exchanged with links", async () => {
     bench.project(project, { "compose.yaml": appCompose(), "app.js": APP });
     const victim = join(bench.folder, "victim");
     mkdirSync(victim);
@@ -182,7 +181,7 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
     }
   });
 
-  it("installed dependencies hold no credentials of a registry, and their service cannot change them", async () => {
+  it("installed dependencies contain no registry credentials, and their service cannot change them", async () => {
     const folder = bench.project(project, {
       "compose.yaml": appCompose("      install: { kind: node, manifest: package.json }\n"),
       "app.js": APP,

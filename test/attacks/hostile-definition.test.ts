@@ -1,16 +1,16 @@
-/** Compose files that are made to hold their reader up (security.md 14). */
+/** Compose files that are made to block the server while it reads them. */
 import { afterAll, expect, it } from "vitest";
 import { TestBench } from "../e2e/support/bench.js";
 
 const bench = new TestBench();
 afterAll(() => bench.close());
 
-it("the server answers other calls while it reads hostile compose files, and refuses these files", async () => {
+it("the server answers other calls while it refuses hostile compose files", async () => {
   bench.project("good", {
     "worker.js": "setInterval(() => {}, 1000);\n",
     "compose.yaml": "services:\n  web:\n    image: node:20\n    x-local: { command: node worker.js }\n",
   });
-  // Each held the whole server before: over 100 s, 20 s, 12 s and 6 s.
+  // Before, each blocked the server: for over 100 s, 20 s, 12 s and 6 s.
   const many = (count: number, text: (at: number) => string): string =>
     Array.from({ length: count }, (_, at) => text(at)).join("");
   const hostile = {
@@ -34,7 +34,7 @@ it("the server answers other calls while it reads hostile compose files, and ref
   for (const error of await Promise.all(refused)) expect(error.code).toBe("INVALID_STACK");
   over = true;
   await asking;
-  // The server was there all the while, not once at the end.
+  // The server answered throughout, not once at the end.
   expect(answers).toBeGreaterThan(5);
   expect((await server.call("health_status", { project: "good" })).services.web).toBeDefined();
   await server.call("stop_stack", { project: "good" });

@@ -1,11 +1,11 @@
-/** A service whose output is made to hold the server up (security.md 8). */
+/** A service whose output is made to slow redaction down. */
 import { afterAll, expect, it } from "vitest";
 import { TestBench, until } from "../e2e/support/bench.js";
 
 const bench = new TestBench();
 afterAll(() => bench.close());
 
-it("lines that make a search for secrets backtrack do not slow the server down", async () => {
+it("log lines that would make redaction backtrack do not slow the server down", async () => {
   bench.project("flood", {
     "flood.js": `
       const units = ["eyJ-", "eyJaaaaaaaa.", "password='", "://a:", "-----BEGIN PRIVATE KEY-----", "token=\\\\", "\\u001b]a"];
@@ -23,7 +23,7 @@ it("lines that make a search for secrets backtrack do not slow the server down",
   const tail = async () =>
     (await server.call("get_logs", { project: "flood", service: "flood", tail: 5 })).lines.length;
   await until("the service's lines", async () => (await tail()) === 5);
-  // Before, each such line took 3.4 s, so that not one call was answered while the service ran.
+  // Before, each such line took 3.4 s, so that no call was answered while the service ran.
   const times: number[] = [];
   for (let round = 0; round < 20; round += 1) {
     const started = performance.now();
@@ -31,6 +31,6 @@ it("lines that make a search for secrets backtrack do not slow the server down",
     times.push(performance.now() - started);
   }
   await server.call("stop_stack", { project: "flood" });
-  // 20 calls in less than the time of one such line before, also on a machine under load.
+  // 20 calls take less time than one such line took before, also on a machine under load.
   expect(times.sort((a, b) => a - b)[10]).toBeLessThan(1700);
 });

@@ -1,4 +1,4 @@
-/** Ignore files of a repository that would hold the server's only thread in regular expressions. */
+/** Ignore patterns of a repository that would block the server's only thread in regular expressions. */
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { buildContext } from "../../src/runtimes/docker/image/context.js";
 import { ignoredSources, watchIgnores } from "../../src/stack/definition/source-ignore.js";
 import { boundedPatterns } from "../../src/system/ignore-patterns.js";
 
-/** Before, the first one took 2.3 s for one file, and the second more than a minute. */
+/** Before, the first pattern took 2.3 s for one file, and the second more than a minute. */
 const HOSTILE = ["*a*a*a*ab", "*a*a*a*a*ab", "**/a/**/a/**/a/**/*a*b", "(a+)+b", "a+a+a+a+a+b", `${"a".repeat(2000)}*`];
 const NAME = "a".repeat(200);
 const SOON_MS = 5000;
@@ -28,7 +28,7 @@ const build = async (): Promise<number> => {
 };
 
 it.each([...HOSTILE, "[z-a]"])(
-  "a build refuses the pattern %j, and a comparison of sources leaves it out",
+  "a build refuses the pattern %j, and a comparison of sources skips it",
   async (pattern) => {
     for (const name of [".dockerignore", ".gitignore"]) writeFileSync(join(folder, name), `${pattern}\n*.log\n`);
     const begun = Date.now();
@@ -40,7 +40,7 @@ it.each([...HOSTILE, "[z-a]"])(
   },
 );
 
-it("ordinary patterns stay in effect", async () => {
+it("ordinary patterns remain in effect", async () => {
   const text = "# a comment\n**/node_modules\n**/*.test.*\ndocs/**/*.md\n!docs/README.md\n*.tar.gz\n.git\n(copy)\n";
   expect(boundedPatterns(text).costly).toEqual([]);
   writeFileSync(join(folder, ".dockerignore"), text);

@@ -1,4 +1,4 @@
-/** Who listens on a service's port, and where a service listens, for its whole life. */
+/** Sockets on a service's port and sockets of the service, observed for the service's whole life. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -6,10 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
 import { isRoot } from "./support/processes.js";
 
-/** In a separate network no other program can listen on a service's ports. */
+/** In a separate network, no other program can listen on a service's ports. */
 const SHARED = { STACKWARDEN_LOCAL_NETWORK: "shared" };
 
-describe.skipIf(!isRoot)("the sockets of a service of a server that is root", () => {
+describe.skipIf(!isRoot)("sockets of a service and a server that runs as root", () => {
   let bench: TestBench;
   let server: Server;
   let stranger: ChildProcess | undefined;
@@ -34,8 +34,8 @@ describe.skipIf(!isRoot)("the sockets of a service of a server that is root", ()
     return after.services.app as { endpoints: { host_port: number }[]; notes: string[] };
   };
 
-  // Before, in 3 of 3 runs the stranger's answers made the service healthy, with its endpoint.
-  it("belong to its user: a stranger on its port makes it unhealthy, with the reason", async () => {
+  // Before, the other program's answers made the service healthy in 3 of 3 runs.
+  it("a service whose port another user's program took becomes unhealthy with the reason", async () => {
     const app = `${APP}\nsetTimeout(() => {}, 1e9);\nprocess.on("SIGUSR2", () => process._getActiveHandles().forEach((one) => one.close?.()));`;
     const { endpoints } = await start(app);
     const port = endpoints[0]?.host_port as number;
@@ -62,8 +62,8 @@ describe.skipIf(!isRoot)("the sockets of a service of a server that is root", ()
     expect(message).toContain(String(port));
   });
 
-  // Before, the stranger got the password with the first check.
-  it("give a stranger on the port of a database no password", async () => {
+  // Before, the other program received the password with the first check.
+  it("a program on a database's port does not receive the database's password", async () => {
     const password = "a-password-of-the-test";
     bench.project(project, {
       "compose.yaml": `services:\n  db:\n    image: redis:7\n    ports: ['6379']\n    command: redis-server --requirepass ${password}\n    healthcheck: { test: [CMD, redis-cli, ping], interval: 1s }\n`,
@@ -89,8 +89,8 @@ describe.skipIf(!isRoot)("the sockets of a service of a server that is root", ()
   });
 
   // Before, in 3 of 3 runs no event and no note named the port.
-  it("are reported when it listens on every address long after its start", async () => {
-    // It listens on its port later than the runtime waits after a start, and on another one after it is healthy.
+  it("a service that listens on every address is reported, also long after its start", async () => {
+    // The service listens on its port after the runtime's wait for a start, and on another port once it is healthy.
     const late = `setTimeout(() => {${APP.replace("process.env.HOST", '"0.0.0.0"')}}, 2000);`;
     const { notes } = await start(
       `${late}\nsetTimeout(() => require("http").createServer().listen(0, "0.0.0.0", () => console.log("open")), 5000);`,

@@ -1,4 +1,4 @@
-/** A service of the project exchanges folders of the project for links while another service starts. */
+/** A service exchanges folders of the project with links while another service starts. */
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -11,7 +11,7 @@ import { preloadLibrary } from "./support/preload.js";
 const tools = await findSandboxTools("/usr/bin/setpriv");
 const missing = "reason" in tools ? tools.reason : process.arch === "x64" ? null : "the attack's library is for x86-64";
 const TURNS = 40;
-/** The project's owner, who exchanges its folders. */
+/** User id of the project's owner, as which the folders are exchanged. */
 const OWNER = 12_345;
 
 describe.skipIf(missing !== null)(`mounts of a service${missing === null ? "" : `: skipped, ${missing}`}`, () => {
@@ -32,7 +32,10 @@ describe.skipIf(missing !== null)(`mounts of a service${missing === null ? "" : 
   });
   afterEach(() => fixture.close());
 
-  /** Runs the command many times while two paths are exchanged. @returns its outputs, and how many starts were refused */
+  /**
+   * Runs the command many times while two paths are exchanged.
+   * @returns the outputs, and the number of refused starts
+   */
   async function raced(argv: string[], fields: Parameters<HostFixture["run"]>[1], first: string, second: string) {
     await fixture.host();
     const end = await exchanging(first, second, OWNER);
@@ -53,7 +56,7 @@ describe.skipIf(missing !== null)(`mounts of a service${missing === null ? "" : 
   }
 
   // Before, the library ran as root in 26 of 59 starts.
-  it("load no library of the project as root, wherever a link leads a mount point", async () => {
+  it("a start loads no library of the project as root while a mount point is exchanged with a link", async () => {
     const volume = join(fixture.stateDir, "volume");
     mkdirSync(volume, { recursive: true });
     chmodSync(fixture.stateDir, 0o711);
@@ -73,7 +76,7 @@ describe.skipIf(missing !== null)(`mounts of a service${missing === null ? "" : 
   });
 
   // Before, 25 of 38 starts showed the foreign folder.
-  it("show no hidden folder that is exchanged for the project's", async () => {
+  it("a start shows no hidden folder that is exchanged with the project's", async () => {
     const other = join(fixture.dir.path, "other");
     mkdirSync(other);
     writeFileSync(join(other, "note"), "foreign", { mode: 0o644 });

@@ -1,4 +1,4 @@
-/** Where the machine has namespaces, what is not a service's own does not exist for it. */
+/** What a service can see of the machine where namespaces are available. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ describe.skipIf(missing !== null)(
       await bench.close();
     });
 
-    /** Runs the script in a service, as its start and once more as a check's command. @returns what each printed */
+    /** Starts a service that runs the script. @returns what the script printed */
     const look = async (script: string): Promise<string> => {
       bench.project(project, {
         "compose.yaml": appCompose().replace('["node", "app.js"]', '["/bin/sh", "look.sh"]'),
@@ -38,8 +38,8 @@ describe.skipIf(missing !== null)(
       return readFileSync(join(bench.state, "projects", project, "run", "app", "home", "seen"), "utf8");
     };
 
-    // Before, all of it was visible in 3 of 3 runs; what everybody may read was readable.
-    it("has no home folders, no other project's data and no temporary files of others", async () => {
+    // Before, all of it was visible in 3 of 3 runs, and world-readable files could be read.
+    it("a service sees no home folders, other projects' data or other temporary files", async () => {
       const home = mkdtempSync("/home/stackwarden-attack-");
       const temporary = mkdtempSync("/tmp/stackwarden-attack-");
       undo.push(
@@ -64,8 +64,8 @@ describe.skipIf(missing !== null)(
       expect(seen).toMatch(new RegExp(`^${project}$`, "m"));
     });
 
-    // Before, 3 of 3 runs saw every process of the machine with its arguments, and every segment of shared memory.
-    it("has only its own processes and no shared memory of others", async () => {
+    // Before, each service saw every process of the machine with its arguments, and all shared memory, in 3 of 3 runs.
+    it("a service sees only its own processes and no shared memory of others", async () => {
       const seen = await look(
         'echo pids $(ls /proc | grep -c "^[0-9]"); ls /dev/shm; cat /proc/1/cmdline | tr "\\0" " "',
       );
@@ -74,8 +74,8 @@ describe.skipIf(missing !== null)(
       expect(seen).not.toContain("stackwarden.js");
     });
 
-    // Held before as well, while the processes stayed in the cgroup: they were killed one by one.
-    it("cannot keep anything running: with its first process the kernel ends all others", async () => {
+    // This held before as well while the processes stayed in the cgroup, where they were killed one by one.
+    it("the kernel ends every process of a service with its first one", async () => {
       await look("(setsid sh -c 'while :; do setsid sleep 300 & sleep 0.05; done' &)");
       const { stacks } = await server.call("list_stacks");
       const { user, pid } = stacks[0].services.app;
@@ -85,8 +85,8 @@ describe.skipIf(missing !== null)(
       expect(processesOfUid(user.uid)).toEqual([]);
     });
 
-    // No attack: what has to go on working inside.
-    it("is checked and entered where it is: a check's command sees the service's files and processes", async () => {
+    // Not an attack: checks must work inside the namespaces.
+    it("a check command runs in the service's namespaces", async () => {
       bench.project(project, {
         "compose.yaml": appCompose()
           .replace('["node", "app.js"]', '["/bin/sh", "run.sh"]')
@@ -99,8 +99,8 @@ describe.skipIf(missing !== null)(
       expect(await server.call("start_stack", { project, folder: project })).toMatchObject({ status: "healthy" });
     });
 
-    // Before, setpriv loaded a library from the volume while it was still root: the service's code ran as root in 1 of 1 runs.
-    it("cannot replace the libraries and accounts that the gate reads as root, whatever a volume's target says", async () => {
+    // Before, setpriv loaded a library from the volume as root, so that the service's code ran as root in 1 of 1 runs.
+    it("a service cannot replace libraries and account files that setpriv reads as root", async () => {
       const targets = [
         "/usr/lib/x86_64-linux-gnu",
         "/lib/x86_64-linux-gnu",
@@ -139,8 +139,8 @@ describe.skipIf(missing !== null)(
       for (const target of targets) expect(mounted).not.toContain(target.replace(/\/$/, ""));
     });
 
-    // Before, the service read the file in 3 of 3 runs: the folder above each entry of PATH was mounted for it.
-    it("sees no folder below a home folder because its command or its PATH names it", async () => {
+    // Before, the service read the file in 3 of 3 runs: the parent folder of each entry of PATH was mounted.
+    it("a command or PATH in a home folder does not make that folder visible", async () => {
       const home = mkdtempSync("/root/stackwarden-attack-");
       const bin = join(home, "bin");
       undo.push(() => rmSync(home, { recursive: true }));

@@ -1,4 +1,4 @@
-/** With the end of a service, of an installation or of the server ends everything that they started, wherever it moved. */
+/** Processes of a service, an installation or a killed server end with it, also outside its cgroup. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { isRoot, NAMESPACES, processesNaming, processesOfUid, recorded, recordTo
 const hasNpm = spawnSync("npm", ["--version"], { stdio: "ignore" }).status === 0;
 const hasPackedTar = spawnSync("tar", ["--version"], { stdio: "ignore" }).status === 0;
 
-/** Leaves its group and session twice over and heeds no signal. */
+/** A program that leaves its process group and session twice and ignores every signal. */
 const DAEMON = (mark: string) => `
 const { spawn } = require("node:child_process");
 const stay = "trap '' HUP TERM INT; (setsid sh -c 'trap \\"\\" HUP TERM INT; while :; do sleep 1; : ${mark}; done' &) ; sleep 0.1";
@@ -17,144 +17,141 @@ spawn("/usr/bin/setsid", ["sh", "-c", stay], { detached: true, stdio: "ignore" }
 require("./app.js");
 `;
 
-describe.skipIf(!isRoot).each(NAMESPACES)(
-  "what a service leaves behind, with a server that is root, %s",
-  (_how, env) => {
-    let bench: TestBench;
-    let server: Server;
-    const project = "daemon";
-    const mark = `daemon-${process.pid}-${Date.now()}`;
+describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server that runs as root, %s", (_how, env) => {
+  let bench: TestBench;
+  let server: Server;
+  const project = "daemon";
+  const mark = `daemon-${process.pid}-${Date.now()}`;
 
-    beforeEach(async () => {
-      bench = new TestBench("standalone");
+  beforeEach(async () => {
+    bench = new TestBench("standalone");
+  });
+  afterEach(() => bench.close());
+
+  const start = async (): Promise<number> => {
+    bench.project(project, {
+      "compose.yaml": appCompose().replace("app.js", "daemon.js"),
+      "app.js": APP,
+      "daemon.js": DAEMON(mark),
     });
-    afterEach(() => bench.close());
+    server = await bench.server(env);
+    await server.call("start_stack", { project, folder: project });
+    const { stacks } = await server.call("list_stacks");
+    await until("the daemon runs", () => processesNaming(mark).length > 0);
+    return stacks[0].services.app.user.uid;
+  };
+  /** Moves the daemons out of the service's cgroup, as an escape would. */
+  const moveOut = (): void => {
+    for (const pid of processesNaming(mark))
+      for (const line of readFileSync(`/proc/${pid}/cgroup`, "utf8").trim().split("\n")) {
+        const [, names = ""] = line.split(":");
+        const controller = names.split(",")[0]?.replace("name=", "") ?? "";
+        try {
+          writeFileSync(join("/sys/fs/cgroup", controller, "cgroup.procs"), String(pid));
+        } catch {
+          // A process stays in a hierarchy that cannot be written.
+        }
+      }
+  };
+  const gone = async (uid: number): Promise<void> => {
+    await until("everything of the user ends", () => processesOfUid(uid).length === 0, 20_000);
+    expect(processesNaming(mark)).toEqual([]);
+  };
 
-    const start = async (): Promise<number> => {
-      bench.project(project, {
-        "compose.yaml": appCompose().replace("app.js", "daemon.js"),
+  // Before, a process outside the cgroup survived in 3 of 3 runs.
+  it("a daemon outside the service's cgroup ends with stop_stack", async () => {
+    const uid = await start();
+    moveOut();
+    await server.call("stop_stack", { project });
+    expect(processesOfUid(uid)).toEqual([]);
+    expect(processesNaming(mark)).toEqual([]);
+  });
+
+  // Before, the daemon survived a killed server in 3 of 3 runs.
+  it("a daemon outside the service's cgroup ends when the server is killed", async () => {
+    const uid = await start();
+    moveOut();
+    server.kill();
+    await gone(uid);
+  });
+
+  // Before, the daemon survived the next server's sweep in 3 of 3 runs.
+  it("a daemon outside the service's cgroup ends with the next server when the watchdog was killed too", async () => {
+    const uid = await start();
+    moveOut();
+    const [watchdog] = processesNaming(join(bench.state, "run", `${server.pid}.json`));
+    process.kill(server.pid, "SIGSTOP");
+    process.kill(watchdog as number, "SIGKILL");
+    server.kill();
+    await until("the server ends", () => processesNaming(`${server.pid}.json`).length === 0);
+    // With namespaces, the kernel ends every process together with the server.
+    if (env.STACKWARDEN_NAMESPACES === "off") expect(processesOfUid(uid).length).toBeGreaterThan(0);
+    const next = await bench.server(env);
+    await next.call("list_stacks");
+    bench.project("other", { "compose.yaml": appCompose(), "app.js": APP });
+    await next.call("start_stack", { project: "other", folder: "other" });
+    await gone(uid);
+  });
+
+  // Before, both servers used the user id 70000 in 3 of 3 runs, and its processes can read each other's environment.
+  it("services of two state directories have different users and cannot read each other's environment", async () => {
+    const other = new TestBench("standalone");
+    try {
+      const uid = await start();
+      const peek = `const fs = require("node:fs"); const seen = []; for (const pid of fs.readdirSync("/proc")) { if (!/^\\\\d+$/.test(pid) || Number(pid) === process.pid) continue; try { if (fs.readFileSync("/proc/" + pid + "/environ", "latin1").includes("daemon")) seen.push(pid); } catch {} } console.log("peeked", seen.length); require("./app.js");`;
+      other.project("peek", {
+        "compose.yaml": appCompose().replace("app.js", "peek.js"),
         "app.js": APP,
-        "daemon.js": DAEMON(mark),
+        "peek.js": peek.replaceAll("\\\\", "\\"),
       });
-      server = await bench.server(env);
+      const second = await other.server(env);
+      await second.call("start_stack", { project: "peek", folder: "peek" });
+      const { stacks } = await second.call("list_stacks");
+      expect(stacks[0].services.app.user.uid).not.toBe(uid);
+      const { lines } = await second.call("get_logs", { project: "peek", grep: "peeked" });
+      expect(lines[0].text).toBe("peeked 0");
+    } finally {
+      await other.close();
+    }
+  });
+
+  // Before, the postinstall script ran outside every cgroup, and its child survived, in 3 of 3 runs.
+  it.skipIf(!hasNpm || !hasPackedTar)(
+    "a child of a postinstall script runs in the service's cgroup and ends with the installation",
+    async () => {
+      const open = join(bench.projects, project, "open");
+      mkdirSync(open, { recursive: true, mode: 0o777 });
+      spawnSync("chmod", ["777", open]);
+      const record = join(open, "record");
+      const folder = bench.project(project, {
+        "evil/package.json": JSON.stringify({
+          name: "evil",
+          version: "1.0.0",
+          scripts: { postinstall: "setsid sh leave.sh >/dev/null 2>&1 & sleep 1" },
+        }),
+        "evil/leave.sh": `${recordTo(record)}\nexec 9>&-\nwhile :; do sleep 1; : ${mark}; done`,
+      });
+      expect(
+        spawnSync("tar", ["-czf", "evil.tgz", "--transform", "s/^evil/package/", "evil"], { cwd: folder }).status,
+      ).toBe(0);
+      bench.project(project, {
+        "package.json": JSON.stringify({
+          name: "app",
+          version: "1.0.0",
+          dependencies: { evil: `file:${folder}/evil.tgz` },
+        }),
+        "compose.yaml": appCompose("      install: { kind: node, manifest: package.json }\n"),
+        "app.js": APP,
+      });
+      server = await bench.server({ ...env, STACKWARDEN_REQUIRE_ENFORCED_LIMITS: "true" });
       await server.call("start_stack", { project, folder: project });
       const { stacks } = await server.call("list_stacks");
-      await until("the daemon runs", () => processesNaming(mark).length > 0);
-      return stacks[0].services.app.user.uid;
-    };
-    /** Puts the daemons out of the service's cgroup, as an escape from it would. */
-    const moveOut = (): void => {
-      for (const pid of processesNaming(mark))
-        for (const line of readFileSync(`/proc/${pid}/cgroup`, "utf8").trim().split("\n")) {
-          const [, names = ""] = line.split(":");
-          const controller = names.split(",")[0]?.replace("name=", "") ?? "";
-          try {
-            writeFileSync(join("/sys/fs/cgroup", controller, "cgroup.procs"), String(pid));
-          } catch {
-            // A hierarchy that cannot be written keeps it where it is.
-          }
-        }
-    };
-    const gone = async (uid: number): Promise<void> => {
-      await until("everything of the user ends", () => processesOfUid(uid).length === 0, 20_000);
+      const { uid } = stacks[0].services.app.user;
+      const [one] = recorded(record);
+      expect(one).toMatchObject({ uid, noNewPrivs: true, capabilities: "0000000000000000" });
+      expect(one?.cgroups.join("\n")).toContain(`-${project}-app-run`);
       expect(processesNaming(mark)).toEqual([]);
-    };
-
-    // Before, a process outside the cgroup survived in 3 of 3 runs.
-    it("a daemon outside the service's cgroup ends with stop_stack", async () => {
-      const uid = await start();
-      moveOut();
-      await server.call("stop_stack", { project });
-      expect(processesOfUid(uid)).toEqual([]);
-      expect(processesNaming(mark)).toEqual([]);
-    });
-
-    // Before, it survived SIGKILL of the server in 3 of 3 runs.
-    it("a daemon outside the service's cgroup ends when the server is killed", async () => {
-      const uid = await start();
-      moveOut();
-      server.kill();
-      await gone(uid);
-    });
-
-    // Before, it survived the next server's sweep in 3 of 3 runs.
-    it("a daemon outside the service's cgroup ends with the next server when the watchdog was killed too", async () => {
-      const uid = await start();
-      moveOut();
-      const [watchdog] = processesNaming(join(bench.state, "run", `${server.pid}.json`));
-      process.kill(server.pid, "SIGSTOP");
-      process.kill(watchdog as number, "SIGKILL");
-      server.kill();
-      await until("the server ends", () => processesNaming(`${server.pid}.json`).length === 0);
-      // With namespaces the kernel ended everything together with the server.
-      if (env.STACKWARDEN_NAMESPACES === "off") expect(processesOfUid(uid).length).toBeGreaterThan(0);
-      const next = await bench.server(env);
-      await next.call("list_stacks");
-      bench.project("other", { "compose.yaml": appCompose(), "app.js": APP });
-      await next.call("start_stack", { project: "other", folder: "other" });
-      await gone(uid);
-    });
-
-    // Before, both servers gave user 70000 in 3 of 3 runs, which may read the other's environment.
-    it("services of two state directories are different users, and cannot read each other's environment", async () => {
-      const other = new TestBench("standalone");
-      try {
-        const uid = await start();
-        const peek = `const fs = require("node:fs"); const seen = []; for (const pid of fs.readdirSync("/proc")) { if (!/^\\\\d+$/.test(pid) || Number(pid) === process.pid) continue; try { if (fs.readFileSync("/proc/" + pid + "/environ", "latin1").includes("daemon")) seen.push(pid); } catch {} } console.log("peeked", seen.length); require("./app.js");`;
-        other.project("peek", {
-          "compose.yaml": appCompose().replace("app.js", "peek.js"),
-          "app.js": APP,
-          "peek.js": peek.replaceAll("\\\\", "\\"),
-        });
-        const second = await other.server(env);
-        await second.call("start_stack", { project: "peek", folder: "peek" });
-        const { stacks } = await second.call("list_stacks");
-        expect(stacks[0].services.app.user.uid).not.toBe(uid);
-        const { lines } = await second.call("get_logs", { project: "peek", grep: "peeked" });
-        expect(lines[0].text).toBe("peeked 0");
-      } finally {
-        await other.close();
-      }
-    });
-
-    // Before, the postinstall script ran in no cgroup and its child lived on, in 3 of 3 runs.
-    it.skipIf(!hasNpm || !hasPackedTar)(
-      "a child of a postinstall script runs in the service's cgroup and ends with the installation",
-      async () => {
-        const open = join(bench.projects, project, "open");
-        mkdirSync(open, { recursive: true, mode: 0o777 });
-        spawnSync("chmod", ["777", open]);
-        const record = join(open, "record");
-        const folder = bench.project(project, {
-          "evil/package.json": JSON.stringify({
-            name: "evil",
-            version: "1.0.0",
-            scripts: { postinstall: "setsid sh leave.sh >/dev/null 2>&1 & sleep 1" },
-          }),
-          "evil/leave.sh": `${recordTo(record)}\nexec 9>&-\nwhile :; do sleep 1; : ${mark}; done`,
-        });
-        expect(
-          spawnSync("tar", ["-czf", "evil.tgz", "--transform", "s/^evil/package/", "evil"], { cwd: folder }).status,
-        ).toBe(0);
-        bench.project(project, {
-          "package.json": JSON.stringify({
-            name: "app",
-            version: "1.0.0",
-            dependencies: { evil: `file:${folder}/evil.tgz` },
-          }),
-          "compose.yaml": appCompose("      install: { kind: node, manifest: package.json }\n"),
-          "app.js": APP,
-        });
-        server = await bench.server({ ...env, STACKWARDEN_REQUIRE_ENFORCED_LIMITS: "true" });
-        await server.call("start_stack", { project, folder: project });
-        const { stacks } = await server.call("list_stacks");
-        const { uid } = stacks[0].services.app.user;
-        const [one] = recorded(record);
-        expect(one).toMatchObject({ uid, noNewPrivs: true, capabilities: "0000000000000000" });
-        expect(one?.cgroups.join("\n")).toContain(`-${project}-app-run`);
-        expect(processesNaming(mark)).toEqual([]);
-        expect(readdirSync(open)).toEqual(["record"]);
-      },
-    );
-  },
-);
+      expect(readdirSync(open)).toEqual(["record"]);
+    },
+  );
+});

@@ -1,4 +1,4 @@
-/** A repository that brings programs of its own under the names that the server looks for (security.md 3). */
+/** A repository with programs that have the names for which the server looks. */
 import { execFile } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ const MORE = ["setpriv", "bwrap", "ipcrm", "apt-get", "runc", "node", "npm"];
 const bench = new TestBench();
 afterAll(() => bench.close());
 
-/** What `npm exec` does: the repository's programs come first in PATH. */
+/** As with `npm exec`, the repository's programs come first in PATH. */
 async function run(folder: string, args: string[], env: Record<string, string> = {}) {
   const bin = join(folder, "node_modules/.bin");
   return promisify(execFile)(process.execPath, [BINARY, ...args], {
@@ -24,7 +24,7 @@ async function run(folder: string, args: string[], env: Record<string, string> =
   );
 }
 
-it("no command of stackwarden runs a program of the repository, whatever its name", async () => {
+it("no command runs a program of the repository, whatever its name", async () => {
   const folder = bench.project("shop", {
     "package.json": "{}",
     "worker.js": "setInterval(() => {}, 1000);\n",
@@ -35,7 +35,7 @@ it("no command of stackwarden runs a program of the repository, whatever its nam
   for (const name of [...NAMES, ...MORE])
     bench.project("shop", { [`node_modules/.bin/${name}`]: `#!/bin/sh\n: > ${marks}/${name}\nexit 0\n` });
   await promisify(execFile)("chmod", ["-R", "755", join(folder, "node_modules/.bin")]);
-  // The stand-ins work: this is how they would have been run.
+  // A stand-in reports when it runs.
   await promisify(execFile)(join(folder, "node_modules/.bin/redis-server"));
   expect(readdirSync(marks)).toEqual(["redis-server"]);
   await promisify(execFile)("rm", [join(marks, "redis-server")]);
@@ -48,7 +48,7 @@ it("no command of stackwarden runs a program of the repository, whatever its nam
   }
   expect(readdirSync(marks)).toEqual([]);
 
-  // Where the system's directories hold none, the repository's is passed over and named.
+  // Where the system's folders lack the program, the repository's is skipped and named.
   const empty = join(bench.folder, "empty");
   mkdirSync(empty);
   const bare = await run(folder, ["doctor"], {

@@ -1,4 +1,4 @@
-/** Arguments of a process are for everybody to read: no secret of a project is in those of a shell's script or check. */
+/** Every user can read the arguments of processes, so that no secret may be in those of a shell's script or check. */
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, TestBench } from "../e2e/support/bench.js";
@@ -17,15 +17,15 @@ const readable = (): boolean =>
       }
     });
 
-describe.skipIf(!isRoot)("a secret in a shell's command and check", () => {
+describe.skipIf(!isRoot)("secrets in a shell's command and check", () => {
   let bench: TestBench;
   beforeEach(() => {
     bench = new TestBench("standalone");
   });
   afterEach(() => bench.close());
 
-  // Before, 292 to 324 readings of one run found it, in 2 of 2 runs.
-  it("is in the arguments of no process, however often they are read", async () => {
+  // Before, 292 to 324 readings of a run found it, in 2 of 2 runs.
+  it("no process has the secret in its arguments", async () => {
     bench.project("shop", {
       ".env": `API_TOKEN=${SECRET}\n`,
       "app.js": APP,

@@ -1,4 +1,4 @@
-/** Volumes of app services: shared by those that name them, and by nothing else. */
+/** Volumes of app services, shared only by the services that name them. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -21,7 +21,7 @@ const compose = (volumes: Record<string, string[]>): string =>
     "volumes: { uploads: {}, notes: {}, inner: {} }",
   ].join("\n");
 
-describe.skipIf(!isRoot).each(NAMESPACES)("a volume, with a server that is root, %s", (_how, env) => {
+describe.skipIf(!isRoot).each(NAMESPACES)("volumes of a server that runs as root, %s", (_how, env) => {
   let bench: TestBench;
   let server: Server;
   const project = "volumes";
@@ -45,7 +45,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("a volume, with a server that is root,
     return { code: exit_code, text: stdout as string };
   };
 
-  it("that several services name has a group, so that each changes what another wrote; others cannot read it", async () => {
+  it("services that share a volume have its group, and another service cannot read it", async () => {
     const started = await server.call("start_stack", { project, folder: project });
     expect(started.status).toBe("healthy");
     expect(
@@ -79,7 +79,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("a volume, with a server that is root,
       expect(readFileSync(join(volumes, "inner", "data", "deep"), "utf8")).toBe("deep\n");
       expect(scratch.text).toMatch(/^1$/m);
     }
-    // Nothing was made on the machine itself.
+    // Nothing is created on the machine itself.
     expect(existsSync("/srv-data")).toBe(false);
     const at = (await sh("writer", "echo $STORE")).text.trim();
     expect(at).toBe(env.STACKWARDEN_NAMESPACES === "off" ? join(volumes, "uploads", "data") : "/srv-data/uploads");

@@ -1,4 +1,4 @@
-/** A repository whose own stackwarden.yaml is to lift guards, and a state directory that another user made (security.md 7, 11, 15, 22). */
+/** A repository's stackwarden.yaml that would lift the operator's guards, and a state directory of another user. */
 import { execFile } from "node:child_process";
 import { chownSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ async function run(cwd: string, args: string[], env: Record<string, string | und
   );
 }
 
-it("`projects` in a repository's file adds no folder outside an explicit root", async () => {
+it("projects in a repository's file adds no folder outside an explicit root", async () => {
   const evil = bench.project("evil", { ...WORKER });
   const elsewhere = join(bench.folder, "elsewhere");
   mkdirSync(elsewhere);
@@ -55,7 +55,7 @@ it("a folder does not get the secrets of a project whose folder is missing", asy
   }
 });
 
-it("a start in / or in the home folder does not make it a root", async () => {
+it("/ and the home folder are not roots when stackwarden starts there", async () => {
   for (const cwd of ["/", bench.folder]) {
     const { code, text } = await run(cwd, ["up", "-d", "--project", "projects"], { STACKWARDEN_ROOTS: undefined });
     expect(text).toContain("home folders are none by default");
@@ -63,7 +63,7 @@ it("a start in / or in the home folder does not make it a root", async () => {
   }
 });
 
-it.skipIf(process.getuid?.() !== 0)("a state directory that another user created is not used", async () => {
+it.skipIf(process.getuid?.() !== 0)("a state directory that another user created is refused", async () => {
   const folder = bench.project("web", WORKER);
   const planted = join(bench.folder, "planted");
   mkdirSync(planted, { mode: 0o755 });

@@ -1,4 +1,4 @@
-/** `init`: nothing is written without --yes, nothing that exists is replaced. */
+/** `init` writes nothing without --yes and replaces no existing file. */
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -42,29 +42,33 @@ const run = (...args: string[]) => {
   return { status, stdout, stderr };
 };
 
-describe("a client's configuration", () => {
-  it.each(CLIENTS.map((client) => [client]))("of %s is created where the client reads it", async (client) => {
-    const file = clientFile(client, place());
-    const planned = withClient(file);
-    expect(planned).toMatchObject({ action: "create", path: file.path });
-    expect(existsSync(file.path)).toBe(false);
-    await writePlanned(planned);
-    const text = readFileSync(file.path, "utf8");
-    if (file.format === "json") expect(JSON.parse(text)[file.keys[0] as string].stackwarden).toMatchObject(file.entry);
-    else
-      expect(text).toContain(
-        '[mcp_servers.stackwarden]\ncommand = "node"\nargs = ["/opt/stackwarden/dist/stackwarden.js", "mcp"',
-      );
-    expect(withClient(file)).toMatchObject({ action: "present" });
-  });
+describe("init: client configuration", () => {
+  it.each(CLIENTS.map((client) => [client]))(
+    "the configuration of %s is created where the client reads it",
+    async (client) => {
+      const file = clientFile(client, place());
+      const planned = withClient(file, folder);
+      expect(planned).toMatchObject({ action: "create", path: file.path });
+      expect(existsSync(file.path)).toBe(false);
+      await writePlanned(planned);
+      const text = readFileSync(file.path, "utf8");
+      if (file.format === "json")
+        expect(JSON.parse(text)[file.keys[0] as string].stackwarden).toMatchObject(file.entry);
+      else
+        expect(text).toContain(
+          '[mcp_servers.stackwarden]\ncommand = "node"\nargs = ["/opt/stackwarden/dist/stackwarden.js", "mcp"',
+        );
+      expect(withClient(file, folder)).toMatchObject({ action: "present" });
+    },
+  );
 
-  it("keeps the other servers, comments, order and mode of an existing file", async () => {
+  it("an existing file keeps its other servers, comments, order and mode", async () => {
     const file = clientFile("zed", place());
     mkdirSync(dirname(file.path), { recursive: true });
     const before = '// mine\n{\n  "theme": "One", // dark\n  "context_servers": { "other": { "command": "x" }, },\n}\n';
     writeFileSync(file.path, before);
     chmodSync(file.path, 0o640);
-    const planned = withClient(file);
+    const planned = withClient(file, folder);
     expect(planned.action).toBe("add");
     await writePlanned(planned);
     const after = readFileSync(file.path, "utf8");
@@ -76,7 +80,7 @@ describe("a client's configuration", () => {
     expect(statSync(file.path).mode & 0o777).toBe(0o640);
   });
 
-  it("leaves a file with the server as it is, also in TOML", () => {
+  it("a file that has the server is not changed, and TOML that cannot be edited is shown to the user", () => {
     const codex = clientFile("codex", place());
     mkdirSync(dirname(codex.path), { recursive: true });
     for (const header of [
@@ -85,12 +89,12 @@ describe("a client's configuration", () => {
       "[mcp_servers.stackwarden.env]",
     ]) {
       writeFileSync(codex.path, `model = "x"\n${header}\n`);
-      expect(withClient(codex)).toMatchObject({ action: "present" });
+      expect(withClient(codex, folder)).toMatchObject({ action: "present" });
     }
     writeFileSync(codex.path, '[mcp_servers]\nother = { command = "x" }\n');
-    expect(withClient(codex)).toMatchObject({ action: "manual" });
+    expect(withClient(codex, folder)).toMatchObject({ action: "manual" });
     writeFileSync(codex.path, '[mcp_servers.other]\ncommand = "x"');
-    expect(withClient(codex)).toMatchObject({
+    expect(withClient(codex, folder)).toMatchObject({
       action: "add",
       text: expect.stringMatching(/^\[mcp_servers\.other\]\ncommand = "x"\n\n\[mcp_servers\.stackwarden\]/),
     });
@@ -103,14 +107,17 @@ describe("a client's configuration", () => {
     ["a link", (path: string) => symlinkSync("/etc/hostname", path)],
     ["a folder", (path: string) => mkdirSync(path)],
     ["a device", (path: string) => symlinkSync("/dev/zero", path)],
-  ])("that is %s is shown for the user to add, and nothing is written", (_name, make) => {
+  ])("a configuration that is %s is not written, and its text is shown to the user", (_name, make) => {
     const file = clientFile("vscode", place());
     mkdirSync(dirname(file.path), { recursive: true });
     make(file.path);
-    expect(withClient(file)).toMatchObject({ action: "manual", text: expect.stringContaining('"stackwarden"') });
+    expect(withClient(file, folder)).toMatchObject({
+      action: "manual",
+      text: expect.stringContaining('"stackwarden"'),
+    });
   });
 
-  it("of an installed package uses npx, of a clone the program", () => {
+  it("the configuration runs npx for an installed package, and the program of a clone", () => {
     expect(serverCommand("/home/me/.npm/_npx/x/node_modules/stackwarden/dist/stackwarden.js")).toEqual([
       "npx",
       "-y",
@@ -123,15 +130,15 @@ describe("a client's configuration", () => {
   });
 });
 
-it("a file that another program creates meanwhile stays", async () => {
+it("a file that another program creates meanwhile is not replaced", async () => {
   const planned = newFile(join(folder, "compose.stackwarden.yaml"), "mine");
   writeFileSync(planned.path, "theirs");
   await expect(writePlanned(planned)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
   expect(readFileSync(planned.path, "utf8")).toBe("theirs");
 });
 
-describe("the command", () => {
-  it("shows what it would write, writes it with --yes, and changes nothing the second time", () => {
+describe("stackwarden init", () => {
+  it("init shows what it would write, writes it with --yes, and does not change it again", () => {
     writeFileSync(join(folder, "package.json"), '{ "scripts": { "dev": "vite" }, "devDependencies": { "vite": "7" } }');
     const shown = run("--client", "claude-code", "--client", "codex");
     expect(shown).toMatchObject({ status: 0, stderr: "" });
@@ -150,7 +157,7 @@ describe("the command", () => {
     expect(again.files.map(({ action }: { action: string }) => action)).toEqual(["present", "present"]);
   });
 
-  it("names the valid clients", () => {
+  it("init refuses an unknown client and names the valid ones", () => {
     expect(run("--client", "emacs")).toMatchObject({
       status: 2,
       stderr: expect.stringContaining("Expected one of claude-code"),

@@ -1,4 +1,4 @@
-/** The output of commands for people. */
+/** The output of commands on a terminal. */
 import { expect, it, vi } from "vitest";
 import { reportFailure } from "../../src/cli/failure.js";
 import { LogPrinter } from "../../src/cli/output/log-lines.js";
@@ -10,7 +10,7 @@ import { parseInput } from "../../src/operations/index.js";
 import { inputError } from "../../src/operations/input-error.js";
 import type { LogReport } from "../../src/stack/model.js";
 
-it("the output contains no terminal control sequences except its own colours and line ends", () => {
+it("harmless removes terminal control sequences except the program's own colours", () => {
   const evil = "a\u001b]0;title\u0007\u001b[2J\u001b[8mb\u009b31m\u202ec\r\u0000d";
   expect(harmless(`${evil}\n${evil}`)).toBe("ab c d\nab c d".replaceAll(" c d", "c d"));
   const own = `\u001b[1m${"x"}\u001b[22m \u001b[31my\u001b[39m`;
@@ -18,7 +18,7 @@ it("the output contains no terminal control sequences except its own colours and
   expect(harmless(`${bold("x")}${red("y")}`)).toBe(`${bold("x")}${red("y")}`);
 });
 
-it("logs prints each service in one colour, and names the options that show omitted lines", () => {
+it("logs prints each service in one colour, and names the option that shows omitted lines", () => {
   const [lines, notes]: [string[], string[]] = [[], []];
   const terminal = {
     json: false,
@@ -49,7 +49,7 @@ function failure(run: () => unknown): { code: number; text: string } {
   }
 }
 
-it("an error names options and commands, not fields and operations", () => {
+it("an error names options and commands instead of fields and operations", () => {
   expect(failure(() => parseInput(getLogs, { project: "shop", tail: 0 }))).toEqual({
     code: 2,
     text: [

@@ -34,8 +34,8 @@ const failure = async (promise: Promise<unknown>): Promise<StackwardenError> => 
   return error as StackwardenError;
 };
 
-describe("defaults", () => {
-  it("are those of the contract", async () => {
+describe("loadConfig: defaults", () => {
+  it("every setting has its default without a file, variable or flag", async () => {
     const config = await loadConfig({ env: env({ XDG_STATE_HOME: "/x/state" }), cwd });
     expect(config).toMatchObject({
       runtime: "auto",
@@ -55,9 +55,11 @@ describe("defaults", () => {
   });
 });
 
-describe("a user without a home directory", () => {
-  it.runIf(process.getuid?.() === 0)("gets an error that asks for a state directory, and needs nothing else", () => {
-    const program = `
+describe("loadConfig: user without a home folder", () => {
+  it.runIf(process.getuid?.() === 0)(
+    "a user without a home folder gets an error that asks for a state directory, and nothing else",
+    () => {
+      const program = `
       import { defaultStateDir, userConfigFile } from "./src/config/default-paths.ts";
       process.setgid(79_992); process.setuid(79_992);
       delete process.env.HOME;
@@ -68,23 +70,24 @@ describe("a user without a home directory", () => {
         told(() => defaultStateDir({ env: { XDG_STATE_HOME: "/x" } })),
         told(() => defaultStateDir({ env: {} })),
       ]));`;
-    const { outputFiles } = buildSync({
-      stdin: { contents: program, resolveDir: process.cwd(), loader: "ts" },
-      bundle: true,
-      write: false,
-      format: "esm",
-      platform: "node",
-    });
-    const code = outputFiles[0]?.text ?? "";
-    const told = execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
-    const [file, given, state, refused] = JSON.parse(told);
-    expect([file, given, state]).toEqual([null, "/x/stackwarden/stackwarden.yaml", "/x/stackwarden"]);
-    expect(refused).toMatchObject({ code: "INVALID_INPUT", hint: expect.stringContaining("STACKWARDEN_STATE_DIR") });
-  });
+      const { outputFiles } = buildSync({
+        stdin: { contents: program, resolveDir: process.cwd(), loader: "ts" },
+        bundle: true,
+        write: false,
+        format: "esm",
+        platform: "node",
+      });
+      const code = outputFiles[0]?.text ?? "";
+      const told = execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
+      const [file, given, state, refused] = JSON.parse(told);
+      expect([file, given, state]).toEqual([null, "/x/stackwarden/stackwarden.yaml", "/x/stackwarden"]);
+      expect(refused).toMatchObject({ code: "INVALID_INPUT", hint: expect.stringContaining("STACKWARDEN_STATE_DIR") });
+    },
+  );
 });
 
-describe("precedence", () => {
-  it("flag, then variable, then the user's file, then the folder's file, then default", async () => {
+describe("loadConfig: precedence", () => {
+  it("a flag precedes a variable, the user's file, the working directory's file and the default", async () => {
     local("log_level: error\nretry: {max_retries: 2}\nruntime: dagger\n");
     expect(await loadConfig({ env: env(), cwd })).toMatchObject({ logLevel: "error", runtime: "dagger" });
     own("log_level: fatal\nstart_timeout_seconds: 10\nretry: {max_retries: 7, base_delay_ms: 5}\nruntime: local\n");
@@ -102,7 +105,7 @@ describe("precedence", () => {
     expect((await loadConfig({ env: variables, cwd, flags: { logLevel: "debug" } })).logLevel).toBe("debug");
   });
 
-  it("--config is the only file read, and relative paths start at it", async () => {
+  it("--config names the only file that is read, and relative paths begin at its folder", async () => {
     own("log_level: fatal\n");
     local("log_level: error\n");
     mkdirSync(join(base, "etc", "app"), { recursive: true });
@@ -118,7 +121,7 @@ describe("precedence", () => {
     expect(config.projects).toEqual({ shop: { folder: join(base, "etc", "app") } });
   });
 
-  it("an empty variable counts as unset; booleans, lists and paths are read from text", async () => {
+  it("an empty variable counts as unset, and variables hold booleans, lists and paths", async () => {
     mkdirSync(join(base, "b"));
     const config = await loadConfig({
       env: env({
@@ -135,7 +138,7 @@ describe("precedence", () => {
     expect(config.roots).toEqual([cwd, join(base, "b")]);
   });
 
-  it("roots are real paths, and --folder is the root when no --root is given", async () => {
+  it("roots are real paths, and --folder is the root without --root", async () => {
     mkdirSync(join(base, "real"));
     symlinkSync(join(base, "real"), join(base, "link"));
     expect((await loadConfig({ env: env(), cwd, flags: { folder: "../link" } })).roots).toEqual([join(base, "real")]);
@@ -143,32 +146,40 @@ describe("precedence", () => {
   });
 });
 
-describe("errors name their source", () => {
+describe("loadConfig: errors", () => {
   it.each([
-    ["a flag", { flags: { logLevel: "loud" } }, "--log-level: log_level"],
-    ["a number flag", { flags: { startTimeout: "soon" } }, "--start-timeout: start_timeout_seconds"],
-    ["the state directory", { flags: { stateDir: "a\u0000b" } }, "--state-dir: state_dir"],
-    ["a variable", { vars: { STACKWARDEN_READ_ONLY: "maybe" } }, "STACKWARDEN_READ_ONLY: read_only"],
-    ["a nested variable", { vars: { STACKWARDEN_LOGS_RING_MB: "-1" } }, "STACKWARDEN_LOGS_RING_MB: logs.ring_mb"],
-    ["a list", { vars: { STACKWARDEN_ALLOW_ROOT: "ok,--rm" } }, "STACKWARDEN_ALLOW_ROOT: allow_root.1"],
+    ["an invalid flag", { flags: { logLevel: "loud" } }, "--log-level: log_level"],
+    ["a number flag with text", { flags: { startTimeout: "soon" } }, "--start-timeout: start_timeout_seconds"],
+    ["a state directory with NUL", { flags: { stateDir: "a\u0000b" } }, "--state-dir: state_dir"],
+    ["an invalid variable", { vars: { STACKWARDEN_READ_ONLY: "maybe" } }, "STACKWARDEN_READ_ONLY: read_only"],
     [
-      "a line of the file",
+      "a nested variable out of range",
+      { vars: { STACKWARDEN_LOGS_RING_MB: "-1" } },
+      "STACKWARDEN_LOGS_RING_MB: logs.ring_mb",
+    ],
+    [
+      "an invalid entry of a list",
+      { vars: { STACKWARDEN_ALLOW_ROOT: "ok,--rm" } },
+      "STACKWARDEN_ALLOW_ROOT: allow_root.1",
+    ],
+    [
+      "an invalid line of the file",
       { file: "runtime: local\nretry:\n  max_retries: many\n" },
       "stackwarden.yaml:3: retry.max_retries",
     ],
     ["an unknown key", { file: "runtime: local\nstat_dir: /x\n" }, "stackwarden.yaml:2: stat_dir: is not a setting"],
     ["an unknown nested key", { file: "logs:\n  ring: 3\n" }, "stackwarden.yaml:2: logs.ring: is not a setting"],
-    ["a bad project id", { file: "projects:\n  A/b: {folder: .}\n" }, "stackwarden.yaml:2: projects.A/b"],
+    ["an invalid project id", { file: "projects:\n  A/b: {folder: .}\n" }, "stackwarden.yaml:2: projects.A/b"],
     ["broken YAML", { file: "a: [1\n" }, "stackwarden.yaml:2"],
     ["a key given twice", { file: "runtime: local\nruntime: local\n" }, "stackwarden.yaml:2"],
     [
-      "one that nests without end",
+      "a file of 200,000 nested lists",
       { file: `a: ${"[".repeat(200_000)}` },
       "stackwarden.yaml nests deeper than 100 levels",
     ],
-    ["no mapping", { file: "- a\n" }, "stackwarden.yaml:1: the file must be a mapping"],
+    ["a file that is not a mapping", { file: "- a\n" }, "stackwarden.yaml:1: the file must be a mapping"],
     ["a prototype key", { file: "__proto__: {read_only: false}\n" }, "__proto__"],
-  ])("%s", async (_name, given, expected) => {
+  ])("the error for %s names its source", async (_name, given, expected) => {
     const { flags, vars, file } = given as { flags?: object; vars?: Record<string, string>; file?: string };
     if (file !== undefined) local(file);
     const error = await failure(loadConfig({ env: env(vars), cwd, ...(flags ? { flags } : {}) }));
@@ -177,14 +188,14 @@ describe("errors name their source", () => {
     expect(error.hint).not.toBe("");
   });
 
-  it("a named file that is absent, a root that is absent", async () => {
+  it("the error for a missing file or root names it", async () => {
     expect((await failure(loadConfig({ env: env(), cwd, flags: { config: "no.yaml" } }))).message).toContain("no.yaml");
     const error = await failure(loadConfig({ env: env({ STACKWARDEN_ROOTS: "/no/such" }), cwd }));
     expect(error.message).toContain("STACKWARDEN_ROOTS: the folder /no/such does not exist");
   });
 });
 
-it("an issuer of access tokens is wholly named or not at all", async () => {
+it("an OAuth issuer requires an audience, and a scope must be one word", async () => {
   const issuer = { STACKWARDEN_OAUTH_ISSUER: "https://login.example" };
   const half = await failure(loadConfig({ env: env(issuer), cwd }));
   expect(half).toMatchObject({ code: "INVALID_INPUT", message: expect.stringContaining("oauth.audience") });
@@ -200,19 +211,22 @@ it("an issuer of access tokens is wholly named or not at all", async () => {
   expect(bad.message).toContain("STACKWARDEN_OAUTH_READ_SCOPE");
 });
 
-describe("the default root", () => {
-  it.each(["/", "/home", "/home/somebody", "/Users/somebody", "/root"])("is never %s", async (folder) => {
-    const config = await loadConfig({ env: env(), cwd: folder });
-    expect(config).toMatchObject({ roots: [], rootsByDefault: true });
-  });
+describe("loadConfig: default root", () => {
+  it.each(["/", "/home", "/home/somebody", "/Users/somebody", "/root"])(
+    "%s is never the default root",
+    async (folder) => {
+      const config = await loadConfig({ env: env(), cwd: folder });
+      expect(config).toMatchObject({ roots: [], rootsByDefault: true });
+    },
+  );
 
-  it("is never the home folder, unless it is named", async () => {
+  it("the home folder is a root only when it is named", async () => {
     expect((await loadConfig({ env: env(), cwd: home })).roots).toEqual([]);
     expect((await loadConfig({ env: env(), cwd: home, flags: { root: ["."] } })).roots).toEqual([home]);
     expect((await loadConfig({ env: env(), cwd: home, flags: { folder: "." } })).roots).toEqual([home]);
   });
 
-  it("is the folder that the client offers, if it is below the working directory or no root exists there", async () => {
+  it("the client's root is the default when it is below the working directory, or that is no root", async () => {
     mkdirSync(join(cwd, "app"));
     mkdirSync(join(base, "other"));
     const uri = (folder: string) => `file://${folder}`;
@@ -240,19 +254,19 @@ describe("the default root", () => {
   });
 });
 
-describe("idle_stop", () => {
+describe("loadConfig: idle_stop", () => {
   it.each([
     ["2h", 7_200_000],
     ["90m", 5_400_000],
     ["30", 30_000],
-  ])("%s is a duration", async (text, idleStopMs) => {
+  ])("idle_stop %s is read as a duration", async (text, idleStopMs) => {
     own(`idle_stop: ${text}\n`);
     expect(await loadConfig({ env: env(), cwd })).toMatchObject({ idleStopMs });
     own("");
     expect(await loadConfig({ env: env({ STACKWARDEN_IDLE_STOP: text }), cwd })).toMatchObject({ idleStopMs });
   });
 
-  it.each(["0", "-1", "soon", "500ms", "400d", "true", "[2h]"])("%s is refused", async (text) => {
+  it.each(["0", "-1", "soon", "500ms", "400d", "true", "[2h]"])("idle_stop %s is refused", async (text) => {
     own(`idle_stop: ${text}\n`);
     expect(await failure(loadConfig({ env: env(), cwd }))).toMatchObject({
       code: "INVALID_INPUT",
@@ -260,13 +274,13 @@ describe("idle_stop", () => {
     });
   });
 
-  it("is absent by default: a stack runs until it is stopped", async () => {
+  it("idle_stop is absent by default", async () => {
     expect(await loadConfig({ env: env(), cwd })).not.toHaveProperty("idleStopMs");
   });
 });
 
-describe("a misspelt variable", () => {
-  it("is warned of, with what was meant", async () => {
+describe("loadConfig: unknown variables", () => {
+  it("an unknown STACKWARDEN_ variable has a warning that suggests the right name", async () => {
     const { warnings } = await loadConfig({
       env: env({
         STACKWARDEN_READONLY: "1",
@@ -285,8 +299,8 @@ describe("a misspelt variable", () => {
   });
 });
 
-describe("a file found in the working directory lifts no guard", () => {
-  it("has a rule for every setting, and for nothing else", () => {
+describe("loadConfig: stackwarden.yaml of the working directory", () => {
+  it("every setting has a rule for the working directory's file", () => {
     expect(Object.keys(WORKING_DIRECTORY_RULES).sort()).toEqual(settingKeys().sort());
   });
 
@@ -299,19 +313,19 @@ describe("a file found in the working directory lifts no guard", () => {
     ["commands: any", "commands: off", { commands: "off" }, "commands: declared"],
     ["logs: {ring_mb: 9}", "logs: {ring_mb: 1}", { logs: { ringBytes: 1_048_576 } }],
     ["logs: {spool_mb: 65}", "logs: {spool_mb: 1}", { logs: { spoolBytes: 1_048_576 } }],
-  ])("%s", async (...row) => {
+  ])("the working directory's file cannot widen a setting (%s), and can narrow it", async (...row) => {
     const [wider, narrower, expected, operator = ""] = row as [string, string, object, string?];
     own(operator);
     local(wider);
     expect((await failure(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
-    // What the operator permits may be used.
+    // The operator's own file allows the wider value.
     own(wider);
     await expect(loadConfig({ env: env(), cwd })).resolves.toBeDefined();
     local(narrower);
     expect(await loadConfig({ env: env(), cwd })).toMatchObject(expected);
   });
 
-  it("by a runtime, roots, an engine or projects that the operator chose otherwise", async () => {
+  it("the working directory's file cannot replace the operator's runtime, roots or projects", async () => {
     mkdirSync(join(cwd, "app"));
     mkdirSync(join(base, "mine"));
     own(`runtime: local\nroots: [${join(base, "mine")}]\n`);
@@ -347,7 +361,7 @@ describe("a file found in the working directory lifts no guard", () => {
     "require_enforced_limits: false",
     "roots: [..]",
     "roots: [/]",
-  ])("%s", async (line) => {
+  ])("the working directory's file cannot set %s, and a file of the operator can", async (line) => {
     local(`runtime: local\n${line}\n`);
     const error = await failure(loadConfig({ env: env(), cwd }));
     expect(error.code).toBe("POLICY_VIOLATION");
@@ -356,13 +370,13 @@ describe("a file found in the working directory lifts no guard", () => {
     await expect(loadConfig({ env: env(), cwd, flags: { config: "../mine.yaml" } })).resolves.toBeDefined();
   });
 
-  it("nor through a symbolic link", async () => {
+  it("the working directory's file cannot name a root through a symbolic link", async () => {
     symlinkSync("/", join(cwd, "all"));
     local("roots: [all]\n");
     expect((await failure(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
   });
 
-  it("but may make things stricter", async () => {
+  it("the working directory's file can make settings stricter", async () => {
     mkdirSync(join(cwd, "app"));
     local("read_only: true\nrequire_enforced_limits: true\nroots: [app]\n");
     const config = await loadConfig({ env: env(), cwd });
@@ -370,8 +384,8 @@ describe("a file found in the working directory lifts no guard", () => {
   });
 });
 
-describe("engines", () => {
-  it("are named in the user's own file; a project and the default name one of them", async () => {
+describe("loadConfig: engines", () => {
+  it("the user's file names engines, and the default or a project refers to one", async () => {
     own(
       "engines: {big: 'tcp://10.0.0.5:8080', cluster: 'kube-pod://engine-0?namespace=dagger'}\nengine: big\n" +
         "projects: {shop: {folder: shop, engine: cluster}}\ngateway_image: node:22-alpine\n",
@@ -390,7 +404,7 @@ describe("engines", () => {
     expect(other.dagger.engine).toBe("cluster");
   });
 
-  it("an unknown engine name, an invalid address and an image that looks like an option are refused with their position", async () => {
+  it("an unknown engine, an invalid address and an invalid image are refused with their line", async () => {
     const cases: [string, RegExp][] = [
       ["engine: gone\n", /stackwarden\.yaml:1: engine: no engine is named gone/],
       ["projects: {shop: {folder: shop, engine: gone}}\n", /projects\.shop\.engine: no engine is named gone/],
@@ -410,7 +424,7 @@ describe("engines", () => {
     }
   });
 
-  it("the gateway's image can be pinned by its digest", async () => {
+  it("the gateway's image can be pinned by a digest", async () => {
     const digest = `sha256:${"0123456789abcdef".repeat(4)}`;
     for (const image of [`node@${digest}`, `registry.example:5000/team/node:20-alpine@${digest}`]) {
       own(`gateway_image: ${image}\n`);
@@ -420,7 +434,7 @@ describe("engines", () => {
     }
   });
 
-  it("Dagger's own tunnel is switched on by the operator alone; a file of the working directory can switch it off", async () => {
+  it("only the operator enables dagger_tunnel, and the working directory's file can disable it", async () => {
     const tunnel = async (more: Record<string, string> = {}) =>
       (await loadConfig({ env: env(more), cwd })).dagger.tunnel;
     expect(await tunnel()).toBe(false);
@@ -437,7 +451,7 @@ describe("engines", () => {
     });
   });
 
-  it("the Dagger CLI is downloaded from the operator's mirror, or not at all; the working directory can only forbid it", async () => {
+  it("dagger_cli_source is the operator's, and the working directory's file can only forbid downloads", async () => {
     own("dagger_cli_source: https://mirror.example/dagger\n");
     expect((await loadConfig({ env: env(), cwd })).dagger).toMatchObject({
       cliDownload: true,
@@ -452,7 +466,7 @@ describe("engines", () => {
     }
   });
 
-  it("a file of the working directory chooses among them, and adds none", async () => {
+  it("the working directory's file can choose a configured engine and cannot add one", async () => {
     own("engines: {big: 'tcp://10.0.0.5:8080'}\n");
     local("engine: big\n");
     expect((await loadConfig({ env: env(), cwd })).dagger.engine).toBe("big");

@@ -1,4 +1,4 @@
-/** The official conformance suite against the production HTTP door: every active scenario, and no list of excuses. */
+/** The official conformance suite against the production HTTP server: every active scenario, without exceptions. */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,9 +11,9 @@ import { relayTo } from "../support/relay.js";
 import { conformanceServer } from "./fixtures.js";
 
 const SUITE = join(ROOT, "node_modules", "@modelcontextprotocol", "conformance", "dist", "index.js");
-/** What the suite calls active in the pinned version. */
+/** Number of active scenarios in the pinned version of the suite. */
 const ACTIVE = 30;
-/** What needs nothing but a server. */
+/** Scenarios that need no fixtures. */
 const WITHOUT_FIXTURES = [
   "server-initialize",
   "ping",
@@ -34,7 +34,7 @@ interface Check {
 let node: string;
 let folder: string;
 beforeAll(async () => {
-  // The suite's own code needs it.
+  // The suite requires Node.js 22.
   node = await nodeFrom(22);
   folder = mkdtempSync(join(tmpdir(), "stackwarden-conformance-"));
 }, 300_000);
@@ -67,7 +67,7 @@ const failures = (checks: Map<string, Check[]>) =>
       .map(({ id, status, errorMessage }) => ({ scenario, id, status, errorMessage })),
   );
 
-it("all active scenarios pass, with the suite's fixtures beside our own tools", async () => {
+it("all active scenarios of the conformance suite pass with its fixtures", async () => {
   const http = await httpFixture({ mcp: { createServer: conformanceServer } });
   const relay = await relayTo(http.socket);
   try {
@@ -83,7 +83,7 @@ it("all active scenarios pass, with the suite's fixtures beside our own tools", 
 }, 300_000);
 
 it.each(WITHOUT_FIXTURES)(
-  "%s passes against the server as it is",
+  "the scenario %s passes against the production server",
   async (scenario) => {
     const http = await httpFixture();
     const relay = await relayTo(http.socket);

@@ -37,7 +37,7 @@ const tool = (name: string, run: FixtureTool["run"], inputSchema: object = NOTHI
   run,
 });
 
-/** On the very stream of the call, as the specification wants it. */
+/** The conformance suite expects notifications on the stream of the call. */
 async function elicit(extra: Extra, message: string, properties: object, required: string[] = []): Promise<string> {
   const params = { message, requestedSchema: { type: "object", properties, required } };
   const { action, content } = await extra.sendRequest(

@@ -1,6 +1,6 @@
 /**
- * What the official conformance suite wants to call, beside what the server has: tools, resources and prompts with
- * fixed names. Test-only; it goes over the production HTTP door and the production MCP server.
+ * Tools, resources and prompts with the names that the official conformance suite uses, on the production HTTP and MCP
+ * servers. Only for tests.
  */
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
@@ -29,12 +29,12 @@ export type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 // biome-ignore lint/suspicious/noExplicitAny: requests and answers of every method pass through.
 type Any = any;
 
-/** Our own server, with the fixtures beside its own tools, resources and prompts. */
+/** The production server with the fixtures beside its own tools, resources and prompts. */
 export function conformanceServer(options: McpServerOptions): Server {
   const server = createMcpServer(options);
   const handlers = (server as unknown as { _requestHandlers: Map<string, (request: Any, extra: Extra) => Any> })
     ._requestHandlers;
-  /** Hands to the server's own handler what is no fixture. */
+  /** Passes every name that is not a fixture to the server's own handler. */
   const beside = (schema: Any, fixture: (params: Any, extra: Extra, own: () => Promise<Any>) => Any): void => {
     const own = handlers.get(schema.shape.method.value);
     if (own === undefined) throw new Error("The server does not know this method.");

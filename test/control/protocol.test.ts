@@ -1,4 +1,4 @@
-/** Messages of a client of the control protocol, and terminals at its other end. */
+/** Messages of the control protocol's clients, and their terminals. */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
@@ -8,7 +8,7 @@ import { remoteTerminal } from "../../src/control/remote-terminal.js";
 const parsed = (message: unknown) => parseRequest(JSON.stringify(message));
 const size = { columns: 80, rows: 24 };
 
-it("reads requests with and without a terminal, what is typed, changes of size, and cancellations", () => {
+it("requests, terminals, typed input, changes of size and cancellations are parsed", () => {
   expect(parsed({ id: 1, operation: "list_stacks" })).toEqual({ id: 1, operation: "list_stacks", input: {} });
   const terminal = { ...size, type: "xterm-256color" };
   expect(parsed({ id: 1, operation: "run_command", input: {}, terminal })).toMatchObject({ terminal });
@@ -19,16 +19,16 @@ it("reads requests with and without a terminal, what is typed, changes of size, 
 });
 
 it.each([
-  ["no message", null],
-  ["a text", "x"],
-  ["an id that is no integer", { id: "1", operation: "x" }],
+  ["null", null],
+  ["only text", "x"],
+  ["an id that is not an integer", { id: "1", operation: "x" }],
   ["no operation", { id: 1 }],
-  ["a size that is no number", { resize: 1, columns: "80", rows: 24 }],
+  ["a size that is not a number", { resize: 1, columns: "80", rows: 24 }],
   ["a size of zero", { resize: 1, columns: 0, rows: 24 }],
-  ["a size beyond the kernel's", { resize: 1, columns: 80, rows: 65_536 }],
-])("refuses %s", (_what, message) => expect(parsed(message)).toBeNull());
+  ["a size above the kernel's limit", { resize: 1, columns: 80, rows: 65_536 }],
+])("a message with %s is refused", (_what, message) => expect(parsed(message)).toBeNull());
 
-it("ignores a terminal whose type could change what a shell or a program reads", () => {
+it("a terminal with an unsafe type is ignored", () => {
   for (const type of ["", "x y", "../x", "x\n", "x".repeat(65), 7])
     expect(parsed({ id: 1, operation: "run_command", terminal: { ...size, type } })).toEqual({
       id: 1,
@@ -42,7 +42,7 @@ afterEach(() => {
   for (const one of open.splice(0)) "destroy" in one ? one.destroy() : one.close();
 });
 
-it("a terminal's output waits for a client that does not read, and what is typed stays bounded", async () => {
+it("a terminal's output waits for a client that does not read, and typed input is bounded", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const client = connect((server.address() as { port: number }).port, "127.0.0.1");
@@ -54,7 +54,7 @@ it("a terminal's output waits for a client that does not read, and what is typed
   const { terminal, type, close } = remoteTerminal({ ...size, type: "xterm" }, socket, 1);
   const writes: unknown[] = [];
   let written = 0;
-  // The kernel's buffers take the first megabytes.
+  // The kernel buffers the first megabytes.
   for (; written < 64; written += 1) {
     writes.push(terminal.write(Buffer.alloc(1024 * 1024)));
     if (socket.writableLength > 1024 * 1024) break;
@@ -74,7 +74,7 @@ it("a terminal's output waits for a client that does not read, and what is typed
   for (let count = 0; count < 100; count += 1) type(data);
   expect(terminal.input.readableLength).toBeLessThanOrEqual(2 * 1024 * 1024);
   close();
-  // Messages that were under way when the command ended.
+  // Messages that arrive after the command ended.
   type(data);
   type(undefined);
 });

@@ -1,4 +1,6 @@
-/** `stackwarden mcp` as its client sees it: every message both ways, a server that is replaced, every way to end. */
+/**
+ * `stackwarden mcp` as its client sees it: messages in both directions, a replaced server, every end of the process.
+ */
 import { spawn } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
@@ -23,7 +25,7 @@ beforeEach(() => {
   bench = new TestBench();
   clients = [];
   bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
-  // Never healthy: a start that goes on until somebody gives up.
+  // Never becomes healthy, so that a start continues until it is cancelled.
   bench.project("slow", {
     "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
     "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
@@ -34,7 +36,7 @@ afterEach(async () => {
   await bench.close();
 });
 
-it("the bridge passes progress, log messages, subscriptions and cancellation on, and prints nothing else", async () => {
+it("the bridge forwards progress, log messages, updates and cancellation, and prints only JSON-RPC", async () => {
   const client = await open().initialize();
   const started = client.begin("tools/call", {
     name: "start_stack",
@@ -60,20 +62,20 @@ it("the bridge passes progress, log messages, subscriptions and cancellation on,
   const health = await client.tool("health_status", { project: "slow", wait_for: "stopped" });
   expect(health.wait).toMatchObject({ met: true });
   expect(client.messages.some(({ id }) => id === slow)).toBe(false);
-  // What is no message at all is answered, or dropped, by the server; the session goes on.
+  // The server answers or drops invalid messages, and the session continues.
   client.child.stdin?.write("this is no JSON\n\n{}\n[]\n7\n");
   expect((await client.request("no/such/method")).error.code).toBe(-32_601);
   expect((await client.request("tools/call", { name: "nope" })).error.code).toBe(-32_602);
   expect(client.messages.every(({ jsonrpc }) => jsonrpc === "2.0")).toBe(true);
 });
 
-it("the bridge answers a message that is too large by itself, and the session continues", async () => {
+it("the bridge answers a message that is too large, and the session continues", async () => {
   const client = await open().initialize();
   await client.tool("list_stacks");
   const huge = await client.request("tools/call", { name: "list_stacks", arguments: { x: "a".repeat(11_000_000) } });
   expect(huge.result).toMatchObject({ isError: true, structuredContent: { code: "PAYLOAD_TOO_LARGE" } });
   expect((await client.request("no/such", { x: "a".repeat(11_000_000) })).error.data.code).toBe("PAYLOAD_TOO_LARGE");
-  // Nobody waits for an answer to this one.
+  // A notification has no answer.
   client.send({ method: "notifications/progress", params: { x: "a".repeat(11_000_000) } });
   const pid = bench.background();
   await client.tool("list_stacks");
@@ -81,7 +83,7 @@ it("the bridge answers a message that is too large by itself, and the session co
   expect(client.notifications("notifications/message")).toEqual([]);
 });
 
-it("after the server is killed, pending calls fail clearly, and the next call reaches a new server with the old data", async () => {
+it("after a server was killed, pending calls fail and the next call reaches a new server with its data", async () => {
   const client = await open().initialize();
   await client.tool("start_stack", { project: "shop", folder: "shop" });
   await client.request("resources/subscribe", { uri: "stack://shop" });
@@ -110,7 +112,7 @@ it("after the server is killed, pending calls fail clearly, and the next call re
   await until("it is told", () =>
     client.notifications("notifications/message").some(({ data }) => data.message?.includes("ended")),
   );
-  // Nobody asked for anything: no server is started.
+  // Without a call of the client, no server is started.
   expect(bench.background()).toBeNull();
 
   const health = await client.tool("health_status", { project: "shop" });
@@ -119,20 +121,20 @@ it("after the server is killed, pending calls fail clearly, and the next call re
   const updated = client.notifications("notifications/resources/updated").map(({ uri }) => uri);
   expect(updated).toEqual(expect.arrayContaining(["stack://shop", "stack://shop/events"]));
   expect(client.notifications("notifications/resources/list_changed").length).toBeGreaterThan(0);
-  // The subscription is the new server's, and so is the client's name.
+  // The new server has the subscription and the client's name.
   const before = client.notifications("notifications/resources/updated").length;
   expect((await client.tool("start_stack", { project: "shop" })).status).toBe("healthy");
   await until("an update", () => client.notifications("notifications/resources/updated").length > before);
   const { events } = await client.tool("get_events", { project: "shop", types: ["stack_started"] });
   expect(events).toHaveLength(2);
   expect(events.every(({ actor }: { actor: string }) => actor.startsWith("raw/1#"))).toBe(true);
-  // Each request of the client has exactly one answer; none of the bridge's own is seen.
+  // Each request of the client has exactly one answer, and no answer to the bridge's own requests appears.
   const ids = client.messages.filter(({ id }) => id !== undefined).map(({ id }) => id);
   expect(new Set(ids).size).toBe(ids.length);
   expect(ids.every((id) => typeof id === "number")).toBe(true);
 });
 
-it("after a loss the bridge connects to a server that another client started, without a call of its client", async () => {
+it("the bridge connects to a server that another client started, without a call of its own client", async () => {
   const [first, second] = [await open().initialize(), await open().initialize()];
   await first.tool("start_stack", { project: "shop", folder: "shop" });
   await first.request("resources/subscribe", { uri: "stack://shop/health" });
@@ -146,7 +148,7 @@ it("after a loss the bridge connects to a server that another client started, wi
   await until("its log says it", () => first.stderr.includes("connected to a new background server"));
 });
 
-it("the bridge answers calls with the error in its configuration", async () => {
+it("the bridge answers initialize with the error in its configuration", async () => {
   const client = open(["--root", "/no/such/folder"]);
   const { error } = await client.request("initialize", INIT);
   expect(error).toMatchObject({ code: -32_000, data: { code: "INVALID_INPUT" } });
@@ -156,7 +158,7 @@ it("the bridge answers calls with the error in its configuration", async () => {
   expect((await client.ended()).code).toBe(0);
 });
 
-it("requests sent just before standard input ends are answered, even if the server must be started first", async () => {
+it("requests sent just before standard input ends are answered, even when the server must start first", async () => {
   const client = open();
   const ids = [
     client.begin("initialize", INIT),
@@ -168,7 +170,7 @@ it("requests sent just before standard input ends are answered, even if the serv
   expect(client.messages.map(({ id }) => id).sort()).toEqual(ids);
 });
 
-it("a bridge with --read-only offers only operations that change nothing, whatever other clients may do", async () => {
+it("a bridge with --read-only refuses changes while another client makes them", async () => {
   const [reader, writer] = [await open(["--read-only"]).initialize(), await open().initialize()];
   expect(await reader.tool("start_stack", { project: "shop", folder: "shop" })).toMatchObject({
     code: "READ_ONLY_MODE",
@@ -187,7 +189,7 @@ it("a client reaches only projects below its roots", async () => {
   expect((await wide.tool("list_stacks")).stacks).toHaveLength(2);
 });
 
-describe("the end of a client", () => {
+describe("end of a client", () => {
   const ENDS: [string, (client: RawClient) => void][] = [
     ["the end of standard input", (client) => client.end()],
     ["SIGTERM", ({ child }) => child.kill("SIGTERM")],
@@ -203,7 +205,7 @@ describe("the end of a client", () => {
     ["SIGKILL", ({ child }) => child.kill("SIGKILL")],
   ];
 
-  it("ends the process within five seconds and cancels what is under way; the stack stays", async () => {
+  it("the end of a client ends its bridge within 5 s, rolls its start back and leaves the stack running", async () => {
     const keeper = await open().initialize();
     await keeper.tool("start_stack", { project: "shop", folder: "shop" });
     for (const [name, end] of ENDS) {
@@ -227,7 +229,7 @@ describe("the end of a client", () => {
     expect((await next.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
   });
 
-  it("is noticed when the parent vanishes without closing anything", async () => {
+  it("the bridge ends when its parent process is killed", async () => {
     const script = `
       const { spawn } = require("node:child_process");
       const child = spawn(process.execPath, [${JSON.stringify(BINARY)}, "mcp"], { stdio: ["inherit", "ignore", "ignore"] });
@@ -243,7 +245,7 @@ describe("the end of a client", () => {
       text += chunk;
     });
     const pid = Number(await until("the bridge", () => /\n/.test(text) && text.trim()));
-    // It has noticed who its parent is once it joined the server.
+    // The bridge knows its parent once it has joined the server.
     await until("the server", () => bench.background() !== null);
     parent.kill("SIGKILL");
     const alive = () => {
@@ -255,16 +257,16 @@ describe("the end of a client", () => {
       }
     };
     await until("its end", () => !alive(), 5000);
-    // Our end of its standard input was open all the time.
+    // The bridge's standard input stayed open.
     parent.stdin?.end();
   });
 
-  it("stops what the client started with --stop-on-exit, and only that", async () => {
+  it("--stop-on-exit stops only the stacks that the client started", async () => {
     bench.project("blog", { "compose.yaml": appCompose(), "app.js": APP });
     const [own, other] = [await open(["--stop-on-exit"]).initialize(), await open().initialize()];
     await own.tool("start_stack", { project: "shop", folder: "shop" });
     await other.tool("start_stack", { project: "blog", folder: "blog" });
-    // Found running: not its own.
+    // A stack that was already running is not the client's own.
     expect((await own.tool("start_stack", { project: "blog" })).status).toBe("already_running");
     own.child.kill("SIGKILL");
     const health = await other.tool("health_status", { project: "shop", wait_for: "stopped", timeout_seconds: 30 });

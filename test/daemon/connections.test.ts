@@ -1,4 +1,4 @@
-/** Connections at the start, the end and the limits of the background server. */
+/** Connections during the start and shutdown of the background server, and at its limits. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-it("a client that connects while the server ends waits for the next server", async () => {
+it("a client that connects while the server shuts down waits for the next server", async () => {
   const place = daemonPaths(folder);
   mkdirSync(place.folder, { mode: 0o700 });
   writeFileSync(place.info, JSON.stringify({ pid: process.pid, version: "1", key: "k" }));
@@ -53,7 +53,7 @@ it("a client that connects while the server ends waits for the next server", asy
   }
 });
 
-it("a session whose message is too large is over, also for a client that only sends", async () => {
+it("a message that is too large ends its session, also for a client that only sends", async () => {
   let session: Promise<void> | undefined;
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const getManager = async () => scriptedManager();
@@ -69,8 +69,8 @@ it("a session whose message is too large is over, also for a client that only se
   await new Promise((resolve) => server.close(resolve));
 });
 
-it("a bridge whose connection was cut does not say that the stacks have ended", async () => {
-  // Answers every request, and cuts the connection after the first one.
+it("a bridge whose connection was closed does not report that the stacks have ended", async () => {
+  // Answers every request and closes the first connection after the handshake.
   let connections = 0;
   const server = createServer((socket) => {
     connections += 1;
@@ -113,7 +113,7 @@ it("a bridge whose connection was cut does not say that the stacks have ended", 
   await new Promise((resolve) => server.close(resolve));
 });
 
-it("a server that ends makes no stacks known any more", async () => {
+it("a server that shuts down creates no manager", async () => {
   let made = 0;
   const server = await openDaemon({
     stateDir: folder,
@@ -137,7 +137,7 @@ it("a server that ends makes no stacks known any more", async () => {
   expect(made).toBe(0);
 });
 
-it("what a starting server says of its end is heard, however soon it ends", async () => {
+it("a server that fails to start reports its error, or its exit code", async () => {
   const program = join(folder, "program.mjs");
   const report = { code: "STORAGE_FAILED", message: "The disk is full.", hint: "Free space.", retryable: true };
   writeFileSync(

@@ -1,4 +1,4 @@
-/** Where the background server's files are, and which folders it trusts. */
+/** Paths of the background server's files, and which folders it trusts. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-it("the socket is in the state directory, or in a private folder if the path would be too long", () => {
+it("the socket is in the state directory, or in a private folder when its path would be too long", () => {
   expect(daemonPaths("/var/lib/stackwarden").socket).toBe("/var/lib/stackwarden/server/server.sock");
   const deep = `/${"long/".repeat(40)}state`;
   const { socket } = daemonPaths(deep, { platform: "linux", uid: 1000, temporary: "/tmp" });
@@ -33,7 +33,7 @@ it("only a folder of the same user is trusted", async () => {
   });
 });
 
-it("the state directory is found by the same rules as in the whole configuration", async () => {
+it("stateDirOf finds the state directory of the whole configuration", async () => {
   const env = { HOME: folder, XDG_CONFIG_HOME: join(folder, "config") };
   const same = async (request: Parameters<typeof stateDirOf>[0]) => {
     const found = await stateDirOf(request);

@@ -1,4 +1,6 @@
-/** `stackwarden dashboard`: the background server's own listener, and links with tokens for the user who runs it. */
+/**
+ * `stackwarden dashboard`: the background server's listener, and links with tokens for the user who runs the command.
+ */
 import { execFile } from "node:child_process";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -43,7 +45,7 @@ describe("stackwarden dashboard", () => {
   });
   afterAll(() => bench.close());
 
-  it("starts the background server and prints a link whose token opens REST and no MCP endpoint", async () => {
+  it("the command starts the server and prints a link whose token opens REST and not /mcp", async () => {
     expect(link.url).not.toBe("");
     expect(await (await fetch(`${link.url}/`)).text()).toContain("<!doctype html>");
     expect(await (await link.get("/api/v1/access")).json()).toMatchObject({ scope: "operate" });
@@ -53,7 +55,7 @@ describe("stackwarden dashboard", () => {
     expect((await run(bench, ["server", "status"])).stdout).toContain(link.url);
   });
 
-  it("gives each command another token for the same address, and prints none where it is not on a terminal", async () => {
+  it("each command prints another token for the same address, and none outside a terminal", async () => {
     const second = linkIn(await onTerminal(bench, ["dashboard", "--no-open"]));
     expect(second.url).toBe(link.url);
     expect(second.token).not.toBe(link.token);
@@ -63,41 +65,44 @@ describe("stackwarden dashboard", () => {
     expect(piped.stderr).toContain("on a terminal");
   });
 
-  it("gives a read-only client a token that changes nothing", async () => {
+  it("a read-only client gets a token of scope read", async () => {
     const reader = linkIn(await onTerminal(bench, ["dashboard"], { STACKWARDEN_READ_ONLY: "true" }));
     expect(await (await reader.get("/api/v1/access")).json()).toMatchObject({ scope: "read" });
   });
 
-  it.runIf(process.platform === "linux")("opens the browser through a private file, not by an argument", async () => {
-    const opened = join(bench.folder, "opened");
-    const browser = join(bench.folder, "xdg-open");
-    writeFileSync(browser, `#!/bin/sh\nprintf '%s' "$1" > ${opened}.part && mv ${opened}.part ${opened}\n`, {
-      mode: 0o755,
-    });
-    const env = { DISPLAY: ":0", PATH: `${bench.folder}:${process.env.PATH}` };
-    const { stdout, stderr } = await run(bench, ["dashboard"], env);
-    expect(stderr).toContain("Opened in the browser.");
-    expect(stdout).not.toContain("token");
-    const argument = await until("the browser starts", () => {
-      try {
-        return readFileSync(opened, "utf8");
-      } catch {
-        return undefined;
-      }
-    });
-    const page = new URL(argument);
-    expect(page.protocol).toBe("file:");
-    expect(statSync(page).mode & 0o777).toBe(0o600);
-    const { url, get } = linkIn(readFileSync(page, "utf8"));
-    expect(url).toBe(link.url);
-    expect((await get("/api/v1/access")).status).toBe(200);
-    await run(bench, ["server", "stop", "--force"]);
-    expect(() => statSync(page)).toThrow();
-    await expect(fetch(link.url)).rejects.toThrow();
-  });
+  it.runIf(process.platform === "linux")(
+    "the browser is opened through a file of mode 0600, and stop removes that file",
+    async () => {
+      const opened = join(bench.folder, "opened");
+      const browser = join(bench.folder, "xdg-open");
+      writeFileSync(browser, `#!/bin/sh\nprintf '%s' "$1" > ${opened}.part && mv ${opened}.part ${opened}\n`, {
+        mode: 0o755,
+      });
+      const env = { DISPLAY: ":0", PATH: `${bench.folder}:${process.env.PATH}` };
+      const { stdout, stderr } = await run(bench, ["dashboard"], env);
+      expect(stderr).toContain("Opened in the browser.");
+      expect(stdout).not.toContain("token");
+      const argument = await until("the browser starts", () => {
+        try {
+          return readFileSync(opened, "utf8");
+        } catch {
+          return undefined;
+        }
+      });
+      const page = new URL(argument);
+      expect(page.protocol).toBe("file:");
+      expect(statSync(page).mode & 0o777).toBe(0o600);
+      const { url, get } = linkIn(readFileSync(page, "utf8"));
+      expect(url).toBe(link.url);
+      expect((await get("/api/v1/access")).status).toBe(200);
+      await run(bench, ["server", "stop", "--force"]);
+      expect(() => statSync(page)).toThrow();
+      await expect(fetch(link.url)).rejects.toThrow();
+    },
+  );
 });
 
-it("links to the address of a running `stackwarden serve`, and names the remedy where no server runs", async () => {
+it("the link names the address of a running serve, and the error without an address names the remedy", async () => {
   const bench = new TestBench();
   try {
     for (const args of [[], ["--no-address"]]) {

@@ -1,11 +1,11 @@
-/** Engines are each client's own configuration, although one server runs the stacks of all. */
+/** Each client configures its own engine, although one server runs the stacks of all clients. */
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TestBench } from "../e2e/support/bench.js";
 import { type SimEngine, startSimEngine, whyNoContainers } from "../support/dagger-sim/engine.js";
-import { withStandIns } from "../support/program-dirs.js";
+import { withStubPrograms } from "../support/program-dirs.js";
 import { run } from "./support.js";
 
 const why = whyNoContainers();
@@ -32,12 +32,12 @@ describe.skipIf(why !== null)(`two clients with different engines${why === null 
 
   const client = (args: string[], env: Record<string, string> = {}) =>
     run(bench, [...args, "--config", config, "--runtime", "dagger", "--folder", join(bench.projects, "shop")], {
-      ...withStandIns(engine.bin),
+      ...withStubPrograms(engine.bin),
       DAGGER_SIM_ENGINE: engine.folder,
       ...env,
     });
 
-  it("each start their own engine, whichever client's configuration started the server", async () => {
+  it("each client starts its own engine, whichever client started the server", async () => {
     const first = await client(["up", "-d"]);
     expect(first.code).toBe(4);
     expect(first.stderr).toContain("engines.gone in the configuration");

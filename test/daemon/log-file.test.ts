@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-it("the server's log is bounded, readable by its user only, and rotated", async () => {
+it("the server's log is rotated within its limit and has mode 0600", async () => {
   const path = join(folder, "server.log");
   writeFileSync(path, "", { mode: 0o644 });
   const log = openLogFile(path, { maxBytes: 50, keep: 2 });
@@ -31,7 +31,7 @@ it("the server's log is bounded, readable by its user only, and rotated", async 
   expect(readFileSync(path, "utf8")).toMatch(/line 19\nand more\n$/);
 });
 
-it("server logs shows the last lines and follows the log across a rotation", async () => {
+it("readLog returns the last lines and follows the log across rotations", async () => {
   const path = join(folder, "server.log");
   const over = new AbortController();
   const none: string[] = [];
@@ -43,7 +43,7 @@ it("server logs shows the last lines and follows the log across a rotation", asy
   const reading = (async () => {
     for await (const line of readLog(path, { tail: 2, follow: true, signal: over.signal, pollMs: 5 })) {
       seen.push(line);
-      // One at a time, so that the reader sees each file.
+      // One line at a time, so that the reader sees each file.
       if (seen.length < 12) log.write(`line ${seen.length}\n`);
       else over.abort();
     }

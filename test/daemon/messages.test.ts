@@ -1,4 +1,4 @@
-/** What the bridge knows of the messages that it passes on. */
+/** What the bridge reads of the messages that it forwards. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { answeredId, Conversation } from "../../src/daemon/bridge/messages.js";
@@ -8,13 +8,13 @@ import { LineSplitter } from "../../src/system/line-splitter.js";
 const id = fc.oneof(fc.nat(), fc.string());
 const line = (message: object) => JSON.stringify({ jsonrpc: "2.0", ...message });
 
-it("the id of every answer is found in any member order, and no id in other messages", () => {
+it("answeredId finds the id of an answer in any member order, and none in another message", () => {
   fc.assert(
     fc.property(id, fc.jsonValue(), fc.boolean(), (value, content, last) => {
       const answer = { result: content, jsonrpc: "2.0", id: value };
       const other = { id: value, jsonrpc: "2.0", result: content };
       expect(answeredId(JSON.stringify(last ? answer : other))).toEqual(value);
-      // A request of the server's, whose ids are its own, however much it looks like an answer.
+      // A request of the server has the server's ids and is not an answer, even with a result in it.
       expect(
         answeredId(JSON.stringify({ method: "ping", result: content, jsonrpc: "2.0", id: value })),
       ).toBeUndefined();
@@ -25,7 +25,7 @@ it("the id of every answer is found in any member order, and no id in other mess
     expect(answeredId(text)).toBeUndefined();
 });
 
-it("lines are split at line ends wherever chunks are cut, and a line without an end is reported", () => {
+it("lines are the same wherever chunks are cut, and a line without an end is reported", () => {
   fc.assert(
     fc.property(
       fc.array(fc.string({ unit: "grapheme" }).map((text) => text.replaceAll(/[\r\n]/g, "_"))),
@@ -65,11 +65,11 @@ it("each pending request is answered once, with the error of its kind", () => {
   expect(conversation.abandon(lost.report())).toEqual([]);
 });
 
-it("a new server receives the session of the old one, and its answers to that do not reach the client", () => {
+it("a new server receives the session of the old one, and its answers do not reach the client", () => {
   const conversation = new Conversation();
   const from = (message: object) => conversation.fromClient(line(message));
   from({ id: 0, method: "initialize", params: { clientInfo: { name: "t", version: "1" } } });
-  // Never answered: the client begins anew itself.
+  // The client has no answer yet and initializes the new server itself.
   expect(conversation.replay()).toEqual([]);
   conversation.fromServer(line({ id: 0, result: {} }));
   from({ method: "notifications/initialized" });

@@ -1,4 +1,4 @@
-/** `stackwarden serve` is the user's server with the HTTP door: agents and commands join it, it takes the place of an idle one. */
+/** `stackwarden serve` is the user's server with HTTP: agents and commands join it, and it replaces an idle server. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -40,7 +40,7 @@ async function serve(...args: string[]) {
   return { child, get, exit };
 }
 
-it("serve replaces an idle background server, and its stacks are those of agents and commands", async () => {
+it("serve replaces an idle background server and shares its stacks with agents and commands", async () => {
   await run(bench, ["server", "start"]);
   const idle = bench.background();
   const { child, get, exit } = await serve("--root", "shop");
@@ -50,7 +50,7 @@ it("serve replaces an idle background server, and its stacks are those of agents
   await agent.tool("start_stack", { project: "shop", folder: "shop" });
   expect(await get?.("/projects/shop/health")).toMatchObject({ overall_healthy: true });
   expect((await run(bench, ["ps"])).stdout).toMatch(/app\s+healthy/);
-  // Who has a token reaches what `serve` was given, not everything that the user's agents run.
+  // A token reaches only the roots of `serve`, not every stack of the user's agents.
   await agent.tool("start_stack", { project: "blog", folder: "other/blog" });
   const listed = JSON.stringify(await get?.("/projects"));
   expect(listed).toContain('"shop"');
@@ -62,12 +62,12 @@ it("serve replaces an idle background server, and its stacks are those of agents
   expect(again.stderr).toMatch(/SERVER_IN_USE/);
   expect((await run(bench, ["server", "stop", "--force"])).code).toBe(0);
   expect((await exit)?.[0]).toBe(0);
-  // The agent's next call has a background server again.
+  // The agent's next call starts a background server again.
   expect((await agent.tool("health_status", { project: "shop" })).state).toBe("stopped");
   expect(bench.background()).not.toBe(child?.pid);
 });
 
-it("serve does not replace a server that runs a stack", async () => {
+it("serve refuses to replace a server that runs a stack", async () => {
   expect((await run(bench, ["up", "-d", "-p", "shop", "--folder", "shop"])).code).toBe(0);
   const running = bench.background();
   const refused = await serve();

@@ -1,4 +1,4 @@
-/** The background server as a process: who starts it, who may come in, when it ends, what it leaves. */
+/** The background server as a process: its start, the handshake, its end and the files it leaves. */
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
@@ -29,7 +29,7 @@ const server = (...args: string[]): Promise<Ran> => run(bench, ["server", ...arg
 const json = async (...args: string[]) => JSON.parse((await server(...args, "--json")).stdout);
 const place = () => daemonPaths(bench.state);
 const mode = (file: string) => statSync(file).mode & 0o777;
-/** This program as version 0.0.1-old. */
+/** A copy of this program with version 0.0.1-old. */
 const oldProgram = (): { binary: string; version: string } => {
   const old = join(bench.folder, "old");
   cpSync(dirname(BINARY), old, { recursive: true });
@@ -41,7 +41,7 @@ const oldProgram = (): { binary: string; version: string } => {
   return { binary: join(old, "stackwarden.js"), version };
 };
 
-it("only one server runs, however many clients start it at the same time, and no other user reaches it", async () => {
+it("concurrent starts run one server, whose files only its user can use", async () => {
   expect(await server("status")).toMatchObject({
     code: 3,
     stdout: expect.stringContaining("The background server is not running"),
@@ -69,7 +69,7 @@ it("a new server replaces a killed one whose socket and lock still exist", async
   expect(bench.background()).not.toBe(pid);
 });
 
-it("the server ends when it has had neither client nor stack for a while, and not before", async () => {
+it("the server ends after its idle time without clients and stacks, and not before", async () => {
   const env = { STACKWARDEN_SERVER_IDLE_SECONDS: "1", STACKWARDEN_LOG_LEVEL: "info" };
   const client = await open([], env).initialize();
   await new Promise((resolve) => setTimeout(resolve, 2000));
@@ -85,7 +85,7 @@ it("the server ends when it has had neither client nor stack for a while, and no
   expect(bench.log()).toContain("it was idle");
 });
 
-it("server stop refuses while the server is in use; --force stops its stacks first", async () => {
+it("server stop is refused while the server is in use, and --force stops its stacks first", async () => {
   const client = await open().initialize();
   await client.tool("start_stack", { project: "shop", folder: "shop" });
   const refused = await server("stop");
@@ -97,7 +97,7 @@ it("server stop refuses while the server is in use; --force stops its stacks fir
   });
   expect((await server("stop", "--force")).code).toBe(0);
   expect(bench.background()).toBeNull();
-  // Its client lives, is told, and has a new one with the next call.
+  // The client is notified and reaches a new server with its next call.
   await until("it is told", () =>
     client.notifications("notifications/message").some(({ data }) => data.message?.includes("ended")),
   );
@@ -105,19 +105,19 @@ it("server stop refuses while the server is in use; --force stops its stacks fir
   expect(events).toHaveLength(1);
 });
 
-it("SIGTERM ends the server after its stacks", async () => {
+it("SIGTERM stops the stacks and ends the server", async () => {
   const client = await open().initialize();
   await client.tool("start_stack", { project: "shop", folder: "shop" });
   const pid = bench.background() as number;
   process.kill(pid, "SIGTERM");
   await until("its end", () => bench.background() === null);
   const left = () => bench.processes().filter((line) => !line.includes(" mcp"));
-  // It gives its lock up just before its process ends.
+  // The server releases its lock just before its process ends.
   await until("the end of its processes", () => left().length === 0);
   expect(readdirSync(place().folder)).toEqual(["server.log"]);
 });
 
-it("a server of another version is replaced when idle, and left running with a clear message when in use", async () => {
+it("an idle server of another version is replaced, and one in use is refused with both versions", async () => {
   const { binary, version } = oldProgram();
   expect((await run(bench, ["--version"], {}, binary)).stdout).toBe("0.0.1-old\n");
   const idle = JSON.parse((await run(bench, ["server", "start", "--json"], {}, binary)).stdout);
@@ -139,7 +139,7 @@ it("a server of another version is replaced when idle, and left running with a c
   expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
 });
 
-it("doctor describes the server: none, one like this shell, one without its PATH, one of another version, one that hangs", async () => {
+it("doctor reports a missing server, a matching one, another PATH or version, and one that hangs", async () => {
   const doctor = async (env: Record<string, string> = {}, binary = BINARY) => {
     const { server: look } = JSON.parse((await run(bench, ["doctor", "--json"], env, binary)).stdout);
     return {
@@ -199,11 +199,11 @@ it("the server refuses a folder that other users can enter", async () => {
   expect(bench.background()).toBeNull();
 });
 
-it("a connection that does not begin with a handshake is refused", async () => {
+it("a connection without a valid handshake is refused", async () => {
   await json("start");
   const { key } = JSON.parse(readFileSync(place().info, "utf8"));
   const hello = { protocol: PROTOCOL, version: "1", key, purpose: "mcp", cwd: bench.projects, flags: {}, env: {} };
-  /** @returns what the server says until it ends the connection */
+  /** @returns what the server sends until it closes the connection */
   const visit = (text: string): Promise<string> =>
     new Promise((resolve) => {
       const socket = connect(place().socket);

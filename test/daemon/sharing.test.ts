@@ -1,6 +1,6 @@
 /**
- * Two agents over stdio and one over HTTP do random things to one stack at the same time. Twenty seconds of it here;
- * STACKWARDEN_TEST_SHARING_SECONDS makes it longer (600: what the issue asks for).
+ * Two agents over stdio and one over HTTP call random operations on one stack at the same time, for 20 seconds.
+ * STACKWARDEN_TEST_SHARING_SECONDS sets another duration.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,7 +26,7 @@ const WORKER = `
     restart: on-failure
     x-local: { command: ["node", "-e", "console.log('working'); setInterval(() => console.log('tick'), 200)"] }
 `;
-/** What a call may answer because of what another client did in the meantime. */
+/** Errors that the calls of another client can cause. */
 const EXPECTED = ["STACK_NOT_RUNNING", "SERVICE_NOT_STARTED", "OPERATION_CANCELLED", "SERVICE_START_FAILED"];
 
 let bench: TestBench;
@@ -43,7 +43,7 @@ afterEach(async () => {
   await bench.close();
 });
 
-/** The same numbers in every run. */
+/** Pseudo-random numbers, the same in every run. */
 function random(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -53,7 +53,7 @@ function random(seed: number): (below: number) => number {
 }
 
 class Agent {
-  /** `seq` of the events it was told of, as they came. */
+  /** `seq` of the events that the agent received, in order. */
   readonly heard: number[] = [];
   updates = 0;
   calls = 0;
@@ -156,7 +156,7 @@ function level(pid: number): { rssMb: number; handles: number } {
   };
 }
 
-/** Every event from a cursor on, page by page. */
+/** Every event after a cursor, page by page. */
 async function eventsAfter(agent: Agent, after: number): Promise<number[]> {
   const seqs: number[] = [];
   for (let cursor = after; ; ) {
@@ -167,7 +167,7 @@ async function eventsAfter(agent: Agent, after: number): Promise<number[]> {
   }
 }
 
-it("every call of several clients is answered, reported and rolled back correctly", {
+it("concurrent calls of three clients succeed, each client receives every event, and nothing leaks", {
   timeout: (SECONDS + 240) * 1000,
 }, async () => {
   const { mcp, token, pid } = await serve();
@@ -176,7 +176,7 @@ it("every call of several clients is answered, reported and rolled back correctl
   expect(one.pid).toBe(pid);
   const http = new Client({ name: "three", version: "1.0.0" });
   const requestInit = { headers: { Authorization: `Bearer ${token}` } };
-  // Its optional members are typed without `undefined`.
+  // The transport's optional members are typed without `undefined`.
   await http.connect(
     new StreamableHTTPClientTransport(new URL(mcp), { requestInit }) as Parameters<Client["connect"]>[0],
   );
@@ -184,7 +184,7 @@ it("every call of several clients is answered, reported and rolled back correctl
   const [first] = agents as [Agent, Agent, Agent];
   try {
     expect(await first.call("start_stack")).toMatchObject({ status: "running" });
-    // From the first event that everybody hears, nobody may miss one.
+    // No agent may miss an event after the first that all of them received.
     for (const agent of agents) await agent.call("list_stacks");
     for (let size = 100; ; size += 1) {
       await first.call("set_limits", { service: "worker", memory_mb: size });
@@ -192,7 +192,7 @@ it("every call of several clients is answered, reported and rolled back correctl
     }
     const from = Math.max(...agents.map(({ heard }) => heard[0] as number)) - 1;
     let known: number[] = [];
-    // The server keeps 2,000 events: they are fetched as they come.
+    // The server keeps 2,000 events, so that they are read during the run.
     const fetching = setInterval(() => {
       void eventsAfter(first, known.at(-1) ?? from).then((more) => {
         known = [...known, ...more.filter((seq) => seq > (known.at(-1) ?? from))];
@@ -223,7 +223,7 @@ it("every call of several clients is answered, reported and rolled back correctl
     const { events } = await first.call("get_events", { limit: 1000 });
     const actors = new Set(events.map(({ actor }: { actor: string }) => actor.replace(/#.*/, "")));
     for (const name of ["one/1.0.0", "two/1.0.0", "three/1.0.0"]) expect(actors).toContain(name);
-    // What is held at the end is what was held before: sockets, files, memory.
+    // At the end the server has as many handles and as much memory as before the second phase.
     const cold = await until("the handles are level", () => {
       const now = level(pid);
       return now.handles <= warm.handles + 3 && now;

@@ -1,4 +1,4 @@
-/** The built program as users start it: commands that end, and `mcp` with its messages in plain sight. */
+/** The built program as users start it: commands that end, and `mcp` with its JSON-RPC messages. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { BINARY, type TestBench, until } from "../e2e/support/bench.js";

@@ -1,4 +1,4 @@
-/** The dashboard in a real browser, against the production HTTP door and the real domain. */
+/** The dashboard in a real browser, on the production HTTP server and the real domain. */
 import { readFileSync, renameSync } from "node:fs";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
@@ -16,7 +16,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   let one: Shop;
   let context: BrowserContext;
   let page: Page;
-  /** What the page complained of: policy violations and errors. */
+  /** Errors and policy violations that the page logged. */
   let complaints: string[];
   let requested: { url: string; authorization: string | undefined }[];
 
@@ -46,7 +46,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   });
   afterEach(async () => {
     await context.close();
-    // Chromium repeats requests when interfaces of the machine change, as other tests' containers make them do.
+    // Chromium repeats requests when the machine's network interfaces change, as containers of other tests cause.
     expect(complaints.filter((complaint) => !complaint.includes("ERR_NETWORK_CHANGED"))).toEqual([]);
   });
 
@@ -68,14 +68,14 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
       passes: unknown[];
     };
-    // It did look.
+    // axe-core has checked the page.
     expect(found.passes.length).toBeGreaterThan(10);
     return found.violations.flatMap(({ id, nodes }) =>
       nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`),
     );
   };
 
-  it("asks for the token, keeps it in this tab only, and never puts it into an address", async () => {
+  it("the page asks for the token, keeps it only in its tab, and never puts it into an address", async () => {
     await page.goto(one.http.url);
     expect(await page.getByLabel("Token").evaluate((input) => input === input.ownerDocument.activeElement)).toBe(true);
     await page.getByLabel("Token").fill("wrong");
@@ -96,7 +96,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
-  it("asks for a token where the fragment holds none that can be read, and says where no host answers", async () => {
+  it("the page refuses a malformed token in the fragment, and reports a missing host", async () => {
     await page.goto(`${one.http.url}/#token=%E0%A4%A`);
     await expect.poll(() => page.getByRole("alert").textContent()).toBe("This token is not valid.");
     expect(page.url()).toBe(`${one.http.url}/`);
@@ -105,7 +105,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await expect.poll(() => page.getByRole("alert").textContent()).toContain("The host of this page");
   });
 
-  it("takes a token from the fragment and removes it at once; one that is taken away ends the view", async () => {
+  it("a token of the fragment is removed from the address, and a revoked token ends the view", async () => {
     const token = await one.http.tokens.add("passing", "operate");
     await page.goto(`${one.http.url}/#token=${token}`);
     await card("backend").waitFor();
@@ -113,12 +113,12 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await page.getByText("token passing").waitFor();
     await one.http.tokens.remove("passing");
     await page.getByText("This token is not valid.").waitFor();
-    // What was open with it was cut.
+    // The server closed the requests that used the token.
     complaints = complaints.filter((complaint) => !complaint.includes("ERR_INCOMPLETE_CHUNKED_ENCODING"));
     expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
-  it("holds no connection while the page is hidden, and shows the missed changes afterwards", async () => {
+  it("a hidden page holds no connection, and shows the missed changes when it is visible again", async () => {
     const waiting = page.waitForRequest((request) => request.url().includes("/events?after="));
     await enter();
     await line("backend speaks").first().waitFor();
@@ -141,7 +141,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await page.locator(".connection", { hasText: "Live" }).waitFor();
   });
 
-  it("has no violation that axe-core finds, light and dark, wide and on a phone", async () => {
+  it("axe-core finds no violation in light and dark mode, on wide and narrow screens", async () => {
     await page.goto(one.http.url);
     expect(await violations()).toEqual([]);
     await enter();
@@ -165,14 +165,14 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await page.evaluate("document.activeElement.id")).toBe("main");
   });
 
-  it("shows projects, services, health, limits against use, and events", async () => {
+  it("the page shows projects, services, health, limits with usage, and events", async () => {
     await enter();
     await page.getByRole("navigation", { name: "Projects" }).getByText("4 services up").waitFor();
     await card("backend").getByText("Healthy").waitFor();
     await card("backend").getByText("well · 1 ms").waitFor();
     await card("backend").getByText("0.25 / 0.5 cores").waitFor();
     await page.getByRole("img", { name: /^Memory: 480 MB now, .* limit 512 MB, close to it$/ }).waitFor();
-    // Two samples make a line.
+    // A line needs two samples.
     await expect
       .poll(() => card("backend").locator("path.use").first().getAttribute("d"), { timeout: 10_000 })
       .toMatch(/^M[\d.]+ [\d.]+L[\d.]+ [\d.]+/);
@@ -185,13 +185,13 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await card("backend").count()).toBe(0);
   });
 
-  it("restarts, changes limits, stops and starts, after it asked", async () => {
+  it("the page restarts, limits, stops and starts after a confirmation", async () => {
     await enter();
     await button("Restart backend").click();
     await dialog().getByText("Also restart what depends on it: frontend").waitFor();
     await page.keyboard.press("Escape");
     expect(await actors("service_restarted")).toEqual([]);
-    // Focus comes back to where it was.
+    // Focus returns to the button.
     expect(await button("Restart backend").evaluate((element) => element === element.ownerDocument.activeElement)).toBe(
       true,
     );
@@ -219,7 +219,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
 
     await button("Stop").click();
     await dialog().getByText("This ends postgres, redis, backend, frontend.").waitFor();
-    // Enter does not stop by accident.
+    // Cancel has the focus, so that Enter does not stop the stack.
     await page.keyboard.press("Enter");
     expect(await actors("stack_stopped")).toEqual([]);
     await button("Stop").click();
@@ -231,7 +231,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect((await actors("stack_starting")).at(-1)).toBe("stack by rest#writer");
   });
 
-  it("stops and starts one service of a running stack, and shows what needs what", async () => {
+  it("the page stops and starts one service, and shows the dependencies", async () => {
     await enter();
     const columns = page.getByRole("region", { name: "Dependencies" }).getByRole("listitem");
     await expect.poll(() => columns.allInnerTexts()).toHaveLength(3);
@@ -241,7 +241,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       ["frontend"],
     ]);
     await card("backend").getByText("needs postgres, redis").waitFor();
-    // The definition is read again after an answer that was cut off.
+    // The page reads the definition again after an incomplete response.
     await page.route("**/check", (route) => route.fulfill({ body: '{"project":' }), { times: 1 });
     await button("Stop frontend").click();
     await dialog().getByText("This ends frontend.").waitFor();
@@ -256,7 +256,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await leftOut.waitFor({ state: "hidden" });
   });
 
-  it("runs declared and other commands, shows their output and exit code, and ends one that is cancelled", async () => {
+  it("the page runs commands, shows output and exit code, and cancels a running one", async () => {
     const ran: unknown[] = [];
     one.domain.runtime.scripts.backend = {
       exec: async ({ command, onOutput, signal }) => {
@@ -304,7 +304,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     }
   });
 
-  it("offers only the commands that the operator permits", async () => {
+  it("the page offers only the commands that the operator permits", async () => {
     for (const commands of ["declared", "off"] as const) {
       const strict = await shop({ commands });
       try {
@@ -326,7 +326,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     }
   });
 
-  it("saves, restores and deletes snapshots, after it asked", async () => {
+  it("the page saves, restores and deletes snapshots after a confirmation", async () => {
     await enter();
     const snapshots = page.getByRole("region", { name: "Snapshots" });
     await snapshots.getByText("None yet.").waitFor();
@@ -338,12 +338,12 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await dialog().getByLabel("Name").press("Enter");
     await snapshots.getByText("before-migration").first().waitFor();
     await snapshots.getByText(/24 MB · db-data/).waitFor();
-    // What another client saves appears too.
+    // Snapshots of another client appear as well.
     await one.manager.saveSnapshot({ project: "shop", name: "by-an-agent" }, call());
     await snapshots.getByText("by-an-agent").first().waitFor();
     expect(await violations(), "with snapshots").toEqual([]);
     await button("Delete by-an-agent").click();
-    // Enter does not delete by accident.
+    // Cancel has the focus, so that Enter does not delete.
     await page.keyboard.press("Enter");
     await button("Delete by-an-agent").click();
     await dialog().getByRole("button", { name: "Delete" }).click();
@@ -361,13 +361,13 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       .waitFor();
     await page.locator(".project .badge", { hasText: "Stopped" }).waitFor();
     const { snapshots: kept } = await one.manager.snapshots("shop");
-    // The data was saved first.
+    // The current data was saved first.
     expect(kept.map(({ name }) => name)).toEqual(["before-migration", expect.stringMatching(/^\d{8}-\d{6}$/)]);
     await button("Start").click();
     await page.locator(".project .badge", { hasText: "Running" }).waitFor();
   });
 
-  it("shows names of environment variables, watched services, and a folder that is gone", async () => {
+  it("the page shows names of environment variables, watched services and a missing folder", async () => {
     await one.manager.start({ project: "shop", watch: true }, call());
     await enter();
     await card("backend").getByText("2 environment variables").click();
@@ -390,7 +390,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     }
   });
 
-  it("folds away stopped projects when there are many, but not the selected one", async () => {
+  it("many stopped projects are folded, except the selected one", async () => {
     const names = ["one", "two", "three", "four", "five", "six", "seven"];
     const many = await shop({ stopped: names });
     try {
@@ -408,7 +408,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     }
   });
 
-  it("tells a failed action with what to do next, until it is dismissed", async () => {
+  it("a failed action is shown until it is dismissed", async () => {
     await enter();
     one.domain.runtime.scripts.redis = { startErrors: [new Error("no such program")] };
     await button("Restart redis").click();
@@ -422,7 +422,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       .waitFor();
   });
 
-  it("offers nothing to a token that may only read", async () => {
+  it("a token of scope read has the changing controls disabled or hidden", async () => {
     await enter(one.http.read);
     await page.getByText("read only").waitFor();
     for (const name of ["Restart backend", "Limits backend", "Stop", "Save snapshot"])
@@ -431,7 +431,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await button("Logs backend").isEnabled()).toBe(true);
   });
 
-  it("follows logs, filters them at the server, pauses, and marks what was looked for", async () => {
+  it("the page follows, filters, pauses and highlights logs", async () => {
     await enter();
     await line("backend speaks").first().waitFor();
     one.print("backend", "GET /items 200");
@@ -463,14 +463,14 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     one.print("redis", "unseen while paused");
     await button("Pause").click();
     await line("unseen while paused").waitFor();
-    // A flood stays within what a page can hold, and its newest line is in view.
+    // The page keeps a bounded number of lines, and the newest is in view.
     one.print("redis", Array.from({ length: 6000 }, (_, index) => `flood ${index}`).join("\n"));
     await line("flood 5999").waitFor();
     expect(await page.locator(".line").count()).toBeLessThanOrEqual(2000);
     await expect.poll(() => line("flood 5999").isVisible()).toBe(true);
   });
 
-  it("filters logs by level and period, and saves the lines that it shows", async () => {
+  it("the page filters logs by level and period, and downloads the shown lines", async () => {
     await enter();
     one.print("backend", "WARN the queue is long");
     one.print("backend", "INFO a request came");
@@ -489,9 +489,9 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await line("no more room").waitFor();
   });
 
-  it("shows what services wrote as text, whatever it is", async () => {
+  it("markup in the text of services is shown as text", async () => {
     const attack = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script><svg onload=window.hacked=1>`;
-    // Nothing else is wrong with it.
+    // No other problem is reported.
     one.domain.runtime.scripts = {};
     await one.manager.restart({ project: "shop", service: "redis" }, call());
     await enter();
@@ -511,7 +511,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       undefined,
       0,
     ]);
-    // And if a defect wrote markup, the browser would refuse it.
+    // The browser refuses markup that a defect would insert.
     const refused = await page.evaluate(
       "try { document.body.innerHTML = '<b>x</b>'; 'taken' } catch (error) { error.name }",
     );
@@ -519,7 +519,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     complaints = complaints.filter((complaint) => !complaint.includes("TrustedHTML"));
   });
 
-  it("reports that the server cannot be reached, and continues when it can", async () => {
+  it("the page reports an unreachable server and reconnects", async () => {
     await enter();
     await page.locator(".connection", { hasText: "Live" }).waitFor();
     await context.setOffline(true);
@@ -531,8 +531,8 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   });
 });
 
-describe("the page", () => {
-  it("is small, loads nothing, and holds only what its policy permits", async () => {
+describe("dashboard document", () => {
+  it("the document is small, loads no resources, and has a strict content security policy", async () => {
     const one = await shop();
     try {
       const { status, headers, text } = await one.http.send("/", { token: null });
@@ -549,7 +549,7 @@ describe("the page", () => {
       expect(headers).toMatchObject({ "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" });
       expect((await one.http.send("/", { token: null, headers: { host: "evil.example" } })).status).toBe(403);
       expect((await one.http.send("/", { token: null, method: "POST", body: {} })).status).toBe(401);
-      // Everything else still needs the token.
+      // Every other path requires the token.
       expect((await one.http.send("/index.html", { token: null })).status).toBe(401);
       expect(await dashboardPage({ door: "mcp-app", scope: "read" })).toContain(
         'data-door="mcp-app" data-scope="read"',

@@ -1,4 +1,4 @@
-/** The dashboard as an MCP App: offered where the client shows such pages, and working through the official host bridge. */
+/** The dashboard as an MCP App: which clients it is offered to, and how it works through the official host bridge. */
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { CallToolRequest } from "@modelcontextprotocol/sdk/types.js";
@@ -28,14 +28,14 @@ const view = async (from: Client) => {
   return contents[0] as { uri: string; mimeType: string; text: string; _meta: { ui: object } };
 };
 
-describe("what a client is offered", () => {
+describe("offer to the client", () => {
   let http: HttpFixture;
   beforeAll(async () => {
     http = await httpFixture();
   });
   afterAll(() => http.close());
 
-  it("names the page only where the client can show it", async () => {
+  it("the page is listed only for a client that supports MCP Apps", async () => {
     const shows = await client(http, http.operate, [MIME_TYPE]);
     const tools = (await shows.listTools()).tools;
     expect(tools.filter(({ _meta }) => _meta !== undefined).map(({ name, _meta }) => [name, _meta])).toEqual([
@@ -52,7 +52,7 @@ describe("what a client is offered", () => {
     }
   });
 
-  it("gives the page, which knows whether this connection may change anything", async () => {
+  it("the page has the scope of its connection", async () => {
     for (const [token, scope] of [
       [http.operate, "operate"],
       [http.read, "read"],
@@ -67,14 +67,14 @@ describe("what a client is offered", () => {
   });
 });
 
-describe.skipIf(NO_CHROMIUM)("in a host", () => {
+describe.skipIf(NO_CHROMIUM)("page in a host", () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await launchBrowser();
   });
   afterAll(() => browser?.close());
 
-  /** Shows the server's page as a host does, and ends all of it afterwards. */
+  /** Shows the server's page as a host does, and closes everything afterwards. */
   async function shown(
     http: HttpFixture,
     token: string,
@@ -105,7 +105,7 @@ describe.skipIf(NO_CHROMIUM)("in a host", () => {
     }
   }
 
-  it("shows and changes stacks by tool calls alone", async () => {
+  it("the page shows and changes stacks by tool calls alone", async () => {
     const one: Shop = await shop();
     try {
       one.domain.runtime.scripts = { backend: { prints: "backend speaks" } };
@@ -138,7 +138,7 @@ describe.skipIf(NO_CHROMIUM)("in a host", () => {
             "set_limits",
           ]),
         );
-        // The host's theme, its font, and the size that the page asks for.
+        // The page has the host's theme and reports its size.
         expect(await app.locator("html").evaluate((html) => html.style.colorScheme)).toBe("dark");
         expect(await page.evaluate("window.host.app")).toMatchObject({ name: "stackwarden dashboard" });
         expect(await page.evaluate("window.host.sizes.at(-1).height")).toBeGreaterThan(600);
@@ -146,7 +146,7 @@ describe.skipIf(NO_CHROMIUM)("in a host", () => {
         await expect
           .poll(() => app.locator("html").evaluate((html) => html.style.colorScheme), { timeout: 5000 })
           .toBe("light");
-        // The tool's arguments say which project is meant.
+        // The tool's arguments name the project.
         await page.evaluate("window.host.bridge.sendToolInput({ arguments: { project: 'blog' } })");
         await app.getByRole("heading", { name: "blog" }).waitFor();
         expect(await page.evaluate("window.host.bridge.teardownResource({})")).toEqual({});
@@ -156,7 +156,7 @@ describe.skipIf(NO_CHROMIUM)("in a host", () => {
     }
   });
 
-  it("opens addresses through the host, and makes links of web addresses only", async () => {
+  it("the page opens addresses through the host, and links only web addresses", async () => {
     const endpoint = (url: string) => ({ host: "127.0.0.1", host_port: 8000, container_port: 8000, url });
     const manager = scriptedManager({
       list: async () => [

@@ -1,4 +1,4 @@
-/** The built server, a real process with limits, a real browser: what a person sees is what the kernel says. */
+/** The built server, a real process with limits and a real browser: the page shows what the kernel reports. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, TestBench } from "../e2e/support/bench.js";
 import { launchBrowser, NO_CHROMIUM } from "./support/browser.js";
 
-describe.skipIf(NO_CHROMIUM)("a real stack", () => {
+describe.skipIf(NO_CHROMIUM)("dashboard of a real stack", () => {
   const bench = new TestBench();
   let server: ChildProcess;
   let browser: Browser;
@@ -37,7 +37,7 @@ describe.skipIf(NO_CHROMIUM)("a real stack", () => {
     await bench.close();
   });
 
-  it("is started, seen at work, limited and stopped", async () => {
+  it("the page shows a real stack's start, load, limits, crash and stop", async () => {
     const token = readFileSync(places.token_file, "utf8").trim();
     const page = await browser.newPage();
     page.setDefaultTimeout(30_000);
@@ -55,7 +55,7 @@ describe.skipIf(NO_CHROMIUM)("a real stack", () => {
     const link = card.getByRole("link");
     const address = (await link.getAttribute("href")) ?? "";
     expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-    // Real work is seen against its real limit.
+    // Real load is shown against the real limit.
     await fetch(`${address}/cpu?ms=1500`);
     await expect
       .poll(async () => Number.parseFloat((await card.locator(".plot .value").first().textContent()) ?? ""), {

@@ -1,4 +1,4 @@
-/** `url`, `env`, `connect`: addresses and credentials for people; no password leaves through a pipe. */
+/** `url`, `env` and `connect` print addresses and credentials, and no password into a pipe. */
 import { execFile } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BINARY, TestBench } from "./support/bench.js";
@@ -17,7 +17,7 @@ const COMPOSE = `services:
     x-local: { command: ["node", "app.js"] }
 `;
 
-describe("addresses and credentials", () => {
+describe("url, env and connect", () => {
   const bench = new TestBench();
   let folder: string;
   const run = (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
@@ -40,7 +40,7 @@ describe("addresses and credentials", () => {
     await bench.close();
   });
 
-  it("prints the URL of a service, which answers, and of all services", async () => {
+  it("url prints the address of a service that answers, and with --json of all services", async () => {
     const { stdout } = await run("url", "web");
     expect(stdout).toMatch(/^http:\/\/127\.[\d.]+:\d+\n$/);
     expect(await (await fetch(stdout.trim())).text()).toBe("ok");
@@ -49,7 +49,7 @@ describe("addresses and credentials", () => {
     expect(await run("url", "nope")).toMatchObject({ code: 1, stderr: expect.stringContaining("Services: db, web.") });
   });
 
-  it("hides every variable that holds a secret where no person reads", async () => {
+  it("env hides secrets outside a terminal", async () => {
     const { stdout, stderr } = await run("env", "web");
     expect(stdout).toContain("MODE='two words'\n");
     expect(stdout).toMatch(/SESSION_SECRET='\[hidden/);
@@ -58,7 +58,7 @@ describe("addresses and credentials", () => {
     expect((await run("env", "web", "--json")).stdout).not.toMatch(/quite-Secret|Session-Secret/);
   });
 
-  it("prints a connection URL without the password into a pipe, with a note", async () => {
+  it("connect prints a connection URL without the password outside a terminal", async () => {
     const { code, stdout, stderr } = await run("connect", "db");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^postgresql:\/\/shopper@127\.[\d.]+:\d+\/orders\n$/);

@@ -1,11 +1,11 @@
-/** What an agent's work costs in characters of answers; `node bench/agent-answers.mjs <build>` measures another build. */
+/** Characters of the results of an agent's work. `node bench/agent-answers.mjs <build>` measures another build. */
 import { expect, test } from "vitest";
 import { agentAnswers } from "../../bench/agent-answers.mjs";
 
-/** An agent at work was measured with 37 calls that cost 114,000 characters; the same work must cost at most half. */
+/** An agent's work was measured with 37 calls and 114,000 characters; brief results must cost at most half. */
 const MOST_CHARACTERS = 57_000;
 
-test("an agent's work costs at most half of what whole reports cost", async () => {
+test("brief results cost at most half the characters of whole reports", async () => {
   const brief = await agentAnswers();
   const whole = await agentAnswers(undefined, { detail: true });
   expect(brief.calls).toBe(whole.calls);

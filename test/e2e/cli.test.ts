@@ -1,4 +1,4 @@
-/** The command line as people and programs use it, on a stack that `up` holds in the foreground. */
+/** The command line as users and programs use it, on a stack that `up` holds in the foreground. */
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, TestBench, until } from "./support/bench.js";
 
-/** A terminal for tests; of util-linux. */
+/** util-linux's `script` provides the terminal. */
 const SCRIPT = "/usr/bin/script";
 
 interface Ran {
@@ -15,7 +15,7 @@ interface Ran {
   stderr: string;
 }
 
-describe("the command line", () => {
+describe("command line", () => {
   const bench = new TestBench();
   const children: ChildProcess[] = [];
   let folder: string;
@@ -42,7 +42,7 @@ describe("the command line", () => {
     await bench.close();
   });
 
-  it("reports that nothing runs, with a separate exit code", async () => {
+  it("commands on a stopped stack report it, with exit code 3", async () => {
     expect((await run("ps")).stdout).toContain("No stack is running");
     const health = await run("health");
     expect(health.code).toBe(3);
@@ -56,7 +56,7 @@ describe("the command line", () => {
     expect(diagnosis.stdout).toMatch(/Most likely\n.*was not started.*\n(?:.*\n)?.*next.*: Start it/);
   });
 
-  it("refuses wrong use with exit code 2 and what would be right", async () => {
+  it("invalid use is refused with exit code 2 and the valid values", async () => {
     expect((await run("frobnicate")).code).toBe(2);
     expect((await run("logs", "--tail", "many")).stderr).toContain("Expected a number");
     const tail = await run("logs", "--tail", "20000");
@@ -68,7 +68,7 @@ describe("the command line", () => {
     expect((await run("--help")).stdout).toContain("doctor");
   });
 
-  it("reads a configuration file, and names the line of what is wrong in it", async () => {
+  it("a configuration file is read, and an error in it names the line", async () => {
     const config = join(bench.folder, "settings.yaml");
     writeFileSync(config, "start_timeout_seconds: 77\nengines:\n  big: tcp://127.0.0.1:9\n");
     const fine = await run("ps", "--config", config);
@@ -79,7 +79,7 @@ describe("the command line", () => {
     expect(wrong.stderr).toContain("settings.yaml:2");
   });
 
-  it("starts the stack and shows its logs", async () => {
+  it("up starts the stack and shows its logs", async () => {
     up = spawn(process.execPath, [BINARY, "up"], { cwd: folder, env: env() });
     children.push(up);
     bench.pids.push(up.pid as number);
@@ -92,7 +92,7 @@ describe("the command line", () => {
     expect(shown).toMatch(/http:\/\/127\.0\.0\.1:\d+/);
   });
 
-  it("reaches the stack from other terminals", async () => {
+  it("other terminals reach the stack that up holds", async () => {
     expect((await run("ps")).stdout).toMatch(/app\s+healthy/);
     expect((await run("health", "--fresh")).code).toBe(0);
     const health = await json("health");
@@ -112,7 +112,7 @@ describe("the command line", () => {
     expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("Services: ")]);
   });
 
-  it("follows logs until Ctrl-C", async () => {
+  it("logs -f follows the log until Ctrl-C", async () => {
     const follow = spawn(process.execPath, [BINARY, "logs", "-f", "-n", "1"], { cwd: folder, env: env() });
     children.push(follow);
     let seen = "";
@@ -128,53 +128,56 @@ describe("the command line", () => {
     expect(code).toBe(0);
   });
 
-  it.skipIf(!existsSync(SCRIPT))("gives a command the user's terminal, gives it back, and ends with it", async () => {
-    /** `script` is the terminal; `line` runs in it. */
-    const open = (line: string) => {
-      const terminal = spawn(SCRIPT, ["--quiet", "--return", "--flush", "--command", line, "/dev/null"], {
-        cwd: folder,
-        env: { ...env(), SHELL: "/bin/sh" },
-      });
-      children.push(terminal);
-      bench.pids.push(terminal.pid as number);
-      let text = "";
-      terminal.stdout.on("data", (chunk) => {
-        text += chunk;
-      });
-      const shows = (part: string) => until(`the terminal shows ${part}`, () => text.includes(part));
-      return { terminal, shows, type: (keys: string) => terminal.stdin.write(keys), text: () => text };
-    };
-    const command = `'${process.execPath}' '${BINARY}' exec app sh`;
-    const one = open(`stty rows 33 columns 99; ${command}; echo after $?; stty -a`);
-    one.type("stty size; echo is-$((6 * 7))\r");
-    await one.shows("33 99");
-    await one.shows("is-42");
-    // Ctrl-C ends the command in the shell, not the shell.
-    one.type("cat\rmeow\r");
-    await until("cat has answered", () => one.text().split("meow").length > 2);
-    one.type("\u0003");
-    await one.shows("^C");
-    one.type("echo still-$((6 * 7))\r");
-    await one.shows("still-42");
-    one.type("exit 7\r");
-    await one.shows("after 7");
-    await until("the terminal has ended", () => one.terminal.exitCode !== null);
-    expect(one.text().split("after 7")[1]).toMatch(/(?<!-)icanon[\s\S]*(?<!-)echo\b/);
-    // What a person types and reads is not kept.
-    expect((await run("logs", "app", "-n", "50")).stdout).not.toContain("is-42");
+  it.skipIf(!existsSync(SCRIPT))(
+    "exec gives the command the user's terminal, restores it, and ends the command with it",
+    async () => {
+      /** `script` is the terminal in which `line` runs. */
+      const open = (line: string) => {
+        const terminal = spawn(SCRIPT, ["--quiet", "--return", "--flush", "--command", line, "/dev/null"], {
+          cwd: folder,
+          env: { ...env(), SHELL: "/bin/sh" },
+        });
+        children.push(terminal);
+        bench.pids.push(terminal.pid as number);
+        let text = "";
+        terminal.stdout.on("data", (chunk) => {
+          text += chunk;
+        });
+        const shows = (part: string) => until(`the terminal shows ${part}`, () => text.includes(part));
+        return { terminal, shows, type: (keys: string) => terminal.stdin.write(keys), text: () => text };
+      };
+      const command = `'${process.execPath}' '${BINARY}' exec app sh`;
+      const one = open(`stty rows 33 columns 99; ${command}; echo after $?; stty -a`);
+      one.type("stty size; echo is-$((6 * 7))\r");
+      await one.shows("33 99");
+      await one.shows("is-42");
+      // Ctrl-C ends the command that the shell runs, not the shell.
+      one.type("cat\rmeow\r");
+      await until("cat has answered", () => one.text().split("meow").length > 2);
+      one.type("\u0003");
+      await one.shows("^C");
+      one.type("echo still-$((6 * 7))\r");
+      await one.shows("still-42");
+      one.type("exit 7\r");
+      await one.shows("after 7");
+      await until("the terminal has ended", () => one.terminal.exitCode !== null);
+      expect(one.text().split("after 7")[1]).toMatch(/(?<!-)icanon[\s\S]*(?<!-)echo\b/);
+      // Input and output of a terminal are not stored.
+      expect((await run("logs", "app", "-n", "50")).stdout).not.toContain("is-42");
 
-    const other = open(command);
-    other.type("trap '' HUP TERM; sleep 47114711 & echo pid-$!\r");
-    await until("the shell has answered", () => /pid-\d/.test(other.text()));
-    const commands = () => spawnSync("pgrep", ["-f", "sleep 47114711$"]).stdout.toString().trim();
-    expect(commands()).not.toBe("");
-    other.terminal.kill("SIGKILL");
-    await until("no process of the command is left", () => commands() === "");
-    const piped = await run("exec", "--tty", "app", "true");
-    expect([piped.code, piped.stderr]).toEqual([2, expect.stringContaining("--tty needs a terminal")]);
-  });
+      const other = open(command);
+      other.type("trap '' HUP TERM; sleep 47114711 & echo pid-$!\r");
+      await until("the shell has answered", () => /pid-\d/.test(other.text()));
+      const commands = () => spawnSync("pgrep", ["-f", "sleep 47114711$"]).stdout.toString().trim();
+      expect(commands()).not.toBe("");
+      other.terminal.kill("SIGKILL");
+      await until("no process of the command is left", () => commands() === "");
+      const piped = await run("exec", "--tty", "app", "true");
+      expect([piped.code, piped.stderr]).toEqual([2, expect.stringContaining("--tty needs a terminal")]);
+    },
+  );
 
-  it("runs commands in the service, with its environment, standard input and exit code", async () => {
+  it("exec and run pass environment, standard input and exit code", async () => {
     const ran = await run(
       "exec",
       "app",
@@ -200,7 +203,7 @@ describe("the command line", () => {
     expect(JSON.parse(fresh.stdout)).toMatchObject({ one_off: true, exit_code: 0, stdout: "b c\n" });
   });
 
-  /** Reads the first output of a command, and leaves. */
+  /** Reads the first output of a command and closes the pipe. */
   const glimpse = async (...args: string[]) => {
     const child = spawn(process.execPath, [BINARY, ...args], { cwd: folder, env: env() });
     children.push(child);
@@ -219,10 +222,10 @@ describe("the command line", () => {
     await fetch(`${stacks[0].services.app.endpoints[0].url}/say?text=${text}`);
   };
 
-  it("ends what follows when its reader went away", async () => {
+  it("logs -f and events -f end when their reader closes the pipe", async () => {
     const following = [await glimpse("logs", "-f", "-n", "1"), await glimpse("events", "-f", "-n", "1")];
     await say("for-nobody");
-    // An event, for nobody.
+    // An event that has no reader.
     await run("limits", "app", "--memory", "257");
     for (const { exit, stderr } of following) {
       expect((await exit)[0]).toBe(0);
@@ -230,7 +233,7 @@ describe("the command line", () => {
     }
   });
 
-  it("restarts and limits", async () => {
+  it("restart restarts a service, and limits changes its limits or refuses impossible ones", async () => {
     const restarted = await json("restart", "app");
     expect(restarted).toMatchObject({
       service: "app",
@@ -246,7 +249,7 @@ describe("the command line", () => {
     expect((await run("limits", "app", "--cpus", "900")).stderr).toContain("LIMIT_REFUSED");
   });
 
-  it("stops from another terminal, which ends `up`", async () => {
+  it("down in another terminal stops the stack and ends up", async () => {
     const exit = once(up, "exit");
     const down = await run("down");
     expect(down).toMatchObject({ code: 0 });
@@ -256,7 +259,7 @@ describe("the command line", () => {
     expect((await run("ps", "--all")).stdout).toMatch(/shop {2}stopped/);
   });
 
-  it("stops with Ctrl-C, and ends a start that is interrupted", async () => {
+  it("Ctrl-C stops the stack of up, and cancels a start in progress", async () => {
     const again = spawn(process.execPath, [BINARY, "up", "--no-logs", "--port", "app=18080"], {
       cwd: folder,
       env: env(),
@@ -290,7 +293,7 @@ describe("the command line", () => {
     expect(said).toContain("was cancelled.");
   });
 
-  it("shows the lines of the present start, not those of earlier runs", async () => {
+  it("up shows only lines of the current start", async () => {
     const again = spawn(process.execPath, [BINARY, "up"], { cwd: folder, env: env() });
     children.push(again);
     bench.pids.push(again.pid as number);
@@ -304,16 +307,16 @@ describe("the command line", () => {
     expect((await once(again, "exit"))[0]).toBe(0);
   });
 
-  it("stops the stack of an `up` whose output has no reader any more", async () => {
+  it("up stops its stack when its output has no reader", async () => {
     const { exit, stderr } = await glimpse("up");
     await until("it is up", () => stderr().includes("Ctrl-C"));
-    // Unless its first line was enough.
+    // `up` may already have ended after its first line.
     await Promise.race([exit, say("for-nobody").catch(() => undefined)]);
     expect((await exit)[0]).toBe(0);
     expect((await run("ps")).stdout).toContain("No stack is running");
   });
 
-  it("paints nothing that is piped, and passes nothing on that steers a terminal", async () => {
+  it("piped output has no colours or terminal control sequences, and one id names one folder", async () => {
     const name = `E vil ${String.fromCharCode(0x202e)}`;
     const evil = bench.project(name, { "compose.yaml": appCompose(), "app.js": APP });
     const there = (...args: string[]): Promise<Ran> =>
@@ -327,7 +330,7 @@ describe("the command line", () => {
         );
       });
     const ran = await there("up", "-d");
-    // Below a root of another name, in a folder of another name than the project's: where one is.
+    // The project's folder is shown when its name or its root differs from the project's.
     expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining("/E vil") });
     const all = await there("ps", "--json");
     expect(JSON.parse(all.stdout).stacks[0].folder).toBe(evil);
@@ -337,7 +340,7 @@ describe("the command line", () => {
       for (const code of [0x1b, 0x202e]) expect(stdout + stderr).not.toContain(String.fromCharCode(code));
     expect(await there("down", "--volumes")).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
     expect((await there("down")).code).toBe(0);
-    // Another folder that gives the same id is not taken for the first.
+    // Another folder with the same project id is refused.
     const twin = bench.project("twins/Evil", { "compose.yaml": appCompose(), "app.js": APP });
     const inTwin = (...args: string[]): Promise<Ran> =>
       new Promise((resolve) => {
@@ -357,7 +360,7 @@ describe("the command line", () => {
     expect((await there("server", "logs", "-n", "1.5")).code).toBe(2);
   });
 
-  it("reports what this machine can run and enforce", async () => {
+  it("doctor reports what this machine can run and enforce", async () => {
     const doctor = await run("doctor");
     expect(doctor.code).toBe(0);
     expect(doctor.stdout).toMatch(/runtime local: available/);
@@ -366,7 +369,7 @@ describe("the command line", () => {
     expect(["enforced", "advisory", "none"]).toContain(report.runtimes[0].isolation.limits.level);
   });
 
-  it("deletes data only with --yes", async () => {
+  it("down --volumes requires --yes", async () => {
     const refused = await run("down", "--volumes");
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain("CONFIRMATION_REQUIRED");

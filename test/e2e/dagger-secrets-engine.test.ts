@@ -1,4 +1,4 @@
-/** Where secrets go on a real Dagger engine, the one that `_EXPERIMENTAL_DAGGER_RUNNER_HOST` names. */
+/** Secrets on a real Dagger engine, which `_EXPERIMENTAL_DAGGER_RUNNER_HOST` names. */
 import { findCli } from "../../src/runtimes/dagger/engine/discovery.js";
 import { findProgram } from "../../src/system/find-program.js";
 import { engineEnvironment, whyNoEngine } from "../support/real-engine.js";

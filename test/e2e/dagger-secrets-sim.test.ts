@@ -1,4 +1,4 @@
-/** Where secrets go on a simulated Dagger engine. */
+/** Secrets on a simulated Dagger engine. */
 import { join } from "node:path";
 import { startSimEngine, whyNoContainers } from "../support/dagger-sim/engine.js";
 import { secretsTravel } from "./support/secrets-travel.js";

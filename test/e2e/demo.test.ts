@@ -1,4 +1,4 @@
-/** README's first command, its last step: the demonstration itself, from `mcp.json` to an empty machine. */
+/** The demo of the README, from `mcp.json` to a machine without its processes and files. */
 import { readdirSync } from "node:fs";
 import { expect, it } from "vitest";
 import { runDemo } from "./support/demo.js";

@@ -1,4 +1,6 @@
-/** Every command that the documentation shows is run as it is written, on a real project; what is not run here names who runs it. */
+/**
+ * Runs every command of the documentation as it is written, on a real project. ELSEWHERE names the tests of the others.
+ */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -29,15 +31,15 @@ const linesOf = (file: string): string[] =>
   );
 
 interface Run {
-  /** What it must print, on either stream. */
+  /** Output of the command, on either stream. */
   shows: RegExp;
   /** Its exit code. Default 0. */
   code?: number;
-  /** It goes on: until it printed that, and to the end of the document. */
+  /** The command does not end; it runs until the end of the document. */
   goesOn?: true;
 }
 
-/** In the order of the documents. */
+/** In the documents' order. */
 const RUN: Record<string, Record<string, Run>> = {
   "README.md": {
     "stackwarden init": { shows: /compose\.yaml describes the stack/ },
@@ -53,7 +55,7 @@ const RUN: Record<string, Record<string, Run>> = {
     "stackwarden limits backend --memory 768": { shows: /768/ },
     "stackwarden doctor": { shows: /local/ },
   },
-  // On the runtime that every machine has; test/e2e/dagger-engine.test.ts does the same on an engine.
+  // On the local runtime; test/e2e/dagger-engine.test.ts does the same on an engine.
   "docs/DAGGER_ARCHITECTURE.md": {
     "stackwarden doctor": { shows: /local/ },
     "stackwarden up --runtime dagger": { shows: /backend.*listening on/, goesOn: true },
@@ -85,7 +87,7 @@ const RUN: Record<string, Record<string, Run>> = {
   },
 };
 
-/** Who runs the others, and by what one sees that. */
+/** Tests of the commands that do not run here, and a text in each that shows it. */
 const ELSEWHERE: Record<string, [file: string, holds: string]> = {
   "npm run demo": ["test/e2e/support/demo.ts", "scripts"],
   "npm test": [".ci/run", "npm test"],
@@ -112,7 +114,7 @@ it("every command of a shell block is run by a test", () => {
     expect(by, `${file}: \`${line}\` is run by no test; add it to RUN or ELSEWHERE here`).toBeDefined();
     expect(existsSync(join(ROOT, by ?? "")) && readFileSync(join(ROOT, by ?? ""), "utf8")).toContain(holds);
   }
-  // And what is run is what is shown.
+  // The commands in RUN are those of the documents.
   for (const [file, lines] of Object.entries(RUN))
     expect(linesOf(file).filter((line) => RUN[file]?.[line] !== undefined)).toEqual(Object.keys(lines));
 });
@@ -120,7 +122,7 @@ it("every command of a shell block is run by a test", () => {
 it("every `stackwarden …` in a sentence or table is a command with options that exist", async () => {
   const onlyParse = (command: Command): void => {
     command.configureOutput({ writeErr: () => undefined });
-    // One that has commands of its own needs one of them.
+    // A command with subcommands requires one of them.
     if (command.commands.length === 0) command.action(() => undefined);
     for (const one of command.commands) onlyParse(one);
   };
@@ -134,7 +136,7 @@ it("every `stackwarden …` in a sentence or table is a command with options tha
         () => null,
         (error: { code: string }) => error.code,
       );
-      // A sentence may name a command without what it is given.
+      // A sentence may name a command without its arguments.
       expect([null, "commander.missingArgument"], `${file}: stackwarden ${words}`).toContain(failed);
       parsed += 1;
     }
@@ -162,7 +164,7 @@ describe.each(Object.keys(RUN))("%s", (file) => {
       "compose.yaml": appCompose("    mem_limit: 512m\n").replace(/^ {2}app:/m, "  backend:"),
       "app.js": `${APP}\nconsole.error("an error, it seems");`,
     });
-    // As `npm link` makes it.
+    // As `npm link` does.
     const bin = join(bench.folder, "bin");
     mkdirSync(bin);
     writeFileSync(join(bin, "stackwarden"), `#!/bin/sh\nexec "${process.execPath}" "${BINARY}" "$@"\n`);
@@ -178,7 +180,7 @@ describe.each(Object.keys(RUN))("%s", (file) => {
     await bench.close();
   });
 
-  it.skipIf(file === "docs/REST_API.md" && NO_CURL)("does what it shows", async () => {
+  it.skipIf(file === "docs/REST_API.md" && NO_CURL)(`the commands of ${file} print what is expected`, async () => {
     const variables: string[] = [];
     for (const [line, { shows, code = 0, goesOn }] of Object.entries(RUN[file] ?? {})) {
       const command = line
@@ -189,13 +191,13 @@ describe.each(Object.keys(RUN))("%s", (file) => {
         variables.push(command);
         continue;
       }
-      // exec: signals reach the command, not a shell around it.
+      // With exec, signals reach the command instead of a shell.
       const script = [...variables, goesOn ? `exec ${command}` : command].join("\n");
       const child = spawn("sh", ["-c", script], {
         cwd: folder,
         env: {
           ...bench.environment(),
-          // So that the background server's log holds something.
+          // The background server's log must not be empty.
           STACKWARDEN_LOG_LEVEL: "info",
           PATH: `${join(bench.folder, "bin")}:${process.env.PATH}`,
           NO_COLOR: "1",

@@ -1,4 +1,4 @@
-/** Clients that are not ours, on one server with a real stack: each lists, starts, reads, and is told what is wrong. */
+/** Other vendors' clients on one server with a real stack: each lists, starts, reads, and receives an error. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -36,7 +36,7 @@ const stdio = () =>
 // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field, as a client does.
 type Any = any;
 
-/** What every client has to see. */
+/** Calls of every client. */
 async function look(client: Any): Promise<void> {
   expect((await client.listTools()).tools.map(({ name }: { name: string }) => name)).toEqual(TOOLS);
   expect((await client.listPrompts()).prompts.length).toBeGreaterThan(0);
@@ -51,24 +51,27 @@ async function look(client: Any): Promise<void> {
   await client.close();
 }
 
-describe("over HTTP", () => {
-  it("the SDK's client, version 1", async () => {
+describe("clients over HTTP", () => {
+  it("the TypeScript SDK's client of version 1 works over HTTP", async () => {
     const client = new ClientV1({ name: "v1", version: "1" });
     const transport = new HttpV1(new URL(`${serving.url}/mcp`), authorized());
     await client.connect(transport as Parameters<typeof client.connect>[0]);
     await look(client);
   });
 
-  it.each([undefined, "legacy", "auto"] as const)("the client of version 2, mode %s", async (mode) => {
-    const client = new ClientV2(
-      { name: "v2", version: "1" },
-      mode === undefined ? {} : { versionNegotiation: { mode } },
-    );
-    await client.connect(new HttpV2(new URL(`${serving.url}/mcp`), authorized()));
-    await look(client);
-  });
+  it.each([undefined, "legacy", "auto"] as const)(
+    "the TypeScript SDK's client of version 2 works over HTTP in mode %s",
+    async (mode) => {
+      const client = new ClientV2(
+        { name: "v2", version: "1" },
+        mode === undefined ? {} : { versionNegotiation: { mode } },
+      );
+      await client.connect(new HttpV2(new URL(`${serving.url}/mcp`), authorized()));
+      await look(client);
+    },
+  );
 
-  it.each(["auto", "legacy"])("the Python client, mode %s", async (mode) => {
+  it.each(["auto", "legacy"])("the Python SDK's client works over HTTP in mode %s", async (mode) => {
     const script = join(ROOT, "test", "e2e", "support", "foreign_client.py");
     const { stdout } = await run(python, [script, "http", mode, "shop", `${serving.url}/mcp`], {
       env: { ...environment(), TOKEN: serving.token },
@@ -77,17 +80,20 @@ describe("over HTTP", () => {
   });
 });
 
-describe("over stdio", () => {
-  it.each([undefined, "auto"] as const)("the client of version 2, mode %s", async (mode) => {
-    const client = new ClientV2(
-      { name: "v2", version: "1" },
-      mode === undefined ? {} : { versionNegotiation: { mode } },
-    );
-    await client.connect(stdio());
-    await look(client);
-  });
+describe("clients over stdio", () => {
+  it.each([undefined, "auto"] as const)(
+    "the TypeScript SDK's client of version 2 works over stdio in mode %s",
+    async (mode) => {
+      const client = new ClientV2(
+        { name: "v2", version: "1" },
+        mode === undefined ? {} : { versionNegotiation: { mode } },
+      );
+      await client.connect(stdio());
+      await look(client);
+    },
+  );
 
-  it.each(["auto", "legacy"])("the Python client, mode %s", async (mode) => {
+  it.each(["auto", "legacy"])("the Python SDK's client works over stdio in mode %s", async (mode) => {
     const script = join(ROOT, "test", "e2e", "support", "foreign_client.py");
     const { stdout } = await run(python, [script, "stdio", mode, "shop", process.execPath, BINARY, "mcp"], {
       cwd: bench.projects,

@@ -1,4 +1,4 @@
-/** A state directory on a small disk of its own that runs full under a running stack. */
+/** A state directory on a small disk that becomes full while a stack runs. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ function mountSmallDisk(): boolean {
 }
 const mounted = mountSmallDisk();
 
-describe("a full disk", () => {
+describe("full disk", () => {
   const project = "shop";
   const filler = join(bench.state, "filler");
   let server: Server;
@@ -46,7 +46,7 @@ describe("a full disk", () => {
   });
   afterAll(() => bench.close());
 
-  it.skipIf(!mounted)("does not end the stack: logs continue in memory, with a warning", async () => {
+  it.skipIf(!mounted)("a stack keeps running on a full disk, with logs in memory and a warning", async () => {
     fill();
     await get("/flood?lines=50000");
     await get("/say?text=after%20the%20flood");
@@ -59,7 +59,7 @@ describe("a full disk", () => {
     expect(await server.call("health_status", { project })).toMatchObject({ overall_healthy: true });
   });
 
-  it.skipIf(!mounted)("refuses what must be written, and changes nothing", async () => {
+  it.skipIf(!mounted)("set_limits is refused on a full disk and changes nothing", async () => {
     const before = await server.call("list_stacks");
     const limits = await server.refused("set_limits", { project, service: "app", pids: 100 });
     expect(limits).toMatchObject({ code: "STORAGE_FAILED", retryable: true });
@@ -69,7 +69,7 @@ describe("a full disk", () => {
     );
   });
 
-  it.skipIf(!mounted)("lets the stack be stopped, and started once there is space again", async () => {
+  it.skipIf(!mounted)("a stack stops on a full disk, and starts again once there is space", async () => {
     expect(await server.call("stop_stack", { project })).toMatchObject({ status: "stopped", verified: true });
     const refused = await server.refused("start_stack", { project });
     expect(refused.code).toBe("STORAGE_FAILED");

@@ -1,4 +1,4 @@
-/** MCP Inspector, a client that is not ours, lists and calls everything from mcp.json. */
+/** MCP Inspector lists and calls tools, resources and prompts with the configuration of mcp.json. */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 function inspect(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  // The file as it is, but for a state directory of the test's own, which the Inspector passes on.
+  // The file as it is, with a state directory of the test.
   const { mcpServers } = JSON.parse(readFileSync(join(ROOT, "mcp.json"), "utf8"));
   mcpServers.stackwarden.env = {
     STACKWARDEN_STATE_DIR: join(folder, "state"),
@@ -58,11 +58,14 @@ it("the inspector accepts the schemas of all tools", async () => {
   expect(JSON.parse(stdout).result.tools).toHaveLength(operations.length);
 });
 
-it.each(["resources/list", "resources/templates/list", "prompts/list"])("%s", async (method) => {
-  const { code, stdout } = await inspect("--method", method, "--format", "json");
-  expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toHaveProperty("result");
-});
+it.each(["resources/list", "resources/templates/list", "prompts/list"])(
+  "the inspector's %s succeeds",
+  async (method) => {
+    const { code, stdout } = await inspect("--method", method, "--format", "json");
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toHaveProperty("result");
+  },
+);
 
 it("the inspector calls tools and receives errors as error results", async () => {
   const listed = await inspect("--method", "tools/call", "--tool-name", "list_stacks", "--format", "json");
@@ -88,7 +91,7 @@ it("the inspector calls tools and receives errors as error results", async () =>
   }
 });
 
-it("over HTTP the inspector lists and calls with the token, and gets an error without one", async () => {
+it("the inspector lists and calls over HTTP with the token, and fails without it", async () => {
   const bench = new TestBench();
   const serving = await serveOn(bench);
   try {

@@ -1,4 +1,4 @@
-/** As killed-changes.test.ts, for services that are containers of an engine (simulated): nothing stays, all goes on. */
+/** As killed-changes.test.ts, for containers of a simulated Dagger engine. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
@@ -45,7 +45,7 @@ describe.skipIf(why !== null)(
       await engine.close();
     });
 
-    it("leaves no session and no container, and the next server starts the stack with its data and whole settings", async () => {
+    it("a server killed during a change leaves no container, and the next one has its data and settings", async () => {
       bench.project("shop", { "compose.yaml": STACK });
       const order = join(bench.folder, "crash.json");
       const server = await bench.server({

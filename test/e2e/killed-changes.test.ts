@@ -1,6 +1,6 @@
 /**
- * A server that is killed in the middle of restart_service or set_limits, between two steps of its work (crash.cjs says
- * how): nothing of its stack stays behind, and the next server starts the stack again, with its data and whole settings.
+ * A server that is killed during restart_service or set_limits, between two steps of its work (see crash.cjs): nothing
+ * of its stack remains, and the next server starts the stack again with its data and complete settings.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -33,7 +33,7 @@ secrets:
   token: { environment: TOKEN, x-generate: true }
 `;
 
-/** Where the server dies. */
+/** The call at which the server is killed. */
 interface Moment {
   call: string;
   /** Regular expression for the call's arguments. */
@@ -41,7 +41,7 @@ interface Moment {
   when: "before" | "after";
 }
 
-/** By the service that is restarted: its stop, what a start writes, its process, its cgroup. */
+/** By restarted service: its stop, the files of a start, its process, its cgroup. */
 const RESTART: (Moment & { service: string })[] = [
   { service: "db", call: "kill", path: "SIGINT", when: "before" },
   { service: "db", call: "kill", path: "SIGINT", when: "after" },
@@ -58,7 +58,7 @@ const RESTART_IN_CGROUPS: (Moment & { service: string })[] = [
   { service: "app", call: "writeFile", path: "-app-\\d+/memory\\.(limit_in_bytes|max)", when: "before" },
   { service: "db", call: "writeFile", path: "-db-\\d+/cgroup\\.procs", when: "after" },
 ];
-/** `kept`: the new limits are those of the next start; before, all of the old ones are. */
+/** `kept`: the next start has the new limits; otherwise it has all of the old ones. */
 const LIMITS: (Moment & { kept: boolean })[] = [
   { kept: false, call: "open", path: "limits\\.json\\.", when: "after" },
   { kept: false, call: "rename", path: "limits\\.json\\.", when: "before" },
@@ -69,7 +69,10 @@ const LIMITS_IN_CGROUPS: (Moment & { kept: boolean })[] = [
   { kept: true, call: "writeFile", path: "-db-\\d+/cpu\\.(cfs_quota_us|max)", when: "before" },
 ];
 
-/** Every file below the state directory but programs, data, log lines and kept limits, without what is new in every run. */
+/**
+ * Every file of the state directory except programs, data, log lines and limits, without names that differ in every
+ * run.
+ */
 function filesOf(state: string, inside = ""): string[] {
   return readdirSync(join(state, inside), { withFileTypes: true })
     .flatMap((entry) => {
@@ -89,7 +92,7 @@ const isFree = (port: number): Promise<boolean> =>
     probe.listen({ port, host: "127.0.0.1", exclusive: true }, () => probe.close(() => resolve(true)));
   });
 
-describe.each(MODES)("a server killed in the middle of a change, %s", (mode) => {
+describe.each(MODES)("server killed during a change, %s", (mode) => {
   const bench = new TestBench(mode);
   const order = join(bench.folder, "crash.json");
   let server: Server;
@@ -97,15 +100,15 @@ describe.each(MODES)("a server killed in the middle of a change, %s", (mode) => 
   let files: string[];
   let enforced = false;
   let rounds = 0;
-  /** Of this test alone: stacks of other tests take the usual ports as soon as a killed server has left them. */
+  /** Ports that no other test uses: a killed server's ports are free for any stack. */
   let ports: Record<string, number>;
-  /** The moments are many and each costs a start: every one is tried in one of the two modes. */
+  /** Each moment costs a start, so that each is tried in one of the two modes. */
   const share = <T>(moments: T[]): T[] => moments.filter((_, index) => index % 2 === MODES.indexOf(mode));
 
   const start = async (): Promise<void> => {
     running = await server.call("start_stack", { project: PROJECT, folder: PROJECT, ports });
     expect(running).toMatchObject({ status: "healthy", verified: true });
-    // A write of the live server may be under way; what a killed one left stays.
+    // The live server may still be writing; files that a killed server left remain.
     const pid = mode === "shared" ? bench.background() : server.pid;
     await until("the server's writes end", () =>
       filesOf(bench.state).every((file) => !new RegExp(`\\.${pid}\\.[0-9a-f]{8}$`).test(file)),
@@ -123,7 +126,7 @@ describe.each(MODES)("a server killed in the middle of a change, %s", (mode) => 
     });
     const db = new pg.Client({ ...at("db"), user: "shop", database: "shop" });
     const cache = new Redis({ ...at("cache"), lazyConnect: true, retryStrategy: () => null });
-    // Their server is killed under them.
+    // The server is killed while they are connected.
     db.on("error", () => undefined);
     cache.on("error", () => undefined);
     await db.connect();
@@ -131,7 +134,7 @@ describe.each(MODES)("a server killed in the middle of a change, %s", (mode) => 
     return { db, cache };
   };
 
-  /** Kills the server at the moment of this call, looks at what is left, and lets the next one start the stack. */
+  /** Kills the server at the given call, checks what remains, and starts the stack on the next server. */
   async function killedAt({ call, path, when }: Moment, tool: string, input: object): Promise<void> {
     const name = `${tool}, ${when} ${call} of ${path}`;
     const before = await connect();
@@ -191,14 +194,14 @@ describe.each(MODES)("a server killed in the middle of a change, %s", (mode) => 
   });
   afterAll(() => bench.close());
 
-  it("leaves nothing of a restart_service, and the stack starts again with its data", async () => {
+  it("a server killed during restart_service leaves nothing, and the stack starts again with its data", async () => {
     for (const { service, ...moment } of share([...RESTART, ...(enforced ? RESTART_IN_CGROUPS : [])]))
       await killedAt(moment, "restart_service", { service });
     const { events } = await server.call("get_events", { project: PROJECT, types: ["service_restarting"], limit: 100 });
     expect(events.length).toBeGreaterThan(0);
   });
 
-  it("keeps all of the limits of a set_limits or none, and the next start has them", async () => {
+  it("a server killed during set_limits has stored all of the limits or none", async () => {
     const kept = () => {
       const file = join(bench.state, "projects", PROJECT, "limits.json");
       if (!existsSync(file)) return null;

@@ -1,4 +1,4 @@
-/** The main job on a small stack of one real process: start, look, break, limit, restart, stop; nothing is left. */
+/** A small stack with one real process: start, reports, crashes, limits, restarts and stop. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -6,7 +6,7 @@ import { type Answer, APP, appCompose, MODES, type Server, TestBench, until } fr
 
 const isRoot = process.getuid?.() === 0;
 
-describe.each(MODES)("a stack over MCP, %s", (mode) => {
+describe.each(MODES)("stack over MCP, %s", (mode) => {
   const bench = new TestBench(mode);
   let server: Server;
   let url = "";
@@ -27,7 +27,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
   });
   afterAll(() => bench.close());
 
-  it("runs each service as a separate user without new privileges, with exactly its configured environment", async () => {
+  it("a service has its own user, no new privileges and only the configured environment", async () => {
     const { stacks } = await server.call("list_stacks");
     const { pid, user } = stacks[0].services.app;
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
@@ -43,13 +43,13 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(env.HOST).toBe("127.0.0.1");
   });
 
-  it("joins a start that is repeated, and says that nothing had to change", async () => {
+  it("a repeated start reports already_running and changes nothing", async () => {
     const again = await server.call("start_stack", { project });
     expect(again).toMatchObject({ status: "already_running", verified: true });
     expect(again.after.services.app.pid).toBe(again.before.services.app.pid);
   });
 
-  it("delivers a new line to a reader who waits for it", async () => {
+  it("get_logs with wait_seconds returns when a new line is written", async () => {
     const { next_cursor: cursor } = await server.call("get_logs", { project, tail: 1 });
     const begun = Date.now();
     const reading = server.call("get_logs", { project, cursor, wait_seconds: 50 });
@@ -57,11 +57,11 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     await get("/say?text=hello%20reader");
     const page = await reading;
     expect(page.lines.map((line: { text: string }) => line.text)).toEqual(["hello reader"]);
-    // Woken by the line, not by the end of its time; how soon is measured (docs/BENCHMARKS.md).
+    // The line ends the wait, not its time; docs/BENCHMARKS.md has the latency.
     expect(Date.now() - begun).toBeLessThan(45_000);
   });
 
-  it("removes control sequences and secrets from log lines", async () => {
+  it("log lines have no control characters or secrets", async () => {
     await get(`/say?text=${encodeURIComponent("\u001b[31mred\u0007 password=hunter2hunter2 \u202eflip")}`);
     const { lines } = await server.call("get_logs", { project, grep: "red", tail: 1 });
     expect(lines[0].text).not.toContain("hunter2");
@@ -69,7 +69,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(lines[0].text).not.toMatch(/[\u0000-\u0008\u001b\u202e]/);
   });
 
-  it("keeps up with a flood of a million lines and has the right tail", async () => {
+  it("a million lines are stored, and the search returns the last of them", async () => {
     await get("/flood?lines=1000000");
     await until(
       "the end of the flood",
@@ -84,7 +84,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(rssMb).toBeLessThan(400);
   });
 
-  it("sees a sick service within two intervals, and its recovery", async () => {
+  it("a failing check makes the service unhealthy with its reason, and a recovery healthy", async () => {
     await get("/sick");
     const sick = await until("unhealthy", async () => {
       const { services } = await server.call("health_status", { project });
@@ -99,7 +99,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect((await healthy()).overall_healthy).toBe(true);
   });
 
-  it("sees a service that hangs, and names it as such", async () => {
+  it("a hanging service becomes unhealthy, and diagnose reports no_answer", async () => {
     await get("/hang");
     const state = async () => (await server.call("health_status", { project })).services.app;
     const hangs = await until("unhealthy", async () => (await state()).status === "unhealthy" && state());
@@ -110,7 +110,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect((await healthy()).overall_healthy).toBe(true);
   });
 
-  it("reports a crash with its cause and last lines, and restarts by the policy", async () => {
+  it("a crash is reported with exit code and last lines, and the restart policy applies", async () => {
     const before = await crashes();
     await get("/exit?code=7").catch(() => undefined);
     await until("the crash", async () => (await crashes()) > before);
@@ -123,7 +123,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(stacks[0].services.app.restarts).toBeGreaterThanOrEqual(1);
   });
 
-  it("notices a service that was killed from outside", async () => {
+  it("a service that was killed from outside is reported as crashed and restarted", async () => {
     const before = await crashes();
     const { stacks } = await server.call("list_stacks");
     process.kill(stacks[0].services.app.pid, "SIGKILL");
@@ -131,7 +131,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect((await healthy()).overall_healthy).toBe(true);
   });
 
-  it("changes limits on the running service, and keeps them for the next start", async () => {
+  it("limits change on the running service and apply to its next instance", async () => {
     const changed = await server.call("set_limits", { project, service: "app", cpus: 0.2, memory_mb: 200 });
     const { before, after } = changed;
     expect(changed.live).toBe(true);
@@ -149,7 +149,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(restarted.limits.memory_mb.value).toBe(200);
   });
 
-  it("takes the project's present source at a restart, and leaves nothing in its folder", async () => {
+  it("a restart uses the edited source and writes nothing into the project's folder", async () => {
     const file = join(bench.projects, project, "app.js");
     const before = readdirSync(dirname(file));
     writeFileSync(file, APP.replace('console.log("app up"', 'console.log("edited app up"'));
@@ -162,7 +162,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(readdirSync(dirname(file))).toEqual(before);
   });
 
-  it("refuses limits that are impossible, with the range", async () => {
+  it("impossible limits are refused with the valid range", async () => {
     const error = await server.refused("set_limits", { project, service: "app", cpus: 1000 });
     expect(error.code).toBe("LIMIT_REFUSED");
     expect(error.message).toMatch(/cpus must be a number from 0\.01 to \d+/);
@@ -176,16 +176,16 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(after.app.limits).toEqual(services.app.limits);
   });
 
-  it("refuses restarts that do not help, with what is known", async () => {
+  it("restarts that fail use up the budget, and the errors have exit code and last lines", async () => {
     const restart = () => server.refused("restart_service", { project, service: "app" });
     const file = join(bench.projects, project, "app.js");
     const code = readFileSync(file, "utf8");
-    // A service that is not restarted by its policy fails at once.
+    // Without a restart policy, the service fails at once.
     const compose = join(bench.projects, project, "compose.yaml");
     const definition = readFileSync(compose, "utf8");
     writeFileSync(compose, definition.replace("restart: on-failure", 'restart: "no"'));
     await server.call("start_stack", { project });
-    // Restarts that led to a healthy service do not count, nor does the first one with new code.
+    // A restart that succeeds does not use up the budget, nor does the first one after a change.
     writeFileSync(file, "console.log('about to fail'); process.exit(7)");
     for (let i = 0; i < 4; i += 1) {
       const failed = await restart();
@@ -201,7 +201,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(await healthy()).toMatchObject({ overall_healthy: true });
   });
 
-  it("reports a process that exceeds its memory as an OOM kill", async () => {
+  it("a process that exceeds its memory limit is reported as an OOM kill", async () => {
     const { services } = await server.call("get_stats", { project });
     if (services.app.limits.memory_mb.enforcement.level !== "enforced") return;
     const before = await crashes();
@@ -217,14 +217,14 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(await server.call(cause.next.operation, cause.next.input)).toMatchObject({ verified: true });
   });
 
-  it("names what exists for a service that does not", async () => {
+  it("an unknown service is refused with the valid names", async () => {
     for (const name of ["get_logs", "restart_service"]) {
       const error = await server.refused(name, { project, service: "nope" });
       expect(error).toMatchObject({ code: "UNKNOWN_SERVICE", hint: "Valid names: app." });
     }
   });
 
-  it("stops it all, twice, and keeps the logs", async () => {
+  it("stop_stack stops everything, can be repeated, and keeps the logs", async () => {
     expect(await server.call("stop_stack", { project })).toMatchObject({ status: "stopped", verified: true });
     expect(await server.call("stop_stack", { project })).toMatchObject({ status: "already_stopped" });
     await expect(fetch(url)).rejects.toThrow();

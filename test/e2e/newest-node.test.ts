@@ -1,4 +1,4 @@
-/** The demonstration on the newest Node.js: server, clients and scripts run on it. */
+/** The demo on the newest Node.js: server, clients and scripts. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";

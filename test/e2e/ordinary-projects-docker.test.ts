@@ -1,6 +1,6 @@
 /**
- * The projects of test/fixtures/projects, started unedited on the docker runtime by one server, on stand-ins for their
- * images. Only with STACKWARDEN_ORDINARY=all: images and packages take minutes.
+ * Starts the projects of test/fixtures/projects unedited on the docker runtime, with stand-ins for their images. Only
+ * with STACKWARDEN_ORDINARY=all: images and packages take minutes.
  */
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { startDaemon, type TestDaemon, whyNoDaemon } from "../support/docker/daemon.mjs";
@@ -12,7 +12,7 @@ const asked = process.env.STACKWARDEN_ORDINARY === "all";
 const why = asked ? (whyNoDaemon() ?? ((await hasRegistry()) ? null : "no package registry")) : "STACKWARDEN_ORDINARY";
 if (asked && why !== null) process.stderr.write(`ordinary-projects-docker.test.ts: skipped, ${why}\n`);
 
-describe.skipIf(why !== null)("an ordinary project starts unedited on the docker runtime", () => {
+describe.skipIf(why !== null)("ordinary projects on the docker runtime", () => {
   const bench = new TestBench();
   let daemon: TestDaemon;
   let server: Server;
@@ -27,8 +27,8 @@ describe.skipIf(why !== null)("an ordinary project starts unedited on the docker
   });
 
   for (const project of PROJECTS)
-    it(project.name, { timeout: 600_000 }, () =>
-      // As a user owns it: services that mount the folder run as its owner.
+    it(`${project.name} starts unedited on the docker runtime`, { timeout: 600_000 }, () =>
+      // As for an ordinary user: services that mount the folder run as its owner.
       runProject(bench, server, project, 1000),
     );
 });

@@ -1,13 +1,13 @@
 /**
- * The projects of test/fixtures/projects, with the compose files that people write, started unedited on the local
- * runtime by one server. docs/LOCAL_RUNTIME.md has the table. STACKWARDEN_ORDINARY=all also starts the slow ones.
+ * Starts the projects of test/fixtures/projects unedited on the local runtime. docs/LOCAL_RUNTIME.md has the table.
+ * STACKWARDEN_ORDINARY=all includes the slow ones.
  */
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { findIn } from "../../src/system/find-program.js";
 import { type Server, TestBench } from "./support/bench.js";
 import { hasRegistry, type OrdinaryProject, PROJECTS, runProject } from "./support/ordinary.js";
 
-/** The image of the container runtimes' tests has no corepack. */
+/** The images of the docker runtime's tests have no corepack. */
 const LOCAL: OrdinaryProject[] = [
   ...PROJECTS,
   { name: "yarn", registry: true, slow: true, answers: [["app", "/", "a minute is 1m"]] },
@@ -31,7 +31,7 @@ for (const project of LOCAL) {
 }
 if (reasons.size > 0) process.stderr.write(`ordinary-projects.test.ts: skipped ${[...reasons.values()].join("; ")}\n`);
 
-describe("an ordinary project starts unedited on the local runtime", () => {
+describe("ordinary projects on the local runtime", () => {
   const bench = new TestBench();
   let server: Server;
   beforeAll(async () => {
@@ -42,5 +42,7 @@ describe("an ordinary project starts unedited on the local runtime", () => {
   afterAll(() => bench.close());
 
   for (const project of LOCAL)
-    it.skipIf(reasons.has(project.name))(project.name, () => runProject(bench, server, project));
+    it.skipIf(reasons.has(project.name))(`${project.name} starts unedited on the local runtime`, () =>
+      runProject(bench, server, project),
+    );
 });

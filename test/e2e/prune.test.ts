@@ -1,4 +1,4 @@
-/** What a person does with stacks that are not needed any more: stale code, a removed folder, `prune`, an idle stack. */
+/** Stacks that are not needed any more: stale code, a removed folder, `prune`, an idle stack. */
 import { execFile } from "node:child_process";
 import { existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ beforeAll(() => {
 });
 afterAll(() => bench.close());
 
-it("a stack shows stale code, runs on without its folder, and is pruned with everything that it left", async () => {
+it("a stack shows stale code, keeps running without its folder, and is pruned with its records", async () => {
   expect(await run("up", "-d", "--folder", folder)).toMatchObject({ code: 0 });
   const asked = Date.now();
   do writeFileSync(join(folder, "app.js"), `${APP}\n// edited`);
@@ -32,7 +32,7 @@ it("a stack shows stale code, runs on without its folder, and is pruned with eve
   );
   rmSync(folder, { recursive: true });
   expect(await run("health", "-p", "shop")).toMatchObject({ code: 0 });
-  // A running stack is never pruned.
+  // `prune` leaves a running stack.
   expect(await run("prune", "--yes")).toMatchObject({
     code: 0,
     stdout: expect.stringContaining("Nothing to delete"),
@@ -51,7 +51,7 @@ it("a stack shows stale code, runs on without its folder, and is pruned with eve
   expect((await run("ps", "--all")).stdout).toContain("No stack is running");
 });
 
-it("up --idle-stop ends a stack that no command uses", async () => {
+it("up --idle-stop stops a stack that no command uses", async () => {
   folder = bench.project("idle", { "compose.yaml": appCompose(), "app.js": APP });
   expect(await run("up", "-d", "--folder", folder, "--idle-stop", "1s")).toMatchObject({ code: 0 });
   await until("the stack stopped", async () => {

@@ -1,4 +1,4 @@
-/** What must survive, and what must not: killed services, servers and watchdogs, half-way starts, full disks. */
+/** Recovery from killed services, servers and watchdogs, cancelled starts and full disks. */
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
@@ -62,7 +62,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
         .split(" ")[0],
     );
 
-  it("loses nothing that postgres acknowledged when the server is killed, and leaves nothing running", async () => {
+  it("data that PostgreSQL acknowledged survives a killed server, which leaves no process running", async () => {
     await bench.withPostgres();
     bench.project("shop", { "compose.yaml": DATABASE });
     const first = await bench.server();
@@ -83,7 +83,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     expect((await check.query("select x from t")).rows).toEqual([{ x: 42 }]);
     const secret = JSON.parse(readFileSync(join(bench.state, "projects", "shop", "secrets.json"), "utf8"));
     const [password] = Object.values(secret) as string[];
-    // The data outlives a crash of the database itself, too.
+    // The data also survives a crash of the database.
     process.kill(again.after.services.db.pid, "SIGKILL");
     await until(
       "the crash",
@@ -93,7 +93,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     const last = await connect(again, "shop");
     expect((await last.query("select x from t")).rows).toEqual([{ x: 42 }]);
     await last.end();
-    // S3
+    // No secret in reports and arguments, and ports on 127.0.0.1 only.
     const everything = JSON.stringify([
       again,
       await second.call("get_logs", { project: "shop", tail: 1000 }),
@@ -109,13 +109,13 @@ describe.each(MODES)("recovery, %s", (mode) => {
         .split("\n")
         .filter((line) => line.includes(`:${port} `))
         .map((line) => line.split(/\s+/)[3] ?? "")
-        // Addresses of stacks, this one's and those of other servers of the machine, in 127.64.0.0/10.
+        // Addresses in 127.64.0.0/10 are those of stacks, also of other servers.
         .filter((address) => !/^127\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./.test(address));
       expect(addresses).toEqual([`127.0.0.1:${port}`]);
     }
   });
 
-  it("removes data only on request", async () => {
+  it("volumes are deleted only with remove_volumes and confirm", async () => {
     await bench.withPostgres();
     bench.project("shop", { "compose.yaml": DATABASE });
     const server = await bench.server();
@@ -132,7 +132,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     expect((await server.call("start_stack", { project: "shop" })).status).toBe("healthy");
   });
 
-  it("has a watchdog that comes back when it is killed, and then does its work", async () => {
+  it("a killed watchdog is restarted, and ends what a killed server leaves", async () => {
     bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
     const server = await bench.server();
     await server.call("start_stack", { project: "shop", folder: "shop" });
@@ -147,23 +147,23 @@ describe.each(MODES)("recovery, %s", (mode) => {
     await until("nothing is left", () => cgroupsOf(server.pid).length === 0 && bench.processes().length === 0);
   });
 
-  it("sweeps at the next start what a killed server and its killed watchdog left", async () => {
+  it("the next server removes what a killed server and a killed watchdog left", async () => {
     bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
     const first = await bench.server();
     await first.call("start_stack", { project: "shop", folder: "shop" });
     const watchdog = watchdogOf(first.pid);
-    // Stopped, so that it cannot be quicker than its own end.
+    // Stopped, so that the watchdog cannot act before it is killed.
     process.kill(watchdog, "SIGSTOP");
     first.kill();
     process.kill(watchdog, "SIGKILL");
-    // In namespaces the processes end with the server; run files and cgroups stay for the sweep.
+    // With namespaces the processes end with the server; run files and cgroups remain for the sweep.
     expect(bench.processes().length + cgroupsOf(first.pid).length).toBeGreaterThan(0);
     const second = await bench.server();
     expect((await second.call("start_stack", { project: "shop" })).status).toBe("healthy");
     expect(cgroupsOf(first.pid)).toEqual([]);
   });
 
-  it("rolls back a start that is cancelled half-way", async () => {
+  it("a cancelled start is rolled back", async () => {
     bench.project("shop", {
       "compose.yaml": appCompose()
         .replace("/health", "/never-there")
@@ -190,7 +190,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     expect(events.map((event: Answer) => event.type)).toContain("stack_start_failed");
   });
 
-  it("says who is missing when a dependency never becomes healthy, and leaves nothing running", async () => {
+  it("a start whose dependency never becomes healthy fails with its reason and leaves nothing running", async () => {
     const web =
       "  web:\n    image: node:20-alpine\n    depends_on: { app: { condition: service_healthy } }\n    x-local: { command: [node, app.js] }\n";
     bench.project("shop", {
@@ -206,7 +206,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     expect((await server.call("health_status", { project: "shop" })).state).toBe("stopped");
   });
 
-  it("reports the time-out of a whole start with what is missing", async () => {
+  it("a start that exceeds its deadline reports the missing services", async () => {
     bench.project("shop", {
       "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
       "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
@@ -219,7 +219,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     expect(cgroupsOf(server.pid)).toEqual([]);
   });
 
-  it("runs two projects that want the same port", async () => {
+  it("two projects with the same port run side by side", async () => {
     for (const name of ["one", "two"]) bench.project(name, { "compose.yaml": appCompose(), "app.js": APP });
     const server = await bench.server();
     const started = await Promise.all(
@@ -232,7 +232,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     if (isRoot) expect(new Set(users).size).toBe(2);
   });
 
-  it("refuses a set port that is taken, naming it and its service, and starts nothing", async () => {
+  it("a fixed port in use is refused with its service and a free one, and nothing starts", async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as { port: number };
@@ -251,7 +251,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     }
   });
 
-  it.runIf(mode === "standalone")("keeps a second server away from a stack that runs", async () => {
+  it.runIf(mode === "standalone")("a second server is refused a stack that another one runs", async () => {
     bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
     const [first, second] = [await bench.server(), await bench.server()];
     await first.call("start_stack", { project: "shop", folder: "shop" });
@@ -263,7 +263,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     expect((await second.call("start_stack", { project: "shop" })).status).toBe("healthy");
   });
 
-  it("runs a project in a read-only folder, and writes nothing into it", async () => {
+  it("a project in a read-only folder runs, and nothing is written into the folder", async () => {
     const folder = bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
     chmodSync(folder, 0o555);
     const before = readdirSync(folder);
@@ -274,7 +274,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     chmodSync(folder, 0o755);
   });
 
-  it.runIf(isRoot)("continues with a full disk, reports it, and keeps the newest lines", async () => {
+  it.runIf(isRoot)("a stack continues on a full disk, with a warning and its newest lines", async () => {
     mkdirSync(bench.state, { mode: 0o711 });
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=3m,mode=0711", "tmpfs", bench.state]);
     try {

@@ -1,4 +1,4 @@
-/** Data that is saved, destroyed and restored, with a real PostgreSQL that is written to meanwhile. */
+/** Snapshots of a real PostgreSQL during writes: saved, deleted and restored. */
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Server, TestBench } from "./support/bench.js";
@@ -43,7 +43,7 @@ describe("snapshots of a real database", () => {
   }, 300_000);
   afterAll(() => bench.close());
 
-  it("brings back what was there at one moment, although the database was being written to", async () => {
+  it("a snapshot during writes restores a consistent state of the database", async () => {
     let writing = true;
     let written = 0;
     const writer = (async () => {
@@ -69,12 +69,12 @@ describe("snapshots of a real database", () => {
     await server.call("start_stack", { project: "shop", timeout_seconds: 300 });
     const [{ count }] = await query("shop", "select count(*)::int from rows where n = 41");
     expect(count).toBe(1);
-    // Whole transactions: each wrote 101 rows.
+    // Each transaction wrote 101 rows.
     const [{ rest }] = await query("shop", "select (count(*) % 101)::int as rest from rows where n >= 100");
     expect(rest).toBe(0);
   }, 300_000);
 
-  it("starts another project on a copy while the first one runs, and they do not share it", async () => {
+  it("data_from starts another project on a separate copy of the data", async () => {
     const started = await server.call("start_stack", {
       project: "copy",
       data_from: { project: "shop" },

@@ -1,4 +1,4 @@
-/** A server that is not root, with databases and an app: everything works, and what cannot be isolated is said. */
+/** A server that is not root, with databases and an app. Reports name what cannot be isolated. */
 import { execFileSync } from "node:child_process";
 import { chownSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -6,12 +6,12 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, type Server, TestBench, until } from "./support/bench.js";
 
-/** A user with a name, which PostgreSQL wants, and without a home directory. */
+/** A user with a name, which PostgreSQL requires, and without a home folder. */
 const [, UID = 65_534] = (/^nobody:[^:]*:(\d+):/m.exec(readFileSync("/etc/passwd", "utf8")) ?? []).map(Number);
 const asUser = (uid: number) => ["/usr/bin/setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"];
 const NAMELESS = 79_991;
 
-/** A checkout below a folder that only root may enter cannot be run by others. */
+/** Other users cannot run a checkout below a folder that only root may enter. */
 function canRun(): boolean {
   if (process.getuid?.() !== 0) return false;
   try {
@@ -37,7 +37,7 @@ volumes: { data: {} }
 secrets: { db-password: { environment: DB_PASSWORD, x-generate: true } }
 `;
 
-describe.runIf(canRun())("a server that is not root", () => {
+describe.runIf(canRun())("server without root", () => {
   const bench = new TestBench("standalone");
   const project = "shop";
   let server: Server;
@@ -52,7 +52,7 @@ describe.runIf(canRun())("a server that is not root", () => {
   });
   afterAll(() => bench.close());
 
-  it("starts the stack as its own user, and reports what is not enforced", async () => {
+  it("the stack runs as the server's user, and reports name what is not enforced", async () => {
     const started = await server.call("start_stack", { project, folder: project, timeout_seconds: 170 });
     expect(started).toMatchObject({ status: "healthy", verified: true });
     const { app, db, cache } = started.after.services;
@@ -67,7 +67,7 @@ describe.runIf(canRun())("a server that is not root", () => {
     expect(statSync(join(bench.state, "projects", project, "secrets.json")).mode & 0o777).toBe(0o600);
   });
 
-  it("keeps a row over a restart of the database", async () => {
+  it("a row survives a restart of the database", async () => {
     const secrets = JSON.parse(readFileSync(join(bench.state, "projects", project, "secrets.json"), "utf8"));
     const password = JSON.stringify(secrets).match(/"db-password":"([^"]+)"/)?.[1] ?? "";
     const { stacks } = await server.call("list_stacks");
@@ -88,7 +88,7 @@ describe.runIf(canRun())("a server that is not root", () => {
     await after.end();
   });
 
-  it("sees a crash, brings the service back, and has its logs", async () => {
+  it("a crashed service is restarted and its logs are kept", async () => {
     await fetch(`${url}/exit?code=7`).catch(() => undefined);
     await until("the crash", async () => {
       const { events } = await server.call("get_events", { project, types: ["service_crashed"] });
@@ -101,7 +101,7 @@ describe.runIf(canRun())("a server that is not root", () => {
     expect(lines).toHaveLength(1);
   });
 
-  it("keeps limits for the next start, and claims nothing", async () => {
+  it("set_limits stores limits and reports that nothing enforces them", async () => {
     const changed = await server.call("set_limits", { project, service: "app", memory_mb: 300 });
     expect(changed).toMatchObject({ verified: false, message: expect.stringContaining("Nothing enforces") });
     const { services } = await server.call("get_stats", { project });
@@ -111,7 +111,7 @@ describe.runIf(canRun())("a server that is not root", () => {
     });
   });
 
-  it("refuses to start where limits must be enforced", async () => {
+  it("a start is refused when limits must be enforced", async () => {
     expect(await server.call("stop_stack", { project })).toMatchObject({ verified: true });
     const strict = await bench.server({ HOME: "", STACKWARDEN_REQUIRE_ENFORCED_LIMITS: "true" });
     const error = await strict.refused("start_stack", { project });
@@ -119,7 +119,7 @@ describe.runIf(canRun())("a server that is not root", () => {
     expect(await strict.call("list_stacks")).toMatchObject({ stacks: [{ project, state: "stopped" }] });
   });
 
-  it("runs apps for a user without a name, and names what PostgreSQL needs", async () => {
+  it("a user without a name can run apps, and the error for PostgreSQL names what is missing", async () => {
     const other = join(bench.folder, "other");
     mkdirSync(other, { mode: 0o700 });
     chownSync(other, NAMELESS, NAMELESS);

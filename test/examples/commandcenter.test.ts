@@ -8,7 +8,7 @@ import { loadStack } from "../../src/stack/definition/load.js";
 
 const example = resolve("examples/commandcenter");
 
-describe("the example's frontend", () => {
+describe("example frontend", () => {
   let child: ChildProcess | undefined;
   afterEach(() => {
     child?.kill("SIGKILL");
@@ -34,7 +34,7 @@ describe("the example's frontend", () => {
     return { lines, exited, url: `http://127.0.0.1:${lines[0]?.port}` };
   }
 
-  it("answers / at the address of its arguments, with the name and address as text only", async () => {
+  it("the frontend serves / with the project name and API address escaped", async () => {
     const hostile = `"><script>alert('1')</script>&`;
     const { lines, url } = await start(["--host", "127.0.0.1", "--port", "0"], {
       VITE_PROJECT_NAME: hostile,
@@ -50,7 +50,7 @@ describe("the example's frontend", () => {
     expect(html).not.toContain("alert('1')");
   });
 
-  it("serves its two files and nothing else", async () => {
+  it("the frontend serves only its two files", async () => {
     const { url } = await start(["--port", "0"]);
     expect((await fetch(`${url}/client.js`)).headers.get("content-type")).toContain("javascript");
     expect((await fetch(`${url}/style.css`)).status).toBe(200);
@@ -61,7 +61,7 @@ describe("the example's frontend", () => {
     expect([head.status, await head.text()]).toEqual([200, ""]);
   });
 
-  it("ends with 0 at SIGTERM, although a browser keeps its connection", async () => {
+  it("the frontend ends with exit code 0 at SIGTERM while a connection is open", async () => {
     const { url, exited, lines } = await start(["--port", "0"]);
     await (await fetch(url)).text();
     child?.kill("SIGTERM");
@@ -73,13 +73,13 @@ describe("the example's frontend", () => {
     [["--port", "70000"], {}, /--port must be/],
     [["--prt", "1"], {}, /prt/],
     [["--port", "0"], { VITE_API_BASE_URL: "javascript:alert(1)" }, /VITE_API_BASE_URL/],
-  ])("refuses %j %j", async (args, env, message) => {
+  ])("the frontend refuses %j %j", async (args, env, message) => {
     const { exited, lines } = await start(args, env as Record<string, string>);
     expect(await exited).toBe(2);
     expect(lines[0]?.msg).toMatch(message);
   });
 
-  it("says in one line that its port is taken", async () => {
+  it("the frontend reports a port in use in one line", async () => {
     const first = await start(["--port", "0"]);
     const holder = child;
     const second = await start(["--port", new URL(first.url).port]);
@@ -91,10 +91,10 @@ describe("the example's frontend", () => {
   });
 });
 
-describe("the example's backend", () => {
+describe("example backend", () => {
   const app = join(example, "backend", "app");
 
-  it("consists of valid Python", () => {
+  it("the backend is valid Python", () => {
     const cache = mkdtempSync(join(tmpdir(), "stackwarden-pyc-"));
     const files = readdirSync(app).filter((name) => name.endsWith(".py"));
     expect(files).toContain("main.py");
@@ -108,7 +108,7 @@ describe("the example's backend", () => {
     }
   });
 
-  it("pins every package exactly", () => {
+  it("the backend pins every package to an exact version", () => {
     const lines = readFileSync(join(example, "backend", "requirements.txt"), "utf8").split("\n");
     const packages = lines.filter((line) => line !== "" && !line.startsWith("#"));
     expect(packages.length).toBeGreaterThan(4);
@@ -116,8 +116,8 @@ describe("the example's backend", () => {
   });
 });
 
-describe("the example as a project", () => {
-  it("is the built-in stack with all four services", async () => {
+describe("example project", () => {
+  it("the example is the built-in stack with all four services", async () => {
     const definition = await loadStack({
       projectId: "example",
       folder: example,

@@ -1,4 +1,4 @@
-/** Attacks: each refused, without a stack trace, and the server answers afterwards. */
+/** Attacks on the HTTP server: each is refused without a stack trace, and the server answers afterwards. */
 import { statSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ function refused(answer: Answer, status: number, code: string): void {
   expect(answer.text).not.toMatch(/\bat .*\.[tj]s:\d+|node_modules|\/src\//);
 }
 
-describe("host and origin", () => {
+describe("Host and Origin", () => {
   it.each([
     "evil.example",
     "127.0.0.1.evil.example",
@@ -33,14 +33,14 @@ describe("host and origin", () => {
     "127.0.0.1:80:80",
     "[::1",
     "stack.example@evil.example",
-  ])("Host %j is refused, also with a token", async (host) => {
+  ])("the Host %j is refused even with a token", async (host) => {
     const answer = await http.send("/api/v1/projects", { headers: { host } });
     refused(answer, 403, "FORBIDDEN");
     expect((await http.send("/healthz", { headers: { host } })).status).toBe(403);
   });
 
   it.each(["localhost", "LOCALHOST:1", "[::1]:80", "stack.example", "Stack.Example:443"])(
-    "Host %j is ours",
+    "the Host %j is accepted",
     async (host) => {
       expect((await http.send("/healthz", { headers: { host } })).status).toBe(200);
     },
@@ -53,12 +53,12 @@ describe("host and origin", () => {
     "http://localhost:1",
     "file://",
     "http://127.0.0.1",
-  ])("Origin %j is refused", async (origin) => {
+  ])("the Origin %j is refused", async (origin) => {
     for (const path of ["/api/v1/projects", "/mcp", "/healthz"])
       refused(await http.send(path, { headers: { origin } }), 403, "FORBIDDEN");
   });
 
-  it("our own page and a named origin may call; no CORS header is ever sent", async () => {
+  it("the server's own and allowed origins are accepted, and no CORS header is sent", async () => {
     for (const origin of [http.url, "https://ui.example"]) {
       const answer = await http.send("/api/v1/projects", { headers: { origin } });
       expect(answer.status).toBe(200);
@@ -70,13 +70,13 @@ describe("host and origin", () => {
 
 describe("tokens", () => {
   it.each<[string, Record<string, string>]>([
-    ["none", {}],
-    ["a wrong one", { authorization: "Bearer wrong" }],
+    ["no token", {}],
+    ["a wrong token", { authorization: "Bearer wrong" }],
     ["another scheme", { authorization: "Basic d3JpdGVyOng=" }],
-    ["an empty one", { authorization: "Bearer " }],
-    ["two", { authorization: "Bearer a Bearer b" }],
-    ["a huge one", { authorization: `Bearer ${"a".repeat(5000)}` }],
-  ])("%s: refused everywhere but at /healthz and for the dashboard's empty page", async (_name, headers) => {
+    ["an empty token", { authorization: "Bearer " }],
+    ["two tokens", { authorization: "Bearer a Bearer b" }],
+    ["a token of 5,000 characters", { authorization: `Bearer ${"a".repeat(5000)}` }],
+  ])("a request with %s is refused with 401", async (_name, headers) => {
     for (const path of ["/api/v1/projects", "/api/v1/openapi.json", "/mcp", "/metrics", "/index.html", "/nothing"]) {
       const answer = await http.send(path, { token: null, headers });
       refused(answer, 401, "UNAUTHORIZED");
@@ -84,7 +84,7 @@ describe("tokens", () => {
     }
   });
 
-  it("in the query string are ignored", async () => {
+  it("a token in the query string is ignored", async () => {
     refused(
       await http.send(`/api/v1/projects?token=${http.operate}&access_token=${http.operate}`, { token: null }),
       401,
@@ -92,7 +92,7 @@ describe("tokens", () => {
     );
   });
 
-  it("of scope read read, and change nothing", async () => {
+  it("a token of scope read can read and changes nothing", async () => {
     const { manager, read } = http;
     const before = manager.calls.length;
     for (const [method, path] of [
@@ -107,7 +107,7 @@ describe("tokens", () => {
     expect((await http.send("/api/v1/projects/shop/health", { token: read })).status).toBe(200);
   });
 
-  it("are kept as hashes with mode 0600, replaced by name, removed, and never confused", async () => {
+  it("tokens are stored as hashes with mode 0600, replaced by name, and removed", async () => {
     const state = join(http.folder, "state");
     const tokens = await TokenStore.open(state);
     for (const file of ["tokens.json", "token"]) expect(statSync(join(state, file)).mode & 0o777).toBe(0o600);
@@ -143,7 +143,7 @@ const PARAMETERS = [
 );
 
 describe("bodies and paths", () => {
-  it("that are too large, malformed, no JSON or compressed", async () => {
+  it("a body that is too large, malformed, not a JSON object or compressed is refused", async () => {
     const post = (sent: object) => http.send("/api/v1/projects/shop/start", { method: "POST", ...sent });
     refused(await post({ body: `{"folder":"${"a".repeat(300_000)}"}` }), 413, "PAYLOAD_TOO_LARGE");
     refused(await post({ body: '{"folder":' }), 400, "INVALID_INPUT");
@@ -175,12 +175,12 @@ describe("bodies and paths", () => {
     "A",
     "a".repeat(64),
     "%E0%A4%A",
-  ])("%s is neither a project nor a service", async (part) => {
-    // Looking a project up lists them.
+  ])("%s is refused as a project, service or snapshot", async (part) => {
+    // Looking up a project calls list.
     const touched = () => http.manager.calls.filter(({ method }) => method !== "list").length;
     const before = touched();
     for (const { method, path } of PARAMETERS) {
-      // Both are valid names of a service, and "A" is a valid id of a snapshot.
+      // Both are valid service names, and "A" is a valid snapshot name.
       const ofService = path.includes("{part}/restart") || /(logs|services)\/\{part\}/.test(path);
       if (["A", "constructor"].includes(part) && ofService) continue;
       if (part === "A" && path.includes("snapshots/{part}")) continue;
@@ -192,7 +192,7 @@ describe("bodies and paths", () => {
     expect(touched()).toBe(before);
   });
 
-  it("that nothing is at, or that take another method", async () => {
+  it("an unknown path is answered with 404 and another method with 405", async () => {
     refused(await http.send("/nothing"), 404, "NOT_FOUND");
     refused(await http.send("/api/v1/nothing"), 404, "NOT_FOUND");
     refused(await http.send("/api/v1/projects/"), 404, "NOT_FOUND");
@@ -202,7 +202,7 @@ describe("bodies and paths", () => {
     refused(await http.send("/api/v1/projects", { method: "DELETE" }), 405, "METHOD_NOT_ALLOWED");
   });
 
-  /** Everything that comes back on a connection of its own, until its end. */
+  /** Everything that arrives on a new connection until it closes. */
   const talk = (text: string): Promise<string> => {
     const socket = connect(http.port, "127.0.0.1");
     const ended = new Promise<string>((resolve) => {
@@ -221,7 +221,7 @@ describe("bodies and paths", () => {
       "\r\n",
     );
 
-  it("of a client that sends its headers or its body drop by drop", async () => {
+  it("a request whose headers or body arrive too slowly is closed", async () => {
     const before = http.manager.calls.length;
     const slow = await Promise.all([
       talk("GET /healthz HTTP/1.1\r\nHost: local"),
@@ -236,7 +236,7 @@ describe("bodies and paths", () => {
     expect(http.sessions()).toBe(0);
   }, 60_000);
 
-  it("that are no HTTP, or two requests in the shape of one", async () => {
+  it("invalid HTTP and ambiguous requests are refused", async () => {
     for (const [text, status] of [
       ["GARBAGE\r\n\r\n", 400],
       ["GET /healthz HTTP/1.1\r\n\r\n", 400],
@@ -249,7 +249,7 @@ describe("bodies and paths", () => {
       expect(answer.split("\r\n")[0]).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
       expect(answer).not.toMatch(/node_modules|\bat .*\.js/);
     }
-    // Two readers on the way may each take another one of two Host headers.
+    // Proxies may use different ones of two Host headers.
     for (const hosts of [
       "Host: evil.example\r\nHost: localhost",
       "Host: localhost\r\nhost: evil.example",
@@ -261,8 +261,8 @@ describe("bodies and paths", () => {
   });
 });
 
-it("a source with many connections that send nothing keeps no other client out, nor itself", async () => {
-  const small = await httpFixture({ limits: { halfOpenPerSource: 8, headersMs: 60_000, requestMs: 60_000 } });
+it("connections that send nothing do not exclude other requests of the same source", async () => {
+  const small = await httpFixture({ limits: { anonymousPerSource: 8, headersMs: 60_000, requestMs: 60_000 } });
   const closed: number[] = [];
   const held: Socket[] = [];
   try {
@@ -274,7 +274,7 @@ it("a source with many connections that send nothing keeps no other client out, 
       await new Promise((resolve) => socket.once("connect", resolve));
       socket.write("GET /healthz HTTP/1.1\r\nHost: local");
     }
-    // The oldest went; eight are left.
+    // The oldest connections were closed, and eight remain.
     await expect.poll(() => closed.length).toBe(32);
     expect([...closed].sort((a, b) => a - b)).toEqual(Array.from({ length: 32 }, (_, index) => index));
     for (let round = 0; round < 12; round += 1) expect((await small.send("/healthz")).status).toBe(200);
@@ -284,7 +284,7 @@ it("a source with many connections that send nothing keeps no other client out, 
   }
 });
 
-it("discovery of an authorization server answers 404 where none is configured", async () => {
+it("OAuth discovery is answered with 404 when no issuer is configured", async () => {
   for (const path of [
     "oauth-protected-resource",
     "oauth-protected-resource/mcp",
@@ -297,7 +297,7 @@ it("discovery of an authorization server answers 404 where none is configured", 
   }
 });
 
-it("connections above the limit are closed, and open ones continue", async () => {
+it("connections above the limit are closed, and a slot is free after another one closes", async () => {
   const small = await httpFixture({ limits: { connections: 4, headersMs: 60_000, requestMs: 60_000 } });
   const held = Array.from({ length: 4 }, () => connect(small.port, "127.0.0.1"));
   try {
@@ -325,7 +325,7 @@ it("connections above the limit are closed, and open ones continue", async () =>
   }
 });
 
-it("limits the rate of each token by itself", async () => {
+it("the request rate is limited for each token separately", async () => {
   const limited = await httpFixture({ requestsPerMinute: 5 });
   try {
     for (let i = 0; i < 5; i += 1) expect((await limited.send("/api/v1/projects")).status).toBe(200);

@@ -1,4 +1,4 @@
-/** `/mcp`: sessions, streams, and what is refused. */
+/** Sessions and streams of `/mcp`, and the requests that it refuses. */
 import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { InMemoryEventStore } from "../../src/mcp/in-memory-event-store.js";
@@ -40,8 +40,8 @@ async function begin(sent: Sent = {}, to = http): Promise<string> {
 const within = (id: string, more: Record<string, string> = {}) => ({ "mcp-session-id": id, ...more });
 const close = (id: string) => http.send("/mcp", { method: "DELETE", headers: within(id) });
 
-describe("a request", () => {
-  it("without a session, of an unknown session, or in an ended one", async () => {
+describe("requests to /mcp", () => {
+  it("a request without a session gets 400, and one of an unknown or ended session 404", async () => {
     for (const [method, status] of [
       ["GET", 400],
       ["DELETE", 400],
@@ -70,13 +70,16 @@ describe("a request", () => {
     expect(http.sessions()).toBe(0);
   });
 
-  it.each(["PUT", "PATCH", "OPTIONS", "HEAD", "TRACE"])("%s: 405, and what would be right", async (method) => {
-    const answer = await http.send("/mcp", { method });
-    expect(answer.status).toBe(405);
-    expect(answer.headers.allow).toBe("GET, POST, DELETE");
-  });
+  it.each(["PUT", "PATCH", "OPTIONS", "HEAD", "TRACE"])(
+    "%s is answered with 405 and the allowed methods",
+    async (method) => {
+      const answer = await http.send("/mcp", { method });
+      expect(answer.status).toBe(405);
+      expect(answer.headers.allow).toBe("GET, POST, DELETE");
+    },
+  );
 
-  it("that accepts, sends or speaks something else", async () => {
+  it("a request with an unsupported Accept, Content-Type or protocol version is refused", async () => {
     const id = await begin();
     const inside = (headers: Record<string, string>) => post(PING, { headers: within(id, headers) });
     for (const accept of ["application/json", "text/event-stream", "text/html", ""])
@@ -89,7 +92,7 @@ describe("a request", () => {
     await close(id);
   });
 
-  it("that is not JSON, not JSON-RPC, or too large is refused", async () => {
+  it("a body that is not JSON, not JSON-RPC or too large is refused", async () => {
     const id = await begin();
     const bodies: [string | object, number, number][] = [
       ["{", 400, -32700],
@@ -108,7 +111,7 @@ describe("a request", () => {
     await close(id);
   });
 
-  it("that begins no session leaves none behind", async () => {
+  it("a request that does not initialize creates no session", async () => {
     for (const body of ["{", PING, { ...initialize(), params: {} }, [initialize(), PING]]) {
       const answer = await post(body);
       expect(answer.status).toBeLessThan(500);
@@ -117,8 +120,8 @@ describe("a request", () => {
   });
 });
 
-describe("a session", () => {
-  it("belongs to its token: for every other it does not exist", async () => {
+describe("sessions of /mcp", () => {
+  it("a session does not exist for another token, and read scope refuses changes", async () => {
     const id = await begin({ token: http.read });
     for (const method of ["POST", "GET", "DELETE"]) {
       const answer = await http.send("/mcp", {
@@ -138,14 +141,14 @@ describe("a session", () => {
     expect(http.sessions()).toBe(0);
   });
 
-  it("ends when its token is rotated", async () => {
+  it("a session ends when its token is rotated", async () => {
     const id = await begin({ token: http.read });
     const { token } = await http.tokens.rotate("reader");
     expect((await post(PING, { token: http.read, headers: within(id) })).status).toBe(401);
     expect((await post(PING, { token, headers: within(id) })).status).toBe(404);
   });
 
-  it("answers as a stream, or as plain JSON when its client weighs that higher", async () => {
+  it("a session answers as a stream, or as JSON when the client prefers it", async () => {
     const stream = await post(initialize());
     expect(stream.headers["content-type"]).toBe("text/event-stream");
     expect(stream.text).toMatch(/^event: message\nid: .+\ndata: \{.*"serverInfo"/m);
@@ -159,13 +162,16 @@ describe("a session", () => {
     await close(stream.headers["mcp-session-id"] as string);
   });
 
-  it.each(["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])("speaks %s", async (version) => {
-    const answer = await post(initialize(version));
-    expect(answer.text).toContain(`"protocolVersion":"${version}"`);
-    await close(answer.headers["mcp-session-id"] as string);
-  });
+  it.each(["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])(
+    "a session speaks protocol version %s",
+    async (version) => {
+      const answer = await post(initialize(version));
+      expect(answer.text).toContain(`"protocolVersion":"${version}"`);
+      await close(answer.headers["mcp-session-id"] as string);
+    },
+  );
 
-  it("ends after it was idle for so long, but not while a stream is open", async () => {
+  it("an idle session ends, and one with an open stream does not", async () => {
     const quick = await httpFixture({ mcp: { idleMs: 2000 } });
     const leave = new AbortController();
     try {
@@ -175,7 +181,7 @@ describe("a session", () => {
         signal: leave.signal,
       });
       expect(stream.status).toBe(200);
-      // Used later than the one with the stream, and gone first.
+      // Used later than the session with the stream, and ends first.
       const idle = await begin({}, quick);
       await expect.poll(() => quick.sessions(), { timeout: 30_000 }).toBe(1);
       expect((await post(PING, { headers: within(idle) }, quick)).status).toBe(404);
@@ -188,7 +194,7 @@ describe("a session", () => {
     }
   });
 
-  it("ends also when a client left before its request was processed", async () => {
+  it("an idle session ends also after a client left before its request was processed", async () => {
     const quick = await httpFixture({ mcp: { idleMs: 500 } });
     const leave = new AbortController();
     try {
@@ -211,7 +217,7 @@ describe("a session", () => {
   });
 });
 
-it("each token has a share of thousands of sessions; further ones are refused until one ends", async () => {
+it("sessions are limited for each token, and a free slot can be used again", async () => {
   const full = await httpFixture({ requestsPerMinute: 100_000, mcp: { maxSessions: 12, maxSessionsPerOwner: 8 } });
   try {
     const tries = 2000;
@@ -240,8 +246,8 @@ it("each token has a share of thousands of sessions; further ones are refused un
   }
 }, 120_000);
 
-describe("a stream that breaks", () => {
-  it("continues at its last event: the answer of a call that ended meanwhile is delivered", async () => {
+describe("broken streams", () => {
+  it("a stream that continues after Last-Event-ID receives the result of a call that ended meanwhile", async () => {
     let finish: () => void = () => undefined;
     const done = new Promise<void>((resolve) => {
       finish = resolve;
@@ -305,7 +311,7 @@ describe("a stream that breaks", () => {
     }
   });
 
-  it("keeps so many messages and bytes, and what was pushed out is unknown", async () => {
+  it("the event store is bounded, and evicted events are unknown", async () => {
     const store = new InMemoryEventStore({ maxEvents: 3, maxBytes: 10_000 });
     const message = (n: number, size = 0) =>
       ({ jsonrpc: "2.0", method: "m", params: { n, padding: "x".repeat(size) } }) as const;
@@ -331,7 +337,7 @@ describe("a stream that breaks", () => {
   });
 });
 
-it("the SDK's client: calls, progress, subscription over the stream, and its end", async () => {
+it("the SDK's client calls tools, receives updates over the stream, and ends its session", async () => {
   const client = await sdkClient(http);
   const { tools } = await client.listTools();
   expect(tools.map(({ name }) => name)).toContain("start_stack");

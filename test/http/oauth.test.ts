@@ -1,4 +1,4 @@
-/** OAuth 2.1 resource server, with an issuer on loopback. */
+/** OAuth 2.1 resource server with an issuer on loopback. */
 import { ClientCredentialsProvider } from "@modelcontextprotocol/sdk/client/auth-extensions.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -8,7 +8,7 @@ import { createOAuth } from "../../src/http/oauth.js";
 import { type HttpFixture, httpFixture } from "../support/http-fixture.js";
 import { type LocalIssuer, localIssuer } from "../support/issuer.js";
 
-// The audience names the port, which is known only when the server runs.
+// The audience contains the port, which is known only once the server runs.
 const AUDIENCE = "http://localhost:7717/mcp";
 let issuer: LocalIssuer;
 let http: HttpFixture;
@@ -26,7 +26,7 @@ afterEach(() => {
 
 const stop = (token: string) => http.send("/api/v1/projects/shop/stop", { method: "POST", body: {}, token });
 
-it("the server names the issuer of tokens in its metadata and in every refusal", async () => {
+it("the metadata and every 401 name the issuer", async () => {
   for (const path of ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"]) {
     const answer = await http.send(path, { token: null });
     expect(answer.status).toBe(200);
@@ -46,7 +46,7 @@ it("the server names the issuer of tokens in its metadata and in every refusal",
   );
 });
 
-it("the issuer's tokens are accepted by their scope, beside the server's own tokens", async () => {
+it("tokens of the issuer are accepted by their scope, beside the server's own tokens", async () => {
   const operate = await issuer.sign({ sub: "ada" });
   expect((await stop(operate)).status).toBe(200);
   expect(http.manager.calls.at(-1)?.actor).toBe("rest#ada");
@@ -63,7 +63,7 @@ it("the issuer's tokens are accepted by their scope, beside the server's own tok
   expect((await http.send("/api/v1/projects", { token: http.read })).status).toBe(200);
 });
 
-it("every token of another issuer, another audience or another time is refused", async () => {
+it("a token of another issuer, audience, key or time is refused", async () => {
   const now = Math.floor(Date.now() / 1000);
   const good = await issuer.sign({ sub: "ada" });
   const [header, , signature] = good.split(".");
@@ -98,12 +98,12 @@ it("every token of another issuer, another audience or another time is refused",
   expect((await stop(good)).status).toBe(200);
 });
 
-it("a session belongs to its subject, and its scope", async () => {
+it("a session belongs to the subject and scope of its token", async () => {
   const tokens = await Promise.all([
     issuer.sign({ sub: "ada" }),
     issuer.sign({ sub: "bob" }),
     issuer.sign({ sub: "ada", scope: "stackwarden:read" }),
-    // Renewed by the client's library.
+    // Renewed by the client.
     issuer.sign({ sub: "ada", jti: "2" }),
   ]);
   const headers = { accept: "application/json, text/event-stream" };
@@ -135,7 +135,7 @@ it("a session belongs to its subject, and its scope", async () => {
   expect(statuses).toEqual([200, 404, 404, 200]);
 });
 
-it("what was opened with a token ends with it", async () => {
+it("a principal is valid until its token expires", async () => {
   const oauth = createOAuth({ issuer: issuer.issuer, audience: AUDIENCE });
   const principal = await oauth.verify(await issuer.sign({ sub: "ada" }));
   expect(principal?.valid()).toBe(true);
@@ -143,7 +143,7 @@ it("what was opened with a token ends with it", async () => {
   expect(principal?.valid()).toBe(false);
 });
 
-it("while the issuer cannot be reached its tokens are refused and the server's own tokens are accepted", async () => {
+it("tokens of an unreachable issuer are refused, and the server's own tokens are accepted", async () => {
   const token = await issuer.sign({ sub: "ada" });
   const broken: Record<string, { status: number; body: unknown }>[] = [
     { "/.well-known/oauth-authorization-server": { status: 500, body: {} } },
@@ -185,15 +185,15 @@ it.each([
   { issuer: "ftp://localhost", audience: AUDIENCE },
   { issuer: "https://issuer.example", audience: "https://stack.example/mcp#x" },
   { issuer: "https://issuer.example", audience: AUDIENCE, jwksUri: "http://issuer.example/keys" },
-])("$issuer for $audience is refused as configuration", (options) => {
+])("the issuer $issuer with the audience $audience is refused", (options) => {
   expect(() => createOAuth(options)).toThrow(expect.objectContaining({ code: "INVALID_INPUT" }));
 });
 
-it("the SDK's client finds the issuer by itself, gets a token, and works", async () => {
+it("the SDK's client discovers the issuer, gets a token and calls a tool", async () => {
   let audience = AUDIENCE;
   const own = await localIssuer(() => audience);
   const { createServer } = await import("node:net");
-  // The audience holds the port: it has to be known first.
+  // The audience contains the port, so that the port must be known first.
   const port = await new Promise<number>((resolve) => {
     const probe = createServer().listen(0, "127.0.0.1", () => {
       const { port: free } = probe.address() as { port: number };

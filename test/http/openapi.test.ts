@@ -1,4 +1,4 @@
-/** The OpenAPI document: valid, complete, and true of what is really answered. */
+/** The OpenAPI document is valid, complete, and describes the actual responses. */
 import { readFileSync } from "node:fs";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -21,7 +21,7 @@ it("the document is valid OpenAPI 3.1", async () => {
   expect(errors ?? []).toEqual([]);
   expect(valid).toBe(true);
   expect(validator.version).toBe("3.1");
-  // The validator does find what is wrong.
+  // The validator detects errors.
   const broken = structuredClone(document);
   delete broken.info.title;
   broken.paths["/projects/{id}"].get.parameters[0].in = "nowhere";
@@ -29,7 +29,7 @@ it("the document is valid OpenAPI 3.1", async () => {
   expect(JSON.stringify(document)).not.toContain('"$ref":"#/$defs');
 });
 
-it("the document has every route and every status of a failure", () => {
+it("the document has every route of docs/REST_API.md and every status of an error", () => {
   expect(document).toMatchObject({ openapi: "3.1.0", info: { version: "1.2.3" }, security: [{ bearer: [] }] });
   const operations = Object.entries(document.paths as Record<string, Record<string, never>>).flatMap(
     ([path, methods]) =>
@@ -75,7 +75,7 @@ it.each([
   ["PUT", "/projects/{id}/services/{service}/limits", "/projects/shop/services/backend/limits"],
   ["GET", "/projects/{id}/stats", "/projects/shop/stats"],
   ["GET", "/projects/{id}/events", "/projects/shop/events"],
-])("%s %s answers as it says (%s)", async (method, path, url) => {
+])("%s %s answers as its schema says (%s)", async (method, path, url) => {
   const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true });
   const { responses } = document.paths[path][method.toLowerCase()];
   const answer = await http.send(`/api/v1${url}`, {

@@ -1,4 +1,4 @@
-/** `/api/v1`: every row of the table, and the document that describes it. */
+/** `/api/v1`: every route of docs/REST_API.md. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../src/errors.js";
@@ -15,8 +15,8 @@ afterAll(() => http.close());
 const last = () => http.manager.calls.at(-1);
 const quiet = { signal: new AbortController().signal, actor: "test", progress: () => undefined };
 
-describe("reads", () => {
-  it("lists projects, and shows one", async () => {
+describe("GET routes", () => {
+  it("GET /projects lists projects, and /projects/{id} returns one", async () => {
     expect((await http.send("/api/v1/projects")).json.stacks[0]).toMatchObject({ project: "shop", state: "running" });
     for (const path of ["/api/v1/projects/shop", "/api/v1/projects/shop/status"])
       expect((await http.send(path)).json).toMatchObject({
@@ -26,7 +26,7 @@ describe("reads", () => {
     expect((await http.send("/api/v1/projects/nope")).json).toMatchObject({ status: 404, code: "UNKNOWN_PROJECT" });
   });
 
-  it("health, with its options from the query", async () => {
+  it("GET /health passes its query to the operation and refuses invalid values", async () => {
     const answer = await http.send("/api/v1/projects/shop/health?fresh=true&wait_for=healthy&timeout_seconds=5");
     expect(answer.json).toMatchObject({
       project: "shop",
@@ -45,7 +45,7 @@ describe("reads", () => {
     expect((await http.send("/api/v1/projects/shop/health?nope=1")).status).toBe(400);
   });
 
-  it("logs as text with their number, or as lines", async () => {
+  it("GET /logs/{service} returns text with a line count, or JSON lines", async () => {
     const text = (await http.send("/api/v1/projects/shop/logs/backend?tail=7")).json;
     expect(text).toMatchObject({ project_id: "shop", service: "backend", logs: expect.any(String) });
     expect(text.logs.split("\n")).toHaveLength(text.lines);
@@ -60,7 +60,7 @@ describe("reads", () => {
     expect((await http.send("/api/v1/projects/shop/logs/backend?service=other")).json.detail).toContain("given twice");
   });
 
-  it("logs of all services, or of some, merged", async () => {
+  it("GET /logs returns the lines of all or of some services", async () => {
     const { services, lines } = (await http.send("/api/v1/projects/shop/logs?format=json&tail=7")).json;
     expect(services).toEqual(["postgres", "backend"]);
     expect(lines).toHaveLength(2);
@@ -70,7 +70,7 @@ describe("reads", () => {
     expect(last()?.request).toMatchObject({ query: { services: ["postgres", "backend"] } });
   });
 
-  it("says who a token is and what it may do", async () => {
+  it("GET /access returns the token's name and scope", async () => {
     expect((await http.send("/api/v1/access")).json).toEqual({
       name: "writer",
       scope: "operate",
@@ -87,7 +87,7 @@ describe("reads", () => {
     }
   });
 
-  it("stats, events and diagnosis", async () => {
+  it("GET /stats, /diagnosis and /events return their reports", async () => {
     expect((await http.send("/api/v1/projects/shop/stats")).json).toMatchObject({ project: "shop" });
     expect((await http.send("/api/v1/projects/shop/diagnosis?since=10m")).json).toMatchObject({
       project: "shop",
@@ -102,11 +102,11 @@ describe("reads", () => {
   });
 });
 
-describe("changes", () => {
+describe("POST and PUT routes", () => {
   const post = (path: string, body?: object) =>
     http.send(path, { method: "POST", ...(body === undefined ? {} : { body }) });
 
-  it("start, stop, restart: with and without a body", async () => {
+  it("POST start, stop and restart accept requests with and without a body", async () => {
     expect((await post("/api/v1/projects/shop/start")).json).toMatchObject({
       success: true,
       project_id: "shop",
@@ -124,13 +124,13 @@ describe("changes", () => {
     expect(http.manager.calls.slice(-2).map(({ method }) => method)).toEqual(["stop", "start"]);
   });
 
-  it("a restart of the stack that is refused has stopped nothing", async () => {
+  it("a restart with invalid input stops nothing", async () => {
     const before = http.manager.calls.length;
     expect((await post("/api/v1/projects/shop/restart", { ports: { backend: 0 } })).status).toBe(400);
     expect(http.manager.calls).toHaveLength(before);
   });
 
-  it("a restart of the stack whose client leaves while it stops starts it all the same", async () => {
+  it("a restart starts the stack again after its client disconnected during the stop", async () => {
     const leave = new AbortController();
     const left = await httpFixture({
       manager: scriptedManager({
@@ -155,7 +155,7 @@ describe("changes", () => {
     }
   });
 
-  it("data is deleted only when confirmed", async () => {
+  it("a stop deletes volumes only with confirm: true", async () => {
     expect((await post("/api/v1/projects/shop/stop", { remove_volumes: true })).json).toMatchObject({
       status: 403,
       code: "CONFIRMATION_REQUIRED",
@@ -163,7 +163,7 @@ describe("changes", () => {
     expect((await post("/api/v1/projects/shop/stop", { remove_volumes: true, confirm: true })).status).toBe(200);
   });
 
-  it("services: restart and limits", async () => {
+  it("a service can be restarted, and its limits set", async () => {
     expect((await post("/api/v1/projects/shop/services/backend/restart", { dependents: true })).json).toMatchObject({
       success: true,
       service: "backend",
@@ -181,7 +181,7 @@ describe("changes", () => {
   });
 });
 
-it("REST translates every kind of failure, and hides the details of internal errors", async () => {
+it("every kind of error has its status, and internal errors show no details", async () => {
   const errors: [unknown, number, string][] = [
     [new StackwardenError("STACK_NOT_RUNNING", "x"), 409, "STACK_NOT_RUNNING"],
     [new StackwardenError("RUNTIME_UNAVAILABLE", "x"), 503, "RUNTIME_UNAVAILABLE"],
@@ -208,7 +208,7 @@ it("REST translates every kind of failure, and hides the details of internal err
   }
 });
 
-it("REST is read-only where the server is", async () => {
+it("a read-only server refuses changes over REST", async () => {
   const quiet = await httpFixture({ readOnly: true });
   try {
     expect((await quiet.send("/api/v1/projects/shop/start", { method: "POST" })).json).toMatchObject({
@@ -220,7 +220,7 @@ it("REST is read-only where the server is", async () => {
   }
 });
 
-it("logs are streamed as server-sent events, resume after Last-Event-ID, and end with the client", async () => {
+it("logs are streamed as server-sent events, resume after Last-Event-ID and end with the client", async () => {
   const asked: (string | undefined)[] = [];
   let next = 0;
   const aborted: boolean[] = [];
@@ -278,7 +278,7 @@ it("logs are streamed as server-sent events, resume after Last-Event-ID, and end
   }
 });
 
-it("the metrics count calls and show states to Prometheus", async () => {
+it("GET /metrics counts calls and reports states in the format of Prometheus", async () => {
   const measured = await httpFixture();
   try {
     await measured.send("/api/v1/projects/shop/health");
@@ -325,7 +325,7 @@ it("the metrics count calls and show states to Prometheus", async () => {
   }
 });
 
-it("two concurrent readers of the metrics each get all of them once", async () => {
+it("two concurrent requests of /metrics each get every metric", async () => {
   let readers = 0;
   const both = await httpFixture({
     manager: scriptedManager({
@@ -352,7 +352,7 @@ it("two concurrent readers of the metrics each get all of them once", async () =
   }
 });
 
-it("a client that leaves while its token is checked has cancelled its call", async () => {
+it("a call is cancelled when its client disconnects while the token is checked", async () => {
   const asked: unknown[] = [];
   const early = await httpFixture({
     manager: scriptedManager({
@@ -372,7 +372,7 @@ it("a client that leaves while its token is checked has cancelled its call", asy
     await looking;
     leave.abort();
     await expect(call).rejects.toThrow();
-    // Later connections are served: the end of the earlier one was noticed before.
+    // The server has noticed the closed connection once it serves later ones.
     for (let count = 0; count < 3; count += 1) await early.send("/healthz");
     release();
     await expect
@@ -384,7 +384,7 @@ it("a client that leaves while its token is checked has cancelled its call", asy
   }
 });
 
-it("the documentation lists every metric", async () => {
+it("docs/REST_API.md lists every metric", async () => {
   const { text } = await http.send("/metrics");
   const names = [...text.matchAll(/^# HELP (\S+)/gm)].map(([, name]) => name);
   const documented = [...readFileSync("docs/REST_API.md", "utf8").matchAll(/`(stackwarden_[a-z_]+)`/g)].map(

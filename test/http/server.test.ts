@@ -1,4 +1,4 @@
-/** Where the door listens, who is let in where, and how it ends. */
+/** Listening addresses, authentication on each of them, and shutdown of the HTTP server. */
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -24,12 +24,12 @@ const until = async (happened: () => boolean | Promise<boolean>): Promise<void> 
   }
 };
 
-/** A followed log waits for lines that never come. */
+/** A followed log without further lines. */
 const neverMore = (signal: AbortSignal | undefined): Promise<never> =>
   new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(new Error("gone")), { once: true }));
 
-describe("the socket file", () => {
-  it("is private, and lets its user in without a token; with a token that one counts", async () => {
+describe("Unix socket", () => {
+  it("the socket has mode 0600 and requires no token, and a token that is sent applies", async () => {
     const http = await httpFixture();
     try {
       expect(statSync(http.socket).mode & 0o777).toBe(0o600);
@@ -49,7 +49,7 @@ describe("the socket file", () => {
     expect(existsSync(http.socket)).toBe(false);
   });
 
-  it("of a server that was killed is taken over, of one that lives is not", async () => {
+  it("a socket of a dead server is replaced, and one in use or another file is refused", async () => {
     const http = await httpFixture();
     const options = {
       address: null,
@@ -70,7 +70,7 @@ describe("the socket file", () => {
         code: "STORAGE_FAILED",
       });
       expect((await http.send("/healthz", { overSocket: true })).status).toBe(200);
-      // Its server is gone, and it is not.
+      // The socket file of a server that has ended.
       const stale = join(folder, "stale.sock");
       const dead = createServer();
       await new Promise<void>((resolve) => dead.listen(join(folder, "first.sock"), resolve));
@@ -93,7 +93,7 @@ describe("the socket file", () => {
     }
   });
 
-  it("lies in a private folder, whatever the length of the state directory's path", async () => {
+  it("the socket is in a folder of mode 0700, also for a long state directory path", async () => {
     const short = await httpSocket(join(folder, "s"));
     const long = await httpSocket(join(folder, "l".repeat(100)));
     expect(short).toBe(join(folder, "s", "http", "http.sock"));
@@ -102,7 +102,7 @@ describe("the socket file", () => {
   });
 });
 
-describe("the address", () => {
+describe("address", () => {
   const open = async (address: { host?: string; port: number; insecureBind?: true }) => {
     const state = join(folder, "state");
     const tokens = await TokenStore.open(state);
@@ -120,7 +120,7 @@ describe("the address", () => {
     return door;
   };
 
-  it.each(["0.0.0.0", "::", "192.0.2.1", "stack.example"])("%s is refused without TLS", async (host) => {
+  it.each(["0.0.0.0", "::", "192.0.2.1", "stack.example"])("the address %s is refused without TLS", async (host) => {
     await expect(open({ host, port: 0 })).rejects.toMatchObject({
       code: "INVALID_INPUT",
       hint: expect.stringContaining("--insecure-bind"),
@@ -133,19 +133,19 @@ describe("the address", () => {
     [{ port: 1.5 }, "--port"],
     [{ port: 0, host: "" }, "--host"],
     [{ port: 0, host: "192.0.2.1", insecureBind: true as const }, "--host"],
-  ])("%j is invalid, and the error is not that of a port in use", async (address, option) => {
+  ])("the address %j is refused as invalid input", async (address, option) => {
     await expect(open(address)).rejects.toMatchObject({
       code: "INVALID_INPUT",
       hint: expect.stringContaining(option),
     });
   });
 
-  it("of every interface is opened only on explicit request", async () => {
+  it("the address of every interface requires --insecure-bind", async () => {
     const door = await open({ host: "0.0.0.0", port: 0, insecureBind: true });
     await door.close();
   });
 
-  it("that is taken gives an error, and leaves nothing open", async () => {
+  it("a port in use is refused with PORT_IN_USE", async () => {
     const http = await httpFixture();
     try {
       await expect(open({ port: http.port })).rejects.toMatchObject({ code: "PORT_IN_USE" });
@@ -155,8 +155,8 @@ describe("the address", () => {
   });
 });
 
-describe("tokens under a running server", () => {
-  it("count from the moment another process changes them, and end what was opened with the old one", async () => {
+describe("tokens of a running server", () => {
+  it("a changed token applies at once, and streams of the old one end", async () => {
     const plain = scriptedManager();
     const http = await httpFixture({
       manager: scriptedManager({
@@ -196,7 +196,7 @@ describe("tokens under a running server", () => {
     }
   });
 
-  it("that cannot be kept are a failure of the storage", async () => {
+  it("tokens that cannot be stored fail with STORAGE_FAILED", async () => {
     const file = join(folder, "file");
     writeFileSync(file, "");
     await expect(TokenStore.open(join(file, "state"))).rejects.toMatchObject({
@@ -205,7 +205,7 @@ describe("tokens under a running server", () => {
     });
   });
 
-  it("of several processes at once are all kept", async () => {
+  it("tokens that several processes add at the same time are all kept", async () => {
     const state = join(folder, "busy");
     const stores = await Promise.all(Array.from({ length: 8 }, () => TokenStore.open(state)));
     await Promise.all(stores.map((store, i) => store.add(`t${i}`, "read")));
@@ -214,8 +214,8 @@ describe("tokens under a running server", () => {
   });
 });
 
-describe("the end", () => {
-  it("lets a call under way finish, refuses new ones, ends streams, and leaves no connection", async () => {
+describe("close", () => {
+  it("close lets a call in progress finish, refuses new ones and ends streams", async () => {
     let finish: () => void = () => undefined;
     const waits = new Promise<void>((resolve) => {
       finish = resolve;
@@ -251,7 +251,7 @@ describe("the end", () => {
     await http.close();
   });
 
-  it("cuts a call that does not finish within the deadline", async () => {
+  it("close ends a call that does not finish within the deadline", async () => {
     const manager = scriptedManager({ stop: () => new Promise(() => undefined) });
     const http = await httpFixture({ manager });
     const answer = http.send("/api/v1/projects/shop/stop", { method: "POST", body: {} }).then(

@@ -1,4 +1,6 @@
-/** The HTTP door over TLS: real clients that trust its certificate, old versions, a renewal, what is no certificate. */
+/**
+ * The HTTP server over TLS: real clients that trust its certificate, old versions, renewals and invalid certificates.
+ */
 import { execFile } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { Agent, get } from "node:https";
@@ -11,7 +13,7 @@ import { ROOT } from "../e2e/support/bench.js";
 import { certificateIn } from "../support/certificate.js";
 import { type HttpFixture, httpFixture } from "../support/http-fixture.js";
 
-/** Any program that speaks REST and MCP; its trust in the certificate comes from NODE_EXTRA_CA_CERTS. */
+/** A client of REST and MCP that trusts the certificate through NODE_EXTRA_CA_CERTS. */
 const CLIENT = `
   import { Client } from "@modelcontextprotocol/sdk/client/index.js";
   import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -47,18 +49,18 @@ const client = async (trust: Record<string, string>) => {
   return JSON.parse(stdout);
 };
 
-/** A client that would speak an old version, and the server's answer to it. */
+/** A client that offers only old versions, and the server's alert. */
 const OLD = { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT:@SECLEVEL=0" } as const;
 const REFUSED = { code: "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION" };
 
-/** A connection, or why there is none. */
+/** Rejects with the error of a failed connection. */
 const dial = (options: ConnectionOptions): Promise<TLSSocket> =>
   new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port: http.port, ...options }, () => resolve(socket));
     socket.once("error", reject);
   });
 
-it("the server serves REST and MCP to clients that trust its certificate, and to no others", async () => {
+it("the server serves REST and MCP over TLS to clients that trust its certificate", async () => {
   expect(http.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
   const heard = await client({ NODE_EXTRA_CA_CERTS: files.certFile });
   expect(heard).toMatchObject({ status: 200, rest: { stacks: heard.mcp.stacks } });
@@ -77,7 +79,7 @@ it("the server accepts TLS 1.2 and 1.3, and refuses older versions", async () =>
   await expect(dial({ ca: files.cert, ...OLD })).rejects.toMatchObject(REFUSED);
 });
 
-it("a renewed certificate is used without a restart; until both files match the old one stays, and connections continue", async () => {
+it("a renewed certificate is used without a restart once both files match, and connections continue", async () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: files.cert });
   const ask = (): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
@@ -108,7 +110,7 @@ it("a renewed certificate is used without a restart; until both files match the 
   renameSync(renewed.keyFile, files.keyFile);
   await until("the new one is served", async () => (await served()) !== before);
   expect(logged("was reloaded")).toBe(true);
-  // The agent trusts only the old one: it goes on on its connection.
+  // The agent trusts only the old certificate and continues on its connection.
   expect(await ask()).toBe(200);
   agent.destroy();
   const socket = await dial({ ca: renewed.cert });
@@ -117,7 +119,7 @@ it("a renewed certificate is used without a restart; until both files match the 
   await expect(dial({ ca: renewed.cert, ...OLD })).rejects.toMatchObject(REFUSED);
 });
 
-it("an invalid certificate is reported before the server listens", async () => {
+it("an invalid certificate is refused before the server listens", async () => {
   const { certFile, keyFile } = files;
   for (const tls of [
     { tlsCert: certFile },

@@ -1,4 +1,4 @@
-/** Every operation × every kind of bad value, through the MCP interface. Nothing may reach the manager. */
+/** Every operation with every kind of bad value, through the MCP interface. No bad value reaches the manager. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { operations } from "../../src/operations/index.js";
@@ -6,7 +6,7 @@ import { type Connected, connect } from "../support/mcp-client.js";
 
 type Json = Record<string, unknown>;
 
-/** The least a call needs, so that one bad field is the only thing wrong. */
+/** The minimal input of each operation, so that the bad field is the only error. */
 const GOOD: Record<string, Json> = {
   start_stack: { project: "shop" },
   stop_stack: { project: "shop" },
@@ -74,7 +74,7 @@ const badLists = (...entries: unknown[]): [string, unknown][] => [
   ["a number", 7],
   ["an object", { 0: "backend" }],
   ["too many", Array.from({ length: 51 }, () => "backend")],
-  ...entries.map((entry): [string, unknown] => [`[${String(entry).slice(0, 20)}]`, [entry]]),
+  ...entries.map((entry): [string, unknown] => [`a list with ${JSON.stringify(String(entry).slice(0, 20))}`, [entry]]),
 ];
 const hostile = (key: string, value: unknown): unknown =>
   JSON.parse(`{${JSON.stringify(key)}:${JSON.stringify(value)}}`);
@@ -88,7 +88,10 @@ const badRecords = (good: unknown, ...bad: unknown[]): [string, unknown][] => [
   ["a number", 8000],
   ...BAD_KEYS.map((key): [string, unknown] => [`key ${JSON.stringify(key).slice(0, 20)}`, hostile(key, good)]),
   ["too many", Object.fromEntries(Array.from({ length: 51 }, (_, at) => [`s${at}`, good]))],
-  ...bad.map((value): [string, unknown] => [`value ${JSON.stringify(value)}`, { backend: value }]),
+  ...bad.map((value): [string, unknown] => [
+    `value ${Number.isNaN(value) ? "NaN" : JSON.stringify(value)}`,
+    { backend: value },
+  ]),
 ];
 
 const BAD: Record<string, [string, unknown][]> = {
@@ -240,7 +243,7 @@ const BAD: Record<string, [string, unknown][]> = {
 };
 BAD["run_command.timeout_seconds"] = badNumbers(0, -1, 86_401);
 BAD.until = BAD.since ?? [];
-// Of health_status a condition, of get_logs a text.
+// wait_for is a condition in health_status and a text in get_logs.
 BAD["get_logs.wait_for"] = BAD.grep ?? [];
 
 const BAD_ARGUMENT_NAMES = ["__proto__", "constructor", "prototype", "--rm", "Project", "project ", "command", "env"];
@@ -278,12 +281,14 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
 
   for (const field of Object.keys(shape)) {
     const bad = BAD[`${name}.${field}`] ?? BAD[field];
-    test(`${field}: bad values are known to this test`, () => expect(bad?.length).toBeGreaterThan(3));
-    test.each(bad ?? [])(`${field}: %s`, (_kind, value) => refused(name, { ...good, [field]: value }, field));
+    test(`this test has bad values of ${field} for ${name}`, () => expect(bad?.length).toBeGreaterThan(3));
+    test.each(bad ?? [])(`${name} refuses a bad value of ${field}: %s`, (_kind, value) =>
+      refused(name, { ...good, [field]: value }, field),
+    );
   }
 
   test.each(Object.keys(good).filter((field) => field === "project" || field === "service"))(
-    "%s is required",
+    `${name} requires %s`,
     async (field) => {
       const { [field]: _left, ...rest } = good;
       await refused(name, rest, field);
@@ -291,14 +296,17 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
     },
   );
 
-  test.each(BAD_ARGUMENT_NAMES.filter((key) => !Object.hasOwn(shape, key)))("an argument named %s", async (key) => {
-    const input = JSON.parse(
-      `${JSON.stringify(good).slice(0, -1)}${Object.keys(good).length > 0 ? "," : ""}${JSON.stringify(key)}:1}`,
-    );
-    await refused(name, input, key);
-  });
+  test.each(BAD_ARGUMENT_NAMES.filter((key) => !Object.hasOwn(shape, key)))(
+    `${name} refuses an argument named %s`,
+    async (key) => {
+      const input = JSON.parse(
+        `${JSON.stringify(good).slice(0, -1)}${Object.keys(good).length > 0 ? "," : ""}${JSON.stringify(key)}:1}`,
+      );
+      await refused(name, input, key);
+    },
+  );
 
-  test("deep nesting and many members end at a bound", async () => {
+  test(`${name} refuses deep nesting and many members`, async () => {
     let deep: unknown = 1;
     for (let level = 0; level < 50; level += 1) deep = { deep };
     await refused(name, { ...good, deep }, "deep");
@@ -306,7 +314,7 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
     await refused(name, { ...good, wide }, "wide");
   });
 
-  test("arguments that are no object are a malformed request", async () => {
+  test(`${name} refuses arguments that are not an object as a malformed request`, async () => {
     for (const input of [[], "project", 7]) {
       await expect(connected.call(name, input)).rejects.toMatchObject({ code: -32602 });
     }
@@ -314,8 +322,8 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
   });
 });
 
-test("contradictions between fields are refused too", async () => {
-  // These are found by the operation itself, after its manager was asked for, but before the manager is asked anything.
+test("fields that contradict each other are refused before a call of the manager", async () => {
+  // The operation finds these after it has created its manager and before it calls it.
   const own = await connect();
   const cases: [string, Json, string][] = [
     ["get_logs", { project: "shop", service: "backend", services: ["backend"] }, "services"],

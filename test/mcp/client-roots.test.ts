@@ -1,4 +1,4 @@
-/** The client's roots are asked for before a stack is used, and again when they change. */
+/** The client's roots are read before a stack is used, and again when they change. */
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
@@ -30,7 +30,7 @@ async function connect(roots: (() => Promise<string[]>) | null) {
   return { client, steps, list: () => client.callTool({ name: "list_stacks", arguments: {} }) };
 }
 
-test("roots come before the manager, once until they change", async () => {
+test("the client's roots are read before the manager is used, and again after they change", async () => {
   let roots = ["file:///work/a"];
   const { client, steps, list } = await connect(async () => roots);
   await client.listTools();
@@ -45,7 +45,7 @@ test("roots come before the manager, once until they change", async () => {
   await client.close();
 });
 
-test("a client without roots is not asked, and one that fails to tell them is served all the same", async () => {
+test("a client without roots, or whose roots cannot be read, is served", async () => {
   const without = await connect(null);
   expect((await without.list()).isError).not.toBe(true);
   expect(without.steps).toEqual(["manager"]);

@@ -1,4 +1,4 @@
-/** Borders that keep the door replaceable and its start quick. */
+/** Import rules that keep the MCP server replaceable and its start fast. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -39,7 +39,7 @@ test("operations and the MCP server load no database client, YAML reader, logger
     expect([...packages]).not.toContain(heavy);
   }
   expect(loaded.filter((path) => /^src\/(runtimes|cli|config|http)\//.test(path))).toEqual([]);
-  // The SDK's client and its HTTP transports have no place in a stdio server.
+  // A stdio server needs neither the SDK's client nor its HTTP transports.
   expect(loaded.filter((path) => /sdk\/dist\/esm\/(client\/|server\/(sse|streamable|express))/.test(path))).toEqual([]);
   // `import { z }` keeps every language of zod's messages in the bundle; `import * as z` does not.
   expect(loaded.filter((path) => /zod\/v4\/locales\/(?!en\.)/.test(path))).toEqual([]);

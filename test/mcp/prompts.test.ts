@@ -8,7 +8,7 @@ import { scriptedManager } from "../support/scripted-manager.js";
 const textOf = ({ messages: [first] }: { messages: { content: unknown }[] }): string =>
   (first?.content as { text?: string } | undefined)?.text ?? "";
 
-test("three prompts, whose text calls our own operations with valid arguments", async () => {
+test("the text of each prompt calls operations with valid arguments", async () => {
   const { client, close } = await connect();
   const { prompts } = await client.listPrompts();
   expect(prompts.map(({ name }) => name)).toEqual(["diagnose_stack", "harden_stack", "explain_incident"]);
@@ -51,7 +51,7 @@ test.each([
   await close();
 });
 
-test("projects and services are completed, services of the chosen project only", async () => {
+test("projects and services are completed, and services only of the chosen project", async () => {
   const manager = scriptedManager();
   manager.known.set("blog", ["backdrop", "web"]);
   const { client, close } = await connect({ manager });
@@ -74,7 +74,7 @@ test("projects and services are completed, services of the chosen project only",
   await close();
 });
 
-test("a long completion is cut at the protocol's hundred values and marked as incomplete", async () => {
+test("a completion is cut at the protocol's 100 values and marked as incomplete", async () => {
   const manager = scriptedManager();
   for (let at = 0; at < 250; at += 1) manager.known.set(`p${at}`, []);
   const { client, close } = await connect({ manager });

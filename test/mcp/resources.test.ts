@@ -55,7 +55,7 @@ test.each([
   "file:///etc/passwd",
   "not a uri",
   "",
-])("%s is not found, for reading as for subscribing", async (uri) => {
+])("%s is not found by read and by subscribe", async (uri) => {
   const connected = await connect();
   const missing = { code: -32002, data: expect.objectContaining({ uri }) };
   await expect(connected.client.readResource({ uri })).rejects.toMatchObject(missing);
@@ -64,7 +64,7 @@ test.each([
   await connected.close();
 });
 
-test("a read that fails says why, with the error's report", async () => {
+test("a failed read has the report of the error", async () => {
   const down = new StackwardenError("RUNTIME_LOST", "The engine died.", { hint: "Start the stack again." });
   const connected = await connect({ manager: scriptedManager({ report: () => Promise.reject(down) }) });
   await expect(connected.client.readResource({ uri: "stack://shop" })).rejects.toMatchObject({
@@ -75,14 +75,14 @@ test("a read that fails says why, with the error's report", async () => {
   await connected.close();
 });
 
-test("the rules of compose files can be read, without a stack and without the server's state", async () => {
+test("the documentation of compose files can be read without a stack", async () => {
   const { client, close } = await connect();
   const uri = "stackwarden://docs/compose";
   const { contents } = await client.readResource({ uri });
   expect(contents[0]).toMatchObject({ uri, mimeType: "text/markdown" });
   const { text } = contents[0] as { text: string };
   for (const part of ["# Compose files", "x-local", "## Refused"]) expect(text).toContain(part);
-  // It never changes.
+  // The document never changes.
   await expect(client.subscribeResource({ uri })).rejects.toMatchObject({ code: -32002 });
   await expect(client.readResource({ uri: "stackwarden://docs/../package.json" })).rejects.toMatchObject({
     code: -32002,
@@ -90,7 +90,7 @@ test("the rules of compose files can be read, without a stack and without the se
   await close();
 });
 
-test("many resources come in pages that fit together, also when one vanished meanwhile", async () => {
+test("a list of many resources is complete over its pages, even when one vanishes meanwhile", async () => {
   const manager = scriptedManager();
   manager.known.clear();
   for (let at = 0; at < 150; at += 1) manager.known.set(`p${at}`, ["backend"]);
@@ -106,13 +106,13 @@ test("many resources come in pages that fit together, also when one vanished mea
     if (pages === 1) manager.known.delete("p0");
   } while (cursor !== undefined);
   expect(pages).toBe(4);
-  // The package's document is one more.
+  // One more for the package's document.
   expect(new Set(uris).size).toBe(601);
   expect(uris).toHaveLength(601);
   await close();
 });
 
-test("subscribed resources are announced, others not, a burst as two, and none after unsubscribing", async () => {
+test("only subscribed resources are announced, a burst twice, and none after unsubscribing", async () => {
   const connected = await connect({ coalesceMs: 60 });
   const updates: string[] = [];
   connected.client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => {
@@ -134,7 +134,7 @@ test("subscribed resources are announced, others not, a burst as two, and none a
   await connected.close();
 });
 
-test("by default one resource is announced at most four times a second", async () => {
+test("a resource is announced at most four times a second by default", async () => {
   const connected = await connect();
   let updates = 0;
   connected.client.setNotificationHandler(ResourceUpdatedNotificationSchema, () => {
@@ -146,14 +146,14 @@ test("by default one resource is announced at most four times a second", async (
     connected.manager.emit({ kind: "events", project: "shop" });
     await pause(5);
   }
-  // The first at once, then one for each quarter of a second; a busy machine gives the loop a longer time.
+  // The first update is immediate, then one in each quarter of a second; a loaded machine takes longer for the loop.
   const most = 1 + Math.ceil((Date.now() - begun) / 250);
   expect(updates).toBeGreaterThanOrEqual(2);
   expect(updates).toBeLessThanOrEqual(most);
   await connected.close();
 });
 
-test("a change of a service's state concerns the stack and its health", async () => {
+test("a change of a stack's state updates the stack and its health", async () => {
   const connected = await connect({ coalesceMs: 5 });
   const updates: string[] = [];
   connected.client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => {
@@ -169,7 +169,7 @@ test("a change of a service's state concerns the stack and its health", async ()
   await connected.close();
 });
 
-test("list_changed comes when projects or services come and go, not at every change", async () => {
+test("list_changed is sent when projects or services change, and not for other changes", async () => {
   const connected = await connect({ coalesceMs: 5 });
   let changed = 0;
   connected.client.setNotificationHandler(ResourceListChangedNotificationSchema, () => {
@@ -191,7 +191,7 @@ test("list_changed comes when projects or services come and go, not at every cha
   await connected.close();
 });
 
-test("events become log messages of a fitting level, above the level the client set", async () => {
+test("events become log messages with a level, from the level that the client set", async () => {
   const connected = await connect();
   const messages: { level: string; logger?: string | undefined; data: unknown }[] = [];
   connected.client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => {

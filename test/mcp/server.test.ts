@@ -36,7 +36,7 @@ test("initialize and every list that needs no stack are answered without a manag
 });
 
 test.each(["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])(
-  "protocol version %s is spoken",
+  "the server speaks protocol version %s",
   async (version) => {
     const server = createMcpServer({
       getManager: async () => scriptedManager(),
@@ -56,7 +56,7 @@ test.each(["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])(
   },
 );
 
-test("a connection that ends while the manager is made follows nothing", async () => {
+test("a connection that ends while the manager is created subscribes to nothing", async () => {
   const gate = deferred();
   const manager = scriptedManager();
   const asked = deferred();
@@ -76,7 +76,7 @@ test("a connection that ends while the manager is made follows nothing", async (
   expect(manager.subscribers).toBe(0);
 });
 
-test("annotations come from the operations' one table", async () => {
+test("the annotations of tools are those of the operations", async () => {
   const connected = await connect();
   const { tools } = await connected.client.listTools();
   for (const [at, { annotations }] of operations.entries()) {
@@ -90,9 +90,9 @@ test("annotations come from the operations' one table", async () => {
   await connected.close();
 });
 
-test("a result is structured, fits the schema the client was given, and is the same as text", async () => {
+test("a result fits the output schema, and its text is the same JSON", async () => {
   const connected = await connect();
-  await connected.client.listTools(); // From here on the client validates what it gets.
+  await connected.client.listTools(); // The client validates results from here on.
   const inputs: Record<string, object> = {
     list_stacks: {},
     restart_service: { project: "shop", service: "backend" },
@@ -111,7 +111,7 @@ test("a result is structured, fits the schema the client was given, and is the s
   await connected.close();
 });
 
-test("an error too passes the client's check of the output schema and is the same as text", async () => {
+test("an error fits the output schema, and its text is the same JSON", async () => {
   const connected = await connect();
   await connected.client.listTools();
   const answer = await connected.call("health_status", { project: "nope" });
@@ -185,7 +185,7 @@ test("an unknown tool is a protocol error that lists the known ones", async () =
   await connected.close();
 });
 
-test("read-only mode keeps the list the same, but for commands, and refuses changes", async () => {
+test("read-only mode lists every tool except run_command, and refuses changes", async () => {
   const connected = await connect({ readOnly: true });
   expect((await connected.client.listTools()).tools).toHaveLength(operations.length - 1);
   expect((await connected.call("start_stack", { project: "shop" })).error.code).toBe("READ_ONLY_MODE");
@@ -194,7 +194,7 @@ test("read-only mode keeps the list the same, but for commands, and refuses chan
   await connected.close();
 });
 
-test.each([{ readOnly: true }, { commands: "off" as const }])("run_command is not offered with %j", async (options) => {
+test.each([{ readOnly: true }, { commands: "off" as const }])("run_command is not listed with %j", async (options) => {
   const connected = await connect(options);
   const { tools } = await connected.client.listTools();
   expect(tools.map(({ name }) => name)).not.toContain("run_command");
@@ -206,7 +206,7 @@ test.each([{ readOnly: true }, { commands: "off" as const }])("run_command is no
   await connected.close();
 });
 
-test("a defect shows the client nothing of its insides; the log has it", async () => {
+test("an internal error shows no details to the client, and the log has its cause", async () => {
   const manager = scriptedManager({ list: () => Promise.reject(new Error("/root/secret hunter2")) });
   const connected = await connect({ manager });
   const { error, text } = await connected.call("list_stacks");
@@ -217,7 +217,7 @@ test("a defect shows the client nothing of its insides; the log has it", async (
   await connected.close();
 });
 
-test("a manager that cannot be made is the result of the call that needed it; the next call tries again", async () => {
+test("a manager that cannot be created fails its call, and the next call tries again", async () => {
   let tries = 0;
   const connected = await connect({
     getManager: async () => {
@@ -236,7 +236,7 @@ test("a manager that cannot be made is the result of the call that needed it; th
   await connected.close();
 });
 
-test("progress rises from notification to notification, also while the operation is silent", async () => {
+test("progress increases with every notification, also while the operation is silent", async () => {
   const seen: { progress: number; total?: number | undefined; message?: string | undefined }[] = [];
   const beats = () => seen.filter(({ message }) => message?.startsWith("stopping (")).length;
   const manager = scriptedManager({
@@ -266,7 +266,7 @@ test("progress rises from notification to notification, also while the operation
   await connected.close();
 });
 
-test("by default a silent call reports progress before five seconds have passed", async () => {
+test("a silent call reports progress every five seconds by default", async () => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setTimeout", "clearTimeout"] });
   const seen: unknown[] = [];
   let finish: (value: never) => void = () => undefined;
@@ -283,7 +283,7 @@ test("by default a silent call reports progress before five seconds have passed"
   await connected.close();
 });
 
-test("cancelling a call aborts the operation's signal", async () => {
+test("a cancelled call aborts the operation's signal", async () => {
   let reason: unknown;
   const begun = deferred();
   const over = deferred();
@@ -312,7 +312,7 @@ test("cancelling a call aborts the operation's signal", async () => {
   await connected.close();
 });
 
-test("a client that goes away aborts its calls and is followed no longer", async () => {
+test("a closed connection aborts its calls and unsubscribes", async () => {
   const aborted = deferred();
   const begun = deferred();
   const manager = scriptedManager({
@@ -334,7 +334,7 @@ test("a client that goes away aborts its calls and is followed no longer", async
   expect(manager.subscribers).toBe(0);
 });
 
-test("two connections to one manager do not see each other's subscriptions, levels or answers", async () => {
+test("two connections to one manager receive their own results and unsubscribe separately", async () => {
   const manager = scriptedManager();
   const one = await connect({ manager, sessionId: "one" });
   const two = await connect({ manager, sessionId: "two" });
@@ -361,7 +361,7 @@ test("the client's name in events is short and printable", async () => {
   await client.close();
 });
 
-test("a list's cursor that was never given is refused", async () => {
+test("an unknown list cursor is refused", async () => {
   const connected = await connect();
   for (const cursor of ["nonsense", ""]) {
     await expect(connected.client.listTools({ cursor })).rejects.toMatchObject({ code: -32602 });

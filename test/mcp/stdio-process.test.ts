@@ -1,4 +1,4 @@
-/** The stdio door as a process: every way in which a client can end, and what may appear on standard output. */
+/** The stdio server as a process: every end of its client, and the content of standard output. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, writeSync } from "node:fs";
@@ -86,7 +86,7 @@ const messages = (running: Running): Record<string, unknown>[] =>
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line));
 
-/** A client that has a manager and a long call under way. */
+/** A client with a manager and a long call in progress. */
 async function busy(env: Record<string, string> = {}): Promise<Running> {
   const running = start(env);
   running.request("initialize", INIT);
@@ -112,20 +112,20 @@ const ENDS: [string, string, (running: Running) => void][] = [
 ];
 
 test.each(ENDS)(
-  "%s cancels what is under way, shuts the manager down and ends the process",
+  "%s cancels calls in progress, shuts the manager down and ends the process",
   async (_name, reason, end) => {
     const running = await busy();
     end(running);
     const { code, ms } = await running.exit();
     expect(code).toBe(0);
-    // 5 s are promised; a machine that is busy with other things gets more.
+    // The documented limit is 5 s; a loaded machine gets more.
     expect(ms).toBeLessThan(20_000);
     expect(running.stderr()).toContain("START CANCELLED");
     expect(running.stderr()).toContain(`SHUTDOWN ${reason}`);
   },
 );
 
-test.each(ENDS)("%s ends a server that never needed a manager without making one", async (_name, _reason, end) => {
+test.each(ENDS)("%s ends a server without creating a manager when none was needed", async (_name, _reason, end) => {
   const running = start();
   running.request("initialize", INIT);
   running.request("tools/list");
@@ -135,7 +135,7 @@ test.each(ENDS)("%s ends a server that never needed a manager without making one
   expect(running.stderr()).not.toContain("MANAGER MADE");
 });
 
-test("a shutdown that hangs is cut at the deadline", async () => {
+test("a shutdown that hangs ends at the deadline", async () => {
   const running = await busy({ STUCK: "1", DEADLINE_MS: "600" });
   running.child.kill("SIGTERM");
   const { code, ms } = await running.exit();
@@ -144,7 +144,7 @@ test("a shutdown that hangs is cut at the deadline", async () => {
   expect(ms).toBeLessThan(20_000);
 });
 
-test("a second signal ends at once", async () => {
+test("a second signal ends the process at once", async () => {
   const running = await busy({ STUCK: "1" });
   running.child.kill("SIGINT");
   await running.until("stderr", "SHUTDOWN");
@@ -154,7 +154,7 @@ test("a second signal ends at once", async () => {
   expect(ms).toBeLessThan(20_000);
 });
 
-test("requests sent just before standard input ends are still answered", async () => {
+test("requests sent just before standard input ends are answered", async () => {
   const running = start();
   running.request("initialize", INIT);
   running.request("tools/call", { name: "get_stats", arguments: { project: "shop" } });
@@ -163,7 +163,7 @@ test("requests sent just before standard input ends are still answered", async (
   expect(messages(running).map(({ id }) => id)).toEqual([0, 1]);
 });
 
-test("standard output has nothing but JSON-RPC, whatever comes in or is printed", async () => {
+test("standard output has only JSON-RPC, also after invalid input and printing libraries", async () => {
   const running = start();
   running.child.stdin?.write("this is no JSON\n\n{}\n[]\n7\n");
   running.request("server/discover");
@@ -179,15 +179,15 @@ test("standard output has nothing but JSON-RPC, whatever comes in or is printed"
   expect(running.stderr()).toContain("a library prints");
 });
 
-test("a line longer than the bound ends the connection instead of filling the memory", async () => {
+test("a line longer than the limit ends the connection", async () => {
   const running = start();
   running.request("initialize", INIT);
   running.child.stdin?.write("x".repeat(11 * 1024 * 1024));
   expect(await running.exit()).toMatchObject({ code: 0 });
 });
 
-test("a parent that vanishes without closing anything ends the process", async () => {
-  // A named pipe that this test holds open is standard input: it does not end with the parent.
+test("the end of the parent process ends the server", async () => {
+  // Standard input is a named pipe that this test holds open, so that it does not end with the parent.
   const fifo = join(folder, "stdin");
   execFileSync("mkfifo", [fifo]);
   const stdin = openSync(fifo, "r+");
@@ -204,7 +204,7 @@ test("a parent that vanishes without closing anything ends the process", async (
   await once(parent.stdout as NodeJS.ReadableStream, "data");
   const begin = Date.now();
   parent.kill("SIGKILL");
-  // The server has the other end of our standard error until it is gone.
+  // The server holds the other end of standard error until it has ended.
   await closed;
   expect(Date.now() - begin).toBeLessThan(20_000);
   expect(stderr).toContain("the parent process is gone");

@@ -1,4 +1,4 @@
-/** The stdio door in this process: framing, and the parts that a spawned server cannot show. */
+/** The stdio server in this process: framing, and what a spawned server cannot show. */
 import { PassThrough } from "node:stream";
 import { expect, test, vi } from "vitest";
 import { watchParent } from "../../src/mcp/parent.js";
@@ -46,7 +46,7 @@ function serve(options: Partial<ServeStdioOptions> = {}, manager: ScriptedManage
   };
 }
 
-test("the server answers a client and shuts the manager down once, with the remaining time", async () => {
+test("the server answers a client and shuts the manager down once", async () => {
   const served = serve();
   served.send("initialize", INIT);
   served.send("tools/call", { name: "list_stacks" });
@@ -57,7 +57,7 @@ test("the server answers a client and shuts the manager down once, with the rema
   expect(served.manager.calls.filter(({ method }) => method === "shutdown")).toHaveLength(1);
 });
 
-test("messages may come in pieces and several at once", async () => {
+test("messages can arrive in pieces and several at once", async () => {
   const served = serve();
   const line = (id: number, method: string, params = {}) =>
     `${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`;
@@ -89,7 +89,7 @@ test.each([
   expect(await served.ended).toBe(0);
 });
 
-test("ends the connection of a client whose message has no end", async () => {
+test("a message longer than the limit ends the connection", async () => {
   const served = serve();
   served.send("initialize", INIT);
   const block = Buffer.alloc(1024 * 1024, "x");
@@ -98,7 +98,7 @@ test("ends the connection of a client whose message has no end", async () => {
   expect(served.logger.lines.some(({ message }) => message.includes("longer than"))).toBe(true);
 });
 
-test("a manager whose making failed is made again, and its failure does not break the end", async () => {
+test("a manager that could not be created is created again, and its failure does not prevent the end", async () => {
   let tries = 0;
   const served = serve({
     getManager: async () => {
@@ -116,7 +116,7 @@ test("a manager whose making failed is made again, and its failure does not brea
   expect(await served.ended).toBe(0);
 });
 
-test("several first calls make one manager", async () => {
+test("concurrent first calls create one manager", async () => {
   let made = 0;
   const served = serve({
     getManager: async () => {
@@ -133,7 +133,7 @@ test("several first calls make one manager", async () => {
   await served.ended;
 });
 
-test("a failed shutdown is logged and sets the exit code; onEnd receives the reason", async () => {
+test("a failed shutdown is logged and sets the exit code, and onEnd receives the reason", async () => {
   const failing = scriptedManager({ shutdown: () => Promise.reject(new Error("stuck cgroup")) });
   const served = serve({}, failing);
   served.send("initialize", INIT);
@@ -150,7 +150,7 @@ test("a failed shutdown is logged and sets the exit code; onEnd receives the rea
   expect(onEnd).toHaveBeenCalledWith("standard input was closed");
 });
 
-test("an output that takes nothing more does not hold up the end for long", async () => {
+test("a blocked standard output does not delay the end", async () => {
   const stdout = new PassThrough({ highWaterMark: 1 });
   const served = serve({ stdout });
   served.send("initialize", INIT);
@@ -161,7 +161,7 @@ test("an output that takes nothing more does not hold up the end for long", asyn
   expect(Date.now() - begin).toBeLessThan(20_000);
 });
 
-test("a request that was cancelled is not waited for at the end", async () => {
+test("the server does not wait for a cancelled request at the end", async () => {
   const manager = scriptedManager({
     list: () => new Promise((resolve) => setTimeout(() => resolve([]), 60_000).unref()),
   });
@@ -178,7 +178,7 @@ test("a request that was cancelled is not waited for at the end", async () => {
   expect(Date.now() - begin).toBeLessThan(30_000);
 });
 
-test("no listener of ours stays on the process", async () => {
+test("serveStdio removes its signal listeners", async () => {
   const count = () => ["SIGTERM", "SIGINT", "SIGHUP"].map((signal) => process.listenerCount(signal));
   const before = count();
   const served = serve();
@@ -188,7 +188,7 @@ test("no listener of ours stays on the process", async () => {
   expect(count()).toEqual(before);
 });
 
-test("a change of the parent process is reported once", async () => {
+test("watchParent reports a changed parent process once", async () => {
   let parent = 100;
   const gone = vi.fn();
   const stop = watchParent(gone, 5, () => parent);

@@ -1,11 +1,11 @@
-/** What the tool list costs, and what it is: a model has it in its context for the whole session. */
+/** Size and content of the tool list, which stays in a model's context for the whole session. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { toolOf } from "../../src/mcp/tool-list.js";
 import { operations } from "../../src/operations/index.js";
 
-/** The usual estimate of tokens from characters. */
+/** Common estimate of characters per token. */
 const CHARACTERS_PER_TOKEN = 4;
 const GOLDEN = fileURLToPath(new URL("tool-list.golden.json", import.meta.url));
 
@@ -13,7 +13,7 @@ const tools = operations.map(toolOf);
 const tokens = (value: unknown): number => JSON.stringify(value).length / CHARACTERS_PER_TOKEN;
 const shownToModel = tools.map(({ name, description, inputSchema }) => ({ name, description, inputSchema }));
 
-test("the part that a model sees costs at most 3,500 tokens", () => {
+test("the part of the list that a model sees costs at most 3,500 tokens", () => {
   expect(tokens(shownToModel)).toBeLessThanOrEqual(3500);
 });
 
@@ -56,6 +56,6 @@ test.each(shownToModel.map(({ name, inputSchema }) => [name, inputSchema] as con
 
 test("the list is the one of the golden file (UPDATE_GOLDEN=1 writes it)", () => {
   if (process.env.UPDATE_GOLDEN === "1") writeFileSync(GOLDEN, `${JSON.stringify(shownToModel, null, 2)}\n`);
-  // Compared as text: the order of fields is part of what a client caches.
+  // Compared as text, because clients cache the order of fields as well.
   expect(JSON.stringify(shownToModel)).toBe(JSON.stringify(JSON.parse(readFileSync(GOLDEN, "utf8"))));
 });

@@ -1,4 +1,4 @@
-/** Brief answers: what they cost beside the text that they carry, and that they leave out nothing that matters. */
+/** Brief results: their size relative to the text that they carry, and that they omit nothing that matters. */
 import { describe, expect, test } from "vitest";
 import { briefStart, briefStop } from "../../src/operations/brief/changes.js";
 import { briefCheck } from "../../src/operations/brief/check.js";
@@ -69,8 +69,8 @@ test("the problem of a check ends with a full stop before its hint", () => {
   });
 });
 
-describe("the lines of a log", () => {
-  test("cost at most 1.3 times their text, of one service and of three", () => {
+describe("briefLogs", () => {
+  test("lines of one service and of three cost at most 1.3 times their text", () => {
     for (const services of [1, 3]) {
       const many = Array.from({ length: 100 }, (_, n): [string, string, number] => [
         ["backend", "web", "worker"][Math.floor(n / 4) % services] as string,
@@ -82,7 +82,7 @@ describe("the lines of a log", () => {
     }
   });
 
-  test("have the time and the service where they change", () => {
+  test("time and service are shown where they change", () => {
     expect(lines(["web", "one", 1], ["web", "two", 1], ["db", "three", 1], ["db", "four", 2])).toEqual([
       "12:00:01 web| one",
       "two",
@@ -92,7 +92,7 @@ describe("the lines of a log", () => {
     expect(lines(["web", "one", 1], ["web", "two", 2])).toEqual(["12:00:01 one", "12:00:02 two"]);
   });
 
-  test("that differ only in numbers and ids are one, with count, first and last", () => {
+  test("lines that differ only in numbers and ids become one, with count, first and last", () => {
     const many = Array.from({ length: 40 }, (_, n): [string, string, number] => [
       "web",
       `job ${n} done in ${n}.5ms`,
@@ -103,7 +103,7 @@ describe("the lines of a log", () => {
     ]);
   });
 
-  test("with different HTTP status codes stay apart", () => {
+  test("lines with different HTTP status codes are not combined", () => {
     const requests = Array.from({ length: 9 }, (_, n): [string, string] => [
       "web",
       `GET /orders/${n} ${n % 3 === 0 ? 500 : 200} ${n}ms`,
@@ -113,7 +113,7 @@ describe("the lines of a log", () => {
     expect(shown.join("\n")).toMatch(/ 500 .*\[3 similar/);
   });
 
-  test("of a stack trace stay where they are", () => {
+  test("lines of a stack trace are not combined", () => {
     const frames = Array.from({ length: 6 }, (_, n): [string, string] => [
       "web",
       `    at Module._load (loader:${n}:1)`,
@@ -121,7 +121,7 @@ describe("the lines of a log", () => {
     expect(lines(["web", "Error: no"], ...frames)).toHaveLength(7);
   });
 
-  test("that are long keep head and tail where there are many", () => {
+  test("a long line among many keeps its first and last characters", () => {
     const long = `begin ${"x".repeat(3000)} end`;
     expect(lines(["web", long])).toEqual([`12:00:00 ${long}`]);
     const [first = ""] = lines(
@@ -132,7 +132,7 @@ describe("the lines of a log", () => {
     expect(first.length).toBeLessThan(520);
   });
 
-  test("of two instances are distinguished", () => {
+  test("lines of two instances have the instance's number", () => {
     const two = report([
       ["web", "old"],
       ["web", "new"],
@@ -178,7 +178,7 @@ const stack = (state: "healthy" | "stopped", change: Partial<StackReport> = {}):
   ...change,
 });
 
-test("a start answers with what changed, one line for each service", () => {
+test("the brief results of start and stop have one line for each service", () => {
   const outcome = {
     status: "healthy" as const,
     message: "The stack is running; every service is healthy.",
@@ -212,7 +212,7 @@ test("a start answers with what changed, one line for each service", () => {
   });
 });
 
-test("limits without a value are left out; those that nothing enforces say so", () => {
+test("the brief list omits limits without a value and says which are not enforced", () => {
   const running = stack("healthy");
   const web = running.services.web as (typeof running.services)[string];
   const memory_mb = { value: 512, enforcement: { level: "advisory" as const, reason: "no cgroup" } };
@@ -223,7 +223,7 @@ test("limits without a value are left out; those that nothing enforces say so", 
   });
 });
 
-test("declared commands, stale code and a missing folder are in the brief list, of a running and of a stopped stack", () => {
+test("the brief list has declared commands, stale code and a missing folder", () => {
   const running = stack("healthy");
   const web = running.services.web as (typeof running.services)[string];
   web.commands = ["migrate", "test"];
@@ -243,7 +243,7 @@ test("declared commands, stale code and a missing folder are in the brief list, 
   expect(other).toMatchObject({ folder_missing: true, commands: { web: "migrate, test" } });
 });
 
-test("detail: true gives the whole report; a value that is not a boolean is refused", async () => {
+test("detail: true returns the whole report, and a value that is not a boolean is refused", async () => {
   const connected = await connect();
   expect((await connected.call("start_stack", { project: "shop" })).structured).not.toHaveProperty("before");
   for (const detail of [true, "true"])
@@ -260,7 +260,7 @@ test("detail: true gives the whole report; a value that is not a boolean is refu
   await connected.close();
 });
 
-test("list_stacks names one project, or what is not stopped", async () => {
+test("list_stacks returns one named project, or the running ones", async () => {
   const connected = await connect();
   expect((await connected.call("list_stacks", { project: "shop" })).structured.stacks).toHaveLength(1);
   expect((await connected.call("list_stacks", { project: "nope" })).error.code).toBe("UNKNOWN_PROJECT");

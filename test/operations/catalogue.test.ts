@@ -4,7 +4,7 @@ import { toolOf } from "../../src/mcp/tool-list.js";
 import { validOf } from "../../src/operations/fields.js";
 import { operations } from "../../src/operations/index.js";
 
-test("the names, order and classification of operations are fixed", () => {
+test("the names, order and annotations of operations are fixed", () => {
   const table = operations.map(({ name, annotations }) => {
     const { readOnly, destructive, idempotent, openWorld } = annotations;
     return [name, ...[readOnly, destructive, idempotent, openWorld].map((yes) => (yes ? "y" : "n"))].join(" ");
@@ -30,7 +30,7 @@ test("the names, order and classification of operations are fixed", () => {
 });
 
 test.each(operations.map((operation) => [operation.name, operation] as const))(
-  "%s is described for an agent, with an example that its schema accepts",
+  "the description of %s has an example that its schema accepts",
   (_name, operation) => {
     expect(operation.name).toMatch(/^[a-z]+(_[a-z]+)?$/);
     expect(operation.name.length).toBeLessThanOrEqual(64);
@@ -40,7 +40,7 @@ test.each(operations.map((operation) => [operation.name, operation] as const))(
 );
 
 test.each(operations.map((operation) => [operation.name, operation] as const))(
-  "%s has a phrase for the valid values of every field",
+  "every field of %s has a phrase for its valid values",
   (_name, operation) => {
     for (const [field, schema] of Object.entries(operation.input.shape)) {
       let inner = schema as z.ZodType;
@@ -50,7 +50,7 @@ test.each(operations.map((operation) => [operation.name, operation] as const))(
   },
 );
 
-test("what changes something names its project", () => {
+test("every operation that changes something requires a project", () => {
   for (const operation of operations) {
     if (operation.annotations.readOnly) continue;
     expect((operation.input as z.ZodObject).shape).toHaveProperty("project");
@@ -58,7 +58,7 @@ test("what changes something names its project", () => {
   }
 });
 
-test("what can destroy has a confirmation, but for commands, whose effect only their caller knows", () => {
+test("every destructive operation except run_command has confirm", () => {
   for (const operation of operations) {
     if (operation.name === "run_command") continue;
     expect("confirm" in operation.input.shape).toBe(operation.annotations.destructive);

@@ -24,7 +24,7 @@ const run = async (name: string, input: unknown, script: Script = {}, readOnly =
 
 afterEach(() => vi.useRealTimers());
 
-test("each operation calls its part of the manager with the domain's own units and the defaults", async () => {
+test("each operation passes its input to the manager in the manager's units with the defaults", async () => {
   const seen = async (name: string, input: unknown) => (await run(name, input)).calls;
   expect(await seen("start_stack", { project: "shop" })).toEqual([
     { method: "start", request: { project: "shop", wait: true, timeoutMs: 50_000 }, actor: "tester#1" },
@@ -97,7 +97,7 @@ const logQuery = async (input: object): Promise<Record<string, unknown>> => {
   return query;
 };
 
-test("get_logs takes one service or several, times in both forms, and a bounded wait", async () => {
+test("get_logs accepts one or several services, both forms of times, and a bounded wait", async () => {
   vi.useFakeTimers({ now: Date.parse("2026-01-31T12:00:00Z"), toFake: ["Date"] });
   expect(await logQuery({})).toEqual({ tail: 100, maxBytes: 40_000 });
   expect(await logQuery({ service: "backend" })).toMatchObject({ services: ["backend"] });
@@ -125,7 +125,7 @@ test("get_logs takes one service or several, times in both forms, and a bounded 
   expect(await logQuery({ follow: true, wait_seconds: 0 })).not.toHaveProperty("waitMs");
 });
 
-test("every operation's answer fits its own output schema, and no field of the model is missing there", async () => {
+test("the output of every operation fits its schema, and the schema names every field", async () => {
   const inputs: Record<string, object> = {
     list_stacks: {},
     restart_service: { project: "shop", service: "backend" },
@@ -136,7 +136,7 @@ test("every operation's answer fits its own output schema, and no field of the m
   };
   for (const operation of operations) {
     const { output } = await run(operation.name, inputs[operation.name] ?? { project: "shop" });
-    // zod leaves out what a schema does not name: equality shows that it names everything.
+    // zod drops fields that a schema does not name, so that equality shows that it names all of them.
     expect(operation.output.parse(output)).toEqual(output);
   }
 });
@@ -163,7 +163,7 @@ test("read-only mode refuses exactly the operations that change something", asyn
   ]);
 });
 
-test("deleting data needs confirm: true; stopping does not", async () => {
+test("stop_stack requires confirm: true only when it deletes volumes", async () => {
   const manager = scriptedManager();
   const context = contextOf(manager);
   await expect(invoke(stopStack, { project: "shop", remove_volumes: true }, context)).rejects.toMatchObject({
@@ -180,14 +180,14 @@ test("deleting data needs confirm: true; stopping does not", async () => {
   ]);
 });
 
-test("a destructive operation that does not say what it destroys always needs confirmation", async () => {
+test("a destructive operation without a description of what it deletes always requires confirmation", async () => {
   const { destroys: _destroys, ...careless } = stopStack;
   await expect(invoke(careless, { project: "shop" }, contextOf(scriptedManager()))).rejects.toMatchObject({
     code: "CONFIRMATION_REQUIRED",
   });
 });
 
-test("the context is made only for a call that passed every check", async () => {
+test("the context is created only for a call that passed every check", async () => {
   const make = vi.fn(async () => contextOf(scriptedManager()));
   await expect(invoke(startStack, { project: "../x" }, make)).rejects.toMatchObject({ code: "INVALID_INPUT" });
   await expect(invoke(startStack, { project: "x" }, make, { readOnly: true })).rejects.toMatchObject({
@@ -199,14 +199,14 @@ test("the context is made only for a call that passed every check", async () => 
   expect(make).toHaveBeenCalledOnce();
 });
 
-test("a context that cannot be made is an error of the catalogue", async () => {
+test("a context that cannot be created fails with its own error, or INTERNAL without details", async () => {
   const unavailable = new StackwardenError("RUNTIME_UNAVAILABLE", "no engine", { hint: "start it" });
   await expect(invoke(getEvents, { project: "shop" }, () => Promise.reject(unavailable))).rejects.toBe(unavailable);
   const defect = invoke(getEvents, { project: "shop" }, () => Promise.reject(new TypeError("secret path /root/x")));
   await expect(defect).rejects.toMatchObject({ code: "INTERNAL", message: expect.not.stringContaining("/root") });
 });
 
-test("what the manager throws passes unchanged when it is of the catalogue, and as INTERNAL when not", async () => {
+test("a StackwardenError of the manager is returned unchanged, and another error as INTERNAL", async () => {
   const busy = new StackwardenError("PORT_IN_USE", "8000 is taken", { details: { ports: [8000] } });
   await expect(run("start_stack", { project: "shop" }, { start: () => Promise.reject(busy) })).rejects.toBe(busy);
   await expect(
@@ -214,7 +214,7 @@ test("what the manager throws passes unchanged when it is of the catalogue, and 
   ).rejects.toMatchObject({ code: "INTERNAL", message: expect.not.stringContaining("hunter2") });
 });
 
-test("a call cancelled before it began does not reach the manager", async () => {
+test("a call that was cancelled before it began does not reach the manager", async () => {
   const manager = scriptedManager();
   await expect(invoke(startStack, { project: "shop" }, contextOf(manager, AbortSignal.abort()))).rejects.toMatchObject({
     code: "OPERATION_CANCELLED",
@@ -222,7 +222,7 @@ test("a call cancelled before it began does not reach the manager", async () => 
   expect(manager.calls).toEqual([]);
 });
 
-test("cancelling reaches the manager's signal, and its roll-back is waited for", async () => {
+test("a cancelled call aborts the manager's signal and waits for the rollback", async () => {
   const cancel = new AbortController();
   let rolledBack = false;
   const manager = scriptedManager({
@@ -242,7 +242,7 @@ test("cancelling reaches the manager's signal, and its roll-back is waited for",
   expect(rolledBack).toBe(true);
 });
 
-test("a manager that never answers is given up after the call's own time and a minute; a reading call is aborted", async () => {
+test("a call without an answer fails 60 s after its timeout, and only a reading call is aborted", async () => {
   vi.useFakeTimers();
   const aborted: string[] = [];
   const never =
@@ -265,13 +265,13 @@ test("a manager that never answers is given up after the call's own time and a m
   expect(aborted).toEqual(["events"]);
 });
 
-test("defaults are filled in, and a missing input is an empty one", () => {
+test("parseInput adds defaults, and a missing input is an empty one", () => {
   expect(parseInput(getLogs, { project: "shop" })).toMatchObject({ tail: 100, max_bytes: 40_000, regex: false });
   expect(parseInput(operationNamed("list_stacks"), undefined)).toEqual({ running: false });
   expect(parseInput(operationNamed("list_stacks"), null)).toEqual({ running: false });
 });
 
-test("the limits of every range are inside it", () => {
+test("the ends of every range are accepted", () => {
   for (const [field, values] of Object.entries({ cpus: [0.01, 1024], memory_mb: [6], pids: [1] })) {
     for (const value of values) {
       expect(parseInput(setLimits, { project: "a", service: "b", [field]: value })).toHaveProperty(field, value);
@@ -284,11 +284,11 @@ test("the limits of every range are inside it", () => {
   );
 });
 
-test("an unknown operation's error lists the known ones", () => {
+test("the error for an unknown operation lists the known ones", () => {
   expect(() => operationNamed("rm")).toThrow(/start_stack, stop_stack, list_stacks/);
 });
 
-test("more than five faults are counted, not listed", () => {
+test("an error lists five faults and counts the others", () => {
   const bad = { project: 1, tail: 0, since: 1, until: 1, grep: 1, stream: 1, cursor: 1 };
   expect(() => parseInput(getLogs, bad)).toThrow(/2 more/);
 });

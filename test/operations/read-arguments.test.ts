@@ -1,4 +1,4 @@
-/** Arguments as real clients send them, on every operation and through the MCP interface. */
+/** Arguments as real clients send them, for every operation and through the MCP interface. */
 import { expect, test } from "vitest";
 import type { z } from "zod";
 import { operationNamed, operations, parseInput } from "../../src/operations/index.js";
@@ -40,7 +40,7 @@ test.each([
 });
 
 test.each(operations.map((operation) => [operation.name, operation] as const))(
-  "%s takes null for every optional field as its absence",
+  "%s reads null for an optional field as its absence",
   (_name, operation) => {
     const shape = operation.input.shape as Record<string, z.ZodType>;
     const required = { project: "shop", service: "backend", command: ["true"], snapshot: "one", name: "one" };
@@ -53,7 +53,7 @@ test.each(operations.map((operation) => [operation.name, operation] as const))(
 );
 
 test.each(operations.map((operation) => [operation.name] as const))(
-  "%s ignores the fields that clients add, and suggests a name for a misspelt one",
+  "%s ignores fields that clients add, and suggests a name for a misspelt one",
   async (name) => {
     const connected = await connect();
     const input = { project: "shop", service: "backend", cpus: 1 };
@@ -70,7 +70,7 @@ test.each(operations.map((operation) => [operation.name] as const))(
   },
 );
 
-test("a call with arguments null, and one with the client's own fields only, reaches the stack", async () => {
+test("list_stacks accepts null, no arguments, and fields that clients add", async () => {
   const connected = await connect();
   for (const input of [null, {}, { random_string: "" }]) {
     expect((await connected.call("list_stacks", input)).isError).toBe(false);
@@ -93,7 +93,7 @@ test.each([
   ["", null],
   ["-5m", null],
   ["5m ago", null],
-])("the duration %j is read as %j ms", (text, ms) => {
+])("durationMs(%j) is %j", (text, ms) => {
   expect(durationMs(text)).toBe(ms);
 });
 
@@ -103,6 +103,6 @@ test.each([
   ["xyz", ["project", "service"], undefined],
   ["", ["a"], undefined],
   ["p".repeat(1000), ["project"], undefined],
-])("the misspelt name %j of %j gets the suggestion %j", (name, candidates, expected) => {
+])("the misspelt name %j among %j has the suggestion %j", (name, candidates, expected) => {
   expect(nearest(name, candidates)).toBe(expected);
 });

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
-test("docs/TOOLS.md is current (node scripts/generate-tools-doc.mjs writes it)", async () => {
+test("docs/TOOLS.md is what scripts/generate-tools-doc.mjs writes", async () => {
   const check = promisify(execFile)(process.execPath, ["scripts/generate-tools-doc.mjs", "--check"]);
   await expect(check).resolves.toMatchObject({ stderr: "" });
 });

@@ -1,4 +1,4 @@
-/** What stackwarden makes of a project is what Docker Compose makes of it: compared with compose-go, field by field. */
+/** Compares stackwarden's model of a project with that of compose-go, Docker Compose's library, field by field. */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -50,7 +50,7 @@ const request = (folder: string, { use, profiles = [] }: Pick<ReferenceProject, 
   ...(use === undefined ? {} : { files: use.map((file) => join(folder, file)) }),
 });
 
-/** Differences of one project; a project that both refuse has none, and policy may refuse more than compose-go. */
+/** Differences between the two models. None if both refuse the project, or if only policy refuses it. */
 function compare(ours: StackDefinition | Error, theirs: ReferenceAnswer): string[] {
   if (ours instanceof Error)
     return theirs.project === undefined || (ours instanceof StackwardenError && ours.code === "POLICY_VIOLATION")
@@ -61,10 +61,12 @@ function compare(ours: StackDefinition | Error, theirs: ReferenceAnswer): string
     : modelDifferences(ours, theirs.project);
 }
 
-describe.skipIf("reason" in built)("a project that is read", () => {
+const NAMED = PROJECTS.map((project) => [project.name, project] as const);
+
+describe.skipIf("reason" in built)("comparison with compose-go", () => {
   const program = "program" in built ? built.program : "";
 
-  it.each(PROJECTS)("has the model of compose-go: $name", async (project) => {
+  it.each(NAMED)("a project with %s has the same model as in compose-go", async (_name, project) => {
     const folder = write(project);
     const [theirs] = askReference(program, [request(folder, project)]);
     const ours = await load(folder, project);
@@ -72,14 +74,17 @@ describe.skipIf("reason" in built)("a project that is read", () => {
     expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
   });
 
-  it.each(PROJECTS)("is printed by `config` as a compose file with the same model: $name", async (project) => {
-    const ours = (await load(write(project), project)) as StackDefinition;
-    const printed = write({ files: { "compose.yaml": stringify(resolvedModel(ours)) } });
-    const [theirs] = askReference(program, [{ folder: printed, profiles: ["*"] }]);
-    expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
-  });
+  it.each(NAMED)(
+    "the model that config prints for a project with %s is the same in compose-go",
+    async (_name, project) => {
+      const ours = (await load(write(project), project)) as StackDefinition;
+      const printed = write({ files: { "compose.yaml": stringify(resolvedModel(ours)) } });
+      const [theirs] = askReference(program, [{ folder: printed, profiles: ["*"] }]);
+      expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
+    },
+  );
 
-  /** One scalar of a project's text is replaced: enough to leave almost every form that the project covers. */
+  /** Replaces one scalar of a project's text, which leaves almost every form that the project covers. */
   const mutation = fc.record({
     project: fc.constantFrom(...PROJECTS.filter(({ use }) => use === undefined)),
     at: fc.nat(),
@@ -103,7 +108,7 @@ describe.skipIf("reason" in built)("a project that is read", () => {
   });
   const WORD = /(?<=[\s[{,:]\s?)[A-Za-z0-9./-]+(?=[\s,\]}])/g;
 
-  it("has the model of compose-go, or is refused by one of the two, when a value is replaced", async () => {
+  it("a project with a replaced value has the same model as in compose-go, or one of the two refuses it", async () => {
     const cases = fc.sample(mutation, { numRuns: 150, seed: 13 }).map(({ project, at, text }) => {
       const source = project.files["compose.yaml"] ?? "services: {}";
       const words = [...source.matchAll(WORD)];
@@ -123,7 +128,7 @@ describe.skipIf("reason" in built)("a project that is read", () => {
       const ours = await load(folder, project);
       expect(performance.now() - begun).toBeLessThan(1000);
       const theirs = answers[at] as ReferenceAnswer;
-      // A stricter reading of one value is no difference in meaning; another meaning is.
+      // Only one of the two may refuse a value; two different meanings are a fault.
       if (ours instanceof Error) expect(ours).toBeInstanceOf(StackwardenError);
       else if (theirs.project !== undefined)
         for (const line of modelDifferences(ours, theirs.project)) faults.push(`${line}\n${changed}`);

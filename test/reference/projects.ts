@@ -1,4 +1,4 @@
-/** Projects written for the comparison with compose-go: each is a set of files, and covers forms of the specification. */
+/** Projects for the comparison with compose-go: each is a set of files and covers forms of the specification. */
 
 export interface ReferenceProject {
   name: string;
@@ -25,7 +25,7 @@ export const PROJECTS: ReferenceProject[] = [
 `,
   ),
   one(
-    "environment, with names alone and env files",
+    "environment with names alone, and env files",
     `services:
   a: { image: x, environment: [A=1, B, "C=a=b", D=, A], env_file: one.env }
   b: { image: x, environment: { A: , B: "", HOST: db }, env_file: [one.env, { path: two.env, required: true }, { path: no.env, required: false }] }
@@ -142,7 +142,7 @@ services:
     "services: { a: { image: one, ports: ['80:80'] } }\n---\nservices: { a: { image: two, ports: ['81:81'] }, b: { image: b } }\n",
   ),
   {
-    name: "an override file, with !reset and !override",
+    name: "an override file with !reset and !override",
     files: {
       "compose.yaml": `services:
   a: { image: x, command: one, ports: ["80:80"], environment: { A: "1", B: "2" }, volumes: ["./x:/x", "./y:/y"], labels: [k=v], dns: 1.1.1.1, depends_on: [b], env_file: one.env, healthcheck: { test: old, retries: 2 }, logging: { driver: json-file, options: { a: b } }, networks: [n], build: . , expose: [1] }
@@ -160,7 +160,7 @@ networks: { n: {} , m: {} }
     },
   },
   {
-    name: "files that are named",
+    name: "named compose files",
     files: {
       "deploy/base.yaml": "services: { a: { image: x, volumes: ['./data:/data'], env_file: a.env } }\n",
       "deploy/a.env": "A=1\n",
@@ -178,7 +178,7 @@ networks: { n: {} , m: {} }
     },
   },
   {
-    name: "profiles that are named, and a dependency on an inactive service",
+    name: "named profiles and a dependency on an inactive service",
     files: {
       "compose.yaml":
         "services: { a: { image: a, depends_on: { t: { condition: service_started, required: false } } }, b: { image: b, profiles: [x, y] }, t: { image: t, profiles: [z] } }\n",
@@ -186,7 +186,7 @@ networks: { n: {} , m: {} }
     profiles: ["y"],
   },
   {
-    name: "include, with its own folder, variables and conflicts",
+    name: "includes that have a folder, variables and conflicts",
     files: {
       "compose.yaml":
         "include: [sub/compose.yaml, { path: [other/a.yaml, other/b.yaml], project_directory: other, env_file: other/x.env }, { path: other/c.yaml, project_directory: '' }]\nservices: { a: { image: 'a-${V:-none}', depends_on: [inner] }, inner: { command: outer } }\n",
@@ -201,7 +201,7 @@ networks: { n: {} , m: {} }
     },
   },
   {
-    name: "extends, in a file, across files and in chains",
+    name: "extends in one file, across files and in chains",
     files: {
       "compose.yaml": `services:
   base: { image: x, environment: { A: "1", B: "1" }, ports: ["80:80"], command: base, labels: [a=1], volumes: ["./here:/v"] }

@@ -1,4 +1,4 @@
-/** What set-up does about missing packages, on machines of every kind. */
+/** How setup handles missing packages on different machines. */
 import { expect, it } from "vitest";
 
 interface Package {
@@ -17,7 +17,7 @@ interface Script {
   ): Package[];
   plan(facts: { platform: string; uid: number; apt: boolean; missing: Package[] }): Plan;
 }
-// By its address, since a script has no types.
+// Imported by its URL, since a script has no types.
 const { missingPackages, plan, SYSTEM_PACKAGES } = (await import(
   new URL("../../scripts/lib/system-packages.mjs", import.meta.url).href
 )) as Script;
@@ -26,7 +26,7 @@ const nothing = () => false;
 const everything = () => true;
 const names = (missing: { debian: string }[]): string[] => missing.map(({ debian }) => debian);
 
-it("set-up finds missing packages, and those of the tests only for tests", () => {
+it("setup finds missing packages, and those of the tests only with --tests", () => {
   expect(missingPackages(everything, everything, true)).toEqual([]);
   expect(names(missingPackages(nothing, nothing, true))).toEqual(names(SYSTEM_PACKAGES));
   const forUse = names(missingPackages(nothing, nothing, false));
@@ -40,7 +40,7 @@ it("set-up finds missing packages, and those of the tests only for tests", () =>
   ]);
 });
 
-it("set-up installs as root on Debian, optional packages separately; elsewhere it prints the one command", () => {
+it("setup installs packages as root on Debian, and prints the command elsewhere", () => {
   const missing = missingPackages((program) => !["redis-server", "valkey-server"].includes(program), everything, false);
   const all = missingPackages(nothing, nothing, true);
   const debian = { platform: "linux", apt: true };

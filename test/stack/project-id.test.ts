@@ -2,21 +2,21 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PROJECT_ID, projectIdFrom, SERVICE_NAME } from "../../src/stack/project-id.js";
 
-describe("project ids", () => {
+describe("projectIdFrom and SERVICE_NAME", () => {
   it.each([
     ["My App", "myapp"],
     ["--rm", "rm"],
     ["__proto__", "proto__"],
     ["été", "t"],
     ["a".repeat(80), "a".repeat(63)],
-  ])("derives %j as %j", (folder, id) => expect(projectIdFrom(folder)).toBe(id));
+  ])("the folder name %j gives the project id %j", (folder, id) => expect(projectIdFrom(folder)).toBe(id));
 
-  it("has nothing to derive from a name without letters or digits", () => {
+  it("a name without letters or digits gives no project id", () => {
     expect(projectIdFrom("---")).toBeNull();
     expect(projectIdFrom("")).toBeNull();
   });
 
-  it("derives only ids that are valid, and leaves valid ids alone", () => {
+  it("every derived id is valid, and a valid id gives itself", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme" }), (name) => {
         const id = projectIdFrom(name);
@@ -25,7 +25,7 @@ describe("project ids", () => {
     );
   });
 
-  it.each(["-x", "..", ".env", "a/b", "a\0", "a\n", ""])("refuses the service name %j", (name) =>
+  it.each(["-x", "..", ".env", "a/b", "a\0", "a\n", ""])("%j is refused as a service name", (name) =>
     expect(SERVICE_NAME.test(name)).toBe(false),
   );
 });

@@ -1,4 +1,4 @@
-/** A certificate for localhost that is good for an hour, made for one test. */
+/** A certificate for localhost that is valid for an hour. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { generate } from "selfsigned";

@@ -1,6 +1,6 @@
 /**
- * One form for two models of a compose project, ours and compose-go's, so that they can be compared field by field.
- * Only what policy changes on purpose is left out; docs/COMPOSE.md lists it.
+ * Brings stackwarden's and compose-go's models of a project into one form, to compare them field by field. Omits what
+ * policy changes (docs/COMPOSE.md lists it).
  */
 
 import type { ServiceDefinition, StackDefinition } from "../../src/stack/definition/types.js";
@@ -12,7 +12,7 @@ type Plain = Record<string, unknown>;
 
 const HARMLESS = new Set(["/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo"]);
 
-/** Leaves out what is absent, empty or false, and sorts keys, so that two spellings of nothing are equal. */
+/** Omits absent, empty and false values and sorts keys, so that equivalent models are equal. */
 function compact(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(compact);
   if (typeof value !== "object" || value === null) return value;
@@ -26,7 +26,7 @@ function compact(value: unknown): unknown {
   return Object.fromEntries(entries);
 }
 
-/** Fields in which an empty value says something else than an absent one. */
+/** Fields in which an empty value differs from an absent one. */
 const keep = (command: string[] | null | undefined): string | undefined =>
   command === null || command === undefined ? undefined : JSON.stringify(command);
 
@@ -144,7 +144,7 @@ function ourService(service: ServiceDefinition): Plain {
   };
 }
 
-/** A dependency that is neither required nor active is dropped, and one on a service of a provider, which is left out. */
+/** A dependency that is neither required nor active, or on a service of a provider, is dropped. */
 function theirDependencies(service: Any, project: Any): Plain {
   const kept = Object.entries(service.depends_on ?? {}).filter(
     ([name, value]: [string, Any]) =>
@@ -232,7 +232,7 @@ function theirService(service: Any, project: Any): Plain {
     image: service.image,
     build: build?.context && {
       context: realPath(build.context),
-      // An empty text, from a variable that is not set, is the default too.
+      // The empty text of an unset variable is the default too.
       dockerfile: build.dockerfile || (build.dockerfile_inline === undefined ? "Dockerfile" : undefined),
       inline: build.dockerfile_inline,
       target: build.target,
@@ -316,7 +316,7 @@ function theirService(service: Any, project: Any): Plain {
   };
 }
 
-/** Ways in which two models differ, one line each; empty: they are equal. */
+/** Differences between two models, one in each line. Empty if they are equal. */
 export function modelDifferences(ours: StackDefinition, theirs: Any): string[] {
   const lines: string[] = [];
   const started = (service: Any): boolean =>

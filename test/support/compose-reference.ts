@@ -1,6 +1,6 @@
 /**
- * Docker Compose's own reading of a project: a small Go program on compose-go (test/reference/compose-go). It is built
- * once for each version of its sources and kept in the user's cache folder.
+ * Docker Compose's reading of a project: a small Go program on compose-go (test/reference/compose-go), built once for
+ * each version of its sources and kept in the user's cache folder.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -25,7 +25,7 @@ function goProgram(): string | null {
   return null;
 }
 
-/** The built program; null, with the reason, where it cannot be built. */
+/** The built program, or the reason why it cannot be built. */
 export function buildReference(): { program: string } | { reason: string } {
   const hash = createHash("sha256");
   for (const file of ["main.go", "go.mod", "go.sum"]) hash.update(readFileSync(join(SOURCES, file)));
@@ -44,7 +44,7 @@ export function buildReference(): { program: string } | { reason: string } {
     });
   } catch (error) {
     const text = String((error as { stderr?: Buffer }).stderr ?? error);
-    // Without its modules it cannot be built; a fault of the program itself is one of the test.
+    // A build without its modules is skipped; a compile error fails the test.
     if (/dial tcp|no such host|proxyconnect|connection refused|i\/o timeout/.test(text))
       return { reason: "the Go modules cannot be fetched" };
     throw new Error(`The reference program does not build: ${text}`);
@@ -53,7 +53,7 @@ export function buildReference(): { program: string } | { reason: string } {
   return { program };
 }
 
-/** Answers in the order of the requests. */
+/** In the order of the requests. */
 export function askReference(program: string, requests: readonly ReferenceRequest[]): ReferenceAnswer[] {
   const input = requests.map((request) => `${JSON.stringify(request)}\n`).join("");
   const { stdout } = spawnSync(program, [], {

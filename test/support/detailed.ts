@@ -1,4 +1,4 @@
-/** Arguments of a tool call whose test reads the whole answer instead of the brief one. */
+/** Input of a tool call with detail: true, for tests that read the whole result. */
 import { operations } from "../../src/operations/index.js";
 
 const BRIEF = new Set(operations.filter(({ brief }) => brief !== undefined).map(({ name }) => name));

@@ -10,7 +10,7 @@ import type { CallContext, EventType, SharedStackManager, StackManager } from ".
 import type { StackSettings } from "../../src/stack/settings.js";
 import { FakeRuntime } from "./fake-runtime.js";
 
-/** Fast checks; `more` is put into the service. */
+/** A service with fast checks and the fields of `more`. */
 export const service = (name: string, more = ""): string => `
   ${name}:
     image: example/${name}
@@ -51,7 +51,7 @@ export class Domain {
     mkdirSync(this.root);
   }
 
-  /** How managers created from now on read definitions. */
+  /** How managers that are created from now on read definitions. */
   loadStack: LoadStack = loadStack;
 
   project(name: string, text: string): string {

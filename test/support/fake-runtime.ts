@@ -1,4 +1,4 @@
-/** A runtime whose services do what a script says, and which remembers what was asked of it. For tests of the domain. */
+/** A runtime whose services follow a script and which records its calls. For tests of the domain. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { StackwardenError } from "../../src/errors.js";
@@ -29,32 +29,32 @@ import type {
 } from "../../src/stack/runtime.js";
 
 export interface Script {
-  /** Until its process runs. */
+  /** Milliseconds until the process runs. */
   startMs?: number;
-  /** Thrown by its next starts, one each. */
+  /** Errors of the next starts, one each. */
   startErrors?: unknown[];
-  /** What its checks see; default: healthy. */
+  /** Result of its checks. Default: healthy. */
   probe?: (healthcheck: Healthcheck) => string | true | Promise<string | true>;
-  /** Its checks by command find no program. */
+  /** The program of its check commands does not exist. */
   lacksProgram?: boolean;
-  /** Its next instances end by themselves, one each: with code 0 unless it says otherwise. */
+  /** Ends of its next instances, one each. Default exit code 0. */
   ends?: (Partial<ServiceExit> & { afterMs: number })[];
-  /** The command line of its instances; default: unknown. */
+  /** Command line of its instances. Default: unknown. */
   command?: string[];
-  /** Printed when it starts. */
+  /** Output at the start. */
   prints?: string;
-  /** The protocol of its ports; default: another one than HTTP. */
+  /** Protocol of its ports. Default: not HTTP. */
   web?: WebProtocol;
-  /** Named volumes that its starts find empty; default: unknown. */
+  /** Named volumes that are empty at its starts. Default: unknown. */
   emptyVolumes?: string[];
   /** Volumes that its next starts create, one list each. */
   newVolumes?: string[][];
-  /** It never ends by itself when told to. */
+  /** Ignores the stop signal. */
   ignoresStop?: boolean;
   stats?: Partial<ServiceStats>;
-  /** What its commands do; default: end with code 0. Must end when the signal is aborted. */
+  /** Runs its commands. Default: exit code 0. Must end when the signal is aborted. */
   exec?: (request: ExecRequest) => Promise<Partial<ExecResult>>;
-  /** Thrown by its next pauses, one each. */
+  /** Errors of the next pauses, one each. */
   pauseErrors?: unknown[];
 }
 
@@ -275,13 +275,13 @@ export class FakeRuntime implements StackRuntime {
   readonly removed: string[][] = [];
   /** Bytes of each volume that has data, `project/volume`. */
   readonly volumes = new Map<string, number>();
-  /** Files that were copied into instances; null: instances take none. */
+  /** Files that were copied into instances. Null if instances accept none. */
   copiedFiles: FileCopy[] | null = null;
-  /** Targets of files that are not copied, because secrets are written in them. */
+  /** Targets that are not copied, because secrets are written in them. */
   privateTargets: string[] = [];
   /** What `removeProject` reports as not deleted. */
   keptData: string[] = [];
-  /** Thrown by its next copies of volumes or files, one each. */
+  /** Errors of the next copies of volumes or files, one each. */
   copyErrors: unknown[] = [];
   removeErrors: unknown[] = [];
   scripts: Record<string, Script> = {};
@@ -289,9 +289,9 @@ export class FakeRuntime implements StackRuntime {
   available = true;
   openErrors: unknown[] = [];
   updateError: unknown = null;
-  /** Host ports that another process has. */
+  /** Host ports of other processes. */
   readonly busyPorts = new Set<number>();
-  /** What `update` answers. */
+  /** Result of `update`. */
   updateReplaces: Record<string, string> = {};
   closed = 0;
 
@@ -322,7 +322,7 @@ export class FakeRuntime implements StackRuntime {
     };
   }
 
-  /** The fixed port, or the first free one from the preferred one on. */
+  /** The fixed port, or the first free one from the preferred port. */
   hostPort({ containerPort, hostPort, preferredPort }: PortMapping): number {
     if (hostPort !== undefined) return hostPort;
     let port = preferredPort ?? containerPort;

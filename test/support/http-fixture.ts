@@ -1,4 +1,4 @@
-/** The production HTTP door over a scripted manager, on a real port and a real socket file. */
+/** The production HTTP server over a scripted manager, on a real port and a real socket file. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
@@ -23,9 +23,9 @@ export interface Sent {
   method?: string;
   headers?: Record<string, string>;
   body?: string | object;
-  /** Default: the operate token. Null: none. */
+  /** Default: the operate token. Null: no token. */
   token?: string | null;
-  /** Over the socket file instead of the port. */
+  /** Uses the socket file instead of the port. */
   overSocket?: boolean;
 }
 
@@ -59,7 +59,7 @@ export async function httpFixture(
   });
   const url = http.url ?? "";
   const port = Number(new URL(url).port);
-  /** Raw: the path goes out as it is written, and Host can be anything. */
+  /** Sends the path unchanged and any Host header. */
   const send = (
     path: string,
     { method = "GET", headers = {}, body, token = operate, overSocket = false }: Sent = {},
@@ -121,7 +121,7 @@ export async function httpFixture(
   };
 }
 
-/** Holds the next look at a token until it is released; `looking` settles when it has begun. */
+/** Holds the next check of a token until it is released; `looking` settles when the check has begun. */
 export function holdTokenLook(tokens: TokenStore): { looking: Promise<void>; release(): void } {
   const refresh = tokens.refresh.bind(tokens);
   let release: () => void = () => undefined;
@@ -139,7 +139,7 @@ export function holdTokenLook(tokens: TokenStore): { looking: Promise<void>; rel
 
 export type HttpFixture = Awaited<ReturnType<typeof httpFixture>>;
 
-/** The SDK's own client, connected. */
+/** The SDK's client, connected. */
 export async function sdkClient({ url, operate }: Pick<HttpFixture, "url" | "operate">): Promise<Client> {
   const client = new Client({ name: "sdk", version: "1" });
   const transport = new StreamableHTTPClientTransport(new URL(`${url}/mcp`), {

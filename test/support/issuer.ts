@@ -1,4 +1,4 @@
-/** An authorization server on loopback: metadata, keys, and tokens for whoever knows the client's secret. */
+/** An authorization server on loopback: metadata, keys, and tokens for clients with the secret. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
@@ -44,7 +44,7 @@ export async function localIssuer(audience: () => string) {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  /** A good token, but for what is given. */
+  /** A valid token with the given changes. */
   const sign = (claims: Record<string, unknown>, { key = privateKey, kid = "k1" } = {}): Promise<string> => {
     const now = Math.floor(Date.now() / 1000);
     return new SignJWT({
@@ -62,7 +62,7 @@ export async function localIssuer(audience: () => string) {
     issuer,
     publicKey,
     asked,
-    /** What a path answers instead. */
+    /** Response of a path in place of the usual one. */
     overrides,
     sign,
     close: async () => {

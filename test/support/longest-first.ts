@@ -1,7 +1,7 @@
-/** The order of test files: those that take longest first, so that no worker begins one of them when the others are done. */
+/** Orders test files by duration, longest first, so that no worker begins a long one when the others are done. */
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** For a clone without measured times of an earlier run; a file that is missing here only starts later. */
+/** For a clone without measured durations. A file that is not listed only starts later. */
 const LONGEST = [
   "runtimes/contract/docker",
   "runtimes/contract/dagger-sim",
@@ -31,7 +31,7 @@ const LONGEST = [
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ project, moduleId }: TestSpecification): number => {
-      // A worker is used again only while files of the same project follow each other.
+      // Vitest reuses a worker only while files of the same project follow each other.
       if (project.config.isolate) return -1;
       const at = LONGEST.findIndex((end) => moduleId.endsWith(end));
       return at < 0 ? LONGEST.length : at;

@@ -1,4 +1,4 @@
-/** A real MCP client connected to our server in this process. */
+/** A real MCP client connected to the server in this process. */
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import type { ErrorReport } from "../../src/errors.js";
@@ -24,7 +24,7 @@ export interface Connected {
   client: Client;
   manager: ScriptedManager;
   logger: ReturnType<typeof recordingLogger>;
-  /** How often the server asked for its manager. */
+  /** Number of managers that the server requested. */
   readonly managersMade: number;
   call(name: string, input?: unknown): Promise<ToolAnswer>;
   close(): Promise<void>;

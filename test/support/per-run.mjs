@@ -1,4 +1,7 @@
-/** What several test files need and takes long to make: the first one makes it, and it is removed after the run of the suite. */
+/**
+ * Folders that several test files need and that take long to create: the first file creates one, and it is removed
+ * after the run of the suite.
+ */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,7 +38,7 @@ export async function perRun(name, fill) {
   }
 }
 
-/** Removes what runs left that were killed. */
+/** Removes folders of killed runs. */
 function sweep() {
   for (const name of readdirSync(tmpdir())) {
     const pid = Number(/^stackwarden-run-(\d+)-/.exec(name)?.[1]);

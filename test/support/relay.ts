@@ -1,4 +1,4 @@
-/** A port that hands every byte on to a socket file: for programs that can send no token. */
+/** A port that forwards to a socket file, for programs that cannot send a token. */
 import { type AddressInfo, connect, createServer } from "node:net";
 
 export async function relayTo(socketPath: string): Promise<{ port: number; close(): Promise<void> }> {

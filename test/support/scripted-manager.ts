@@ -1,4 +1,4 @@
-/** A StackManager whose answers are a script and which remembers every call: for tests of the doors, not of the domain. */
+/** A StackManager that returns scripted results and records its calls, for tests of the interfaces. */
 
 import { StackwardenError } from "../../src/errors.js";
 import type { DiagnosisReport } from "../../src/stack/diagnosis/types.js";
@@ -132,12 +132,12 @@ export interface Call {
   actor?: string;
 }
 
-/** What a method does instead of answering with its fixed result. */
+/** Replaces a method's fixed result. */
 export type Script = Partial<{ [Method in keyof StackManager]: StackManager[Method] }>;
 
 export interface ScriptedManager extends StackManager {
   readonly calls: Call[];
-  /** Tells every subscriber of a change. */
+  /** Notifies every subscriber. */
   emit(change: StackChange): void;
   readonly subscribers: number;
   /** Service names by project; may be changed by a test. */
@@ -331,7 +331,7 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
     Object.entries(answers).map(([method, answer]) => [
       method,
       (request: unknown, call?: CallContext) => {
-        // Looking a name up and listening change nothing; all others count as a call.
+        // Look-ups of names and subscriptions change nothing and are not recorded.
         if (!["projects", "services", "subscribe", "logTotals"].includes(method)) {
           note(method, typeof request === "object" ? request : { value: request }, call);
         }

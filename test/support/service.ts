@@ -1,4 +1,4 @@
-/** A service with nothing but defaults, and the fields that a test is about. */
+/** A service with defaults and the given fields. */
 import type { ServiceDefinition } from "../../src/stack/definition/types.js";
 
 export const serviceDefinition = (fields: Partial<ServiceDefinition> = {}): ServiceDefinition => ({

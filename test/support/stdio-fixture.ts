@@ -1,6 +1,6 @@
 /**
- * A stdio server over a scripted manager, as a process of its own. On standard error it tells what it did;
- * STUCK=1 makes its shutdown hang, and start_stack never returns unless it is cancelled.
+ * A stdio server over a scripted manager, as a process. It reports on standard error; STUCK=1 makes its shutdown hang,
+ * and start_stack ends only when it is cancelled.
  */
 import { writeSync } from "node:fs";
 import { serveStdio } from "../../src/mcp/stdio.js";
@@ -10,7 +10,7 @@ const say = (line: string): void => {
   try {
     writeSync(2, `${line}\n`);
   } catch {
-    // Nobody listens.
+    // The client has closed the stream.
   }
 };
 const logger = { error: say, warn: say, info: say, debug: () => undefined };
@@ -33,7 +33,7 @@ const manager = scriptedManager({
     if (process.env.STUCK === "1") await new Promise(() => undefined);
   },
 });
-// Something that would keep the process alive by itself, as a child process or a socket does.
+// Keeps the process alive, as a child process or a socket does.
 setInterval(() => undefined, 1000);
 
 await serveStdio({

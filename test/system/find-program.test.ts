@@ -26,15 +26,15 @@ const make = (path: string, mode = 0o755): string => {
   return full;
 };
 const at = (path: string): string => join(base, path);
-/** Only `dirs` are searched first, then PATH. */
+/** `dirs` replace the system's directories; `path` becomes PATH. */
 const env = (dirs: string[], path: string[] = []): NodeJS.ProcessEnv => ({
   STACKWARDEN_PROGRAM_DIRS: dirs.map(at).join(":"),
   PATH: path.map((one) => (one.startsWith("+") ? one.slice(1) : at(one))).join(":"),
 });
 const asRoot = process.getuid?.() === 0;
 
-describe("a program of the server's own", () => {
-  it("comes from the system's directories before any entry of PATH", async () => {
+describe("findProgram", () => {
+  it("a program in the system's directories precedes one on PATH", async () => {
     const [fixed, other] = [make("sys/tool"), make("mine/tool")];
     expect(await findProgram("tool", { env: env(["sys"], ["mine"]) })).toBe(fixed);
     expect(await findProgram("tool", { env: env(["empty"], ["mine", "sys"]) })).toBe(other);
@@ -43,13 +43,13 @@ describe("a program of the server's own", () => {
     expect(systemDirs({}, "darwin")).toContain("/opt/homebrew/bin");
   });
 
-  it("is found by the order of the names, then of the directories", async () => {
+  it("the order of the names precedes the order of the directories", async () => {
     const [one, two] = [make("a/one"), make("b/two")];
     expect(await findProgram(["two", "one"], { env: env(["a"], ["b"]) })).toBe(two);
     expect(await findProgram(["one", "two"], { env: env(["a"], ["b"]) })).toBe(one);
   });
 
-  it("is an executable file with a plain name, in an absolute directory", async () => {
+  it("only an executable file with a plain name in an absolute directory is found", async () => {
     make("c/plain", 0o644);
     mkdirSync(at("c/folder"));
     symlinkSync("nowhere", at("c/broken"));
@@ -61,7 +61,7 @@ describe("a program of the server's own", () => {
     expect(await findProgram("real", { env: { STACKWARDEN_PROGRAM_DIRS: at("empty") } })).toBeNull();
   });
 
-  it("is never one below a folder that holds projects, also when a link leads there", async () => {
+  it("a program below a folder of projects is refused, also when a link leads there", async () => {
     const path = make("project/node_modules/.bin/tool");
     mkdirSync(at("linkdir"));
     symlinkSync(path, at("linkdir/tool"));
@@ -85,7 +85,7 @@ describe("a program of the server's own", () => {
     ["a parent of the directory", "w2/x/bin", "w2", 0o777],
     ["the file", "w3/bin", "w3/bin/tool", 0o757],
     ["a sticky directory itself", "w4/bin", "w4/bin", 0o1777],
-  ])("is refused when every user can write %s", async (_what, dir, writable, mode) => {
+  ])("a program is refused when every user can write %s", async (_what, dir, writable, mode) => {
     make(`${dir}/tool`);
     chmodSync(at(writable), mode);
     const lookup = await lookUpProgram("tool", { env: env(["empty"], [dir]) });
@@ -97,7 +97,7 @@ describe("a program of the server's own", () => {
     ["the directory", "o1/bin", "o1/bin"],
     ["a parent of the directory", "o2/x/bin", "o2"],
     ["the file", "o3/bin", "o3/bin/tool"],
-  ])("is refused for root when %s belongs to another user", async (_what, dir, owned) => {
+  ])("root refuses a program when %s belongs to another user", async (_what, dir, owned) => {
     make(`${dir}/tool`);
     chownSync(at(owned), 1234, 1234);
     const lookup = await lookUpProgram("tool", { env: env(["empty"], [dir]), uid: 0 });
@@ -106,37 +106,34 @@ describe("a program of the server's own", () => {
     expect(own).toBe(at(`${dir}/tool`));
   });
 
-  it.skipIf(!asRoot)("is refused when a group of others can write it or its directory", async () => {
+  it.skipIf(!asRoot)("root refuses a program when another group can write its directory", async () => {
     make("g/bin/tool");
     chownSync(at("g/bin"), 0, 1234);
     chmodSync(at("g/bin"), 0o775);
     expect((await lookUpProgram("tool", { env: env(["empty"], ["g/bin"]), uid: 0, gid: 0 })).refused[0]?.reason).toBe(
       `group 1234 can write ${at("g/bin")}`,
     );
-    // The system's own directories are the administrator's.
+    // The system's directories are trusted.
     expect(await findProgram("tool", { env: env(["g/bin"]), uid: 0, gid: 0 })).toBe(at("g/bin/tool"));
   });
 
-  it.skipIf(!asRoot)(
-    "is refused when a link on the way can be replaced by its owner in a sticky directory",
-    async () => {
-      make("target/tool");
-      mkdirSync(at("sticky"));
-      chmodSync(at("sticky"), 0o1777);
-      mkdirSync(at("sticky/links"));
-      symlinkSync(at("target"), at("sticky/link"));
-      expect(await findProgram("tool", { env: env(["empty"], ["sticky/link"]) })).toBe(at("sticky/link/tool"));
-      rmSync(at("sticky/link"));
-      const { lchownSync } = await import("node:fs");
-      symlinkSync(at("target"), at("sticky/link"));
-      lchownSync(at("sticky/link"), 1234, 1234);
-      expect((await lookUpProgram("tool", { env: env(["empty"], ["sticky/link"]), uid: 0 })).refused[0]?.reason).toBe(
-        `the link ${at("sticky/link")} belongs to user 1234`,
-      );
-    },
-  );
+  it.skipIf(!asRoot)("root refuses a program behind a link of another user in a sticky directory", async () => {
+    make("target/tool");
+    mkdirSync(at("sticky"));
+    chmodSync(at("sticky"), 0o1777);
+    mkdirSync(at("sticky/links"));
+    symlinkSync(at("target"), at("sticky/link"));
+    expect(await findProgram("tool", { env: env(["empty"], ["sticky/link"]) })).toBe(at("sticky/link/tool"));
+    rmSync(at("sticky/link"));
+    const { lchownSync } = await import("node:fs");
+    symlinkSync(at("target"), at("sticky/link"));
+    lchownSync(at("sticky/link"), 1234, 1234);
+    expect((await lookUpProgram("tool", { env: env(["empty"], ["sticky/link"]), uid: 0 })).refused[0]?.reason).toBe(
+      `the link ${at("sticky/link")} belongs to user 1234`,
+    );
+  });
 
-  it("gets a PATH without the entries that it was not taken from itself", async () => {
+  it("withTrustedPath removes directories from PATH that findProgram refuses", async () => {
     make("good/tool");
     make("bad/tool");
     chmodSync(at("bad"), 0o777);
@@ -149,8 +146,8 @@ describe("a program of the server's own", () => {
   });
 });
 
-describe("a program that a service runs", () => {
-  it("comes from exactly the directories named", async () => {
+describe("findIn", () => {
+  it("findIn searches only the given absolute directories", async () => {
     const path = make("service/tool");
     expect(await findIn(["absent", "tool"], ["relative", at("service")])).toBe(path);
     expect(await findIn(["tool"], [])).toBeNull();

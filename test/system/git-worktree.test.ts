@@ -1,4 +1,4 @@
-/** Work trees made by git itself, and files that only look like theirs. */
+/** Work trees that git created, and files that resemble them. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defaultProjectId } from "../../src/stack/default-project.js";
 import { repositoryOfWorktree } from "../../src/system/git-worktree.js";
 
-describe("linked git work trees", () => {
+describe("repositoryOfWorktree", () => {
   let folder: string;
   const git = (cwd: string, ...args: string[]) =>
     execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@example.org", ...args], { cwd, stdio: "ignore" });
@@ -23,14 +23,14 @@ describe("linked git work trees", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it("belong to their repository, which is in the project's default id", () => {
+  it("a linked work tree belongs to its repository, which is part of the default project id", () => {
     expect(repositoryOfWorktree(join(folder, "login"))).toBe("Shop");
     expect(defaultProjectId(join(folder, "login"))).toBe("shop-login");
     expect(repositoryOfWorktree(join(folder, "pay"))).toBe("central");
     expect(defaultProjectId(join(folder, "pay"))).toBe("central-pay");
   });
 
-  it("are distinguished from main work trees, submodules and plain folders", () => {
+  it("a main work tree, a submodule and a plain folder are not linked work trees", () => {
     expect(repositoryOfWorktree(join(folder, "Shop"))).toBeNull();
     expect(defaultProjectId(join(folder, "Shop"))).toBe("shop");
     const plain = join(folder, "plain");
@@ -43,7 +43,7 @@ describe("linked git work trees", () => {
     }
   });
 
-  it("are not looked for behind a link that leaves the folder, nor in a pipe", () => {
+  it("a .git entry that is a link to the outside or a named pipe is ignored", () => {
     const odd = join(folder, "odd");
     mkdirSync(odd);
     symlinkSync(join(folder, "login", ".git"), join(odd, ".git"));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { readKernelFile } from "../../src/system/kernel-file.js";
 
-it("a kernel file of any length is read, and null is returned for a missing file or a folder", () => {
+it("readKernelFile returns a file of any length, and null for a missing file or a folder", () => {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-kernel-file-"));
   try {
     const text = `${"a".repeat(200_000)}é\n`;

@@ -1,4 +1,4 @@
-/** A lock that survives no process: one holder among many who try, and the dead are recognised. */
+/** Locks between processes: one holder, and recognition of dead holders. */
 import { fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-it("a lock is held by one process, named to the others, and free again", async () => {
+it("takeLock gives a lock to one process, tells others its pid, and gives it again after its release", async () => {
   const file = join(folder, "one");
   const first = await takeLock(file);
   expect(first.lock).not.toBeNull();
@@ -46,11 +46,11 @@ it("a lock is held by one process, named to the others, and free again", async (
 });
 
 it.each([
-  ["of a process that is gone", JSON.stringify({ pid: 2 ** 22 + 1, started: "1" })],
-  ["of a process whose id was used again", JSON.stringify({ pid: process.pid, started: "1" })],
-  ["that is damaged", "{"],
-  ["of nobody", "{}"],
-])("a lock %s is taken over", async (_name, text) => {
+  ["of a process that has ended", JSON.stringify({ pid: 2 ** 22 + 1, started: "1" })],
+  ["of a process whose id was reused", JSON.stringify({ pid: process.pid, started: "1" })],
+  ["with damaged content", "{"],
+  ["without a holder", "{}"],
+])("takeLock takes over a lock %s", async (_name, text) => {
   const file = join(folder, "stale");
   writeFileSync(file, text);
   expect(lockHolder(file)).toBeNull();
@@ -60,7 +60,7 @@ it.each([
   expect(readdirSync(folder).filter((name) => name.startsWith("stale"))).toEqual([]);
 });
 
-it("a removal that was never finished delays others only briefly", async () => {
+it("takeLock succeeds although another process left the removal of a dead lock unfinished", async () => {
   const file = join(folder, "half");
   const text = JSON.stringify({ pid: 2 ** 22 + 1, started: "1" });
   writeFileSync(file, text);
@@ -68,17 +68,17 @@ it("a removal that was never finished delays others only briefly", async () => {
   expect((await takeLock(file)).lock).not.toBeNull();
 });
 
-it("a release does not remove a lock that another process holds by now", async () => {
+it("release does not remove a lock that another process has taken over", async () => {
   const file = join(folder, "mine");
   const { lock } = await takeLock(file);
-  writeFileSync(file, "somebody else");
+  writeFileSync(file, "another process");
   expect(await lock?.held()).toBe(false);
   await lock?.release();
-  expect(readFileSync(file, "utf8")).toBe("somebody else");
+  expect(readFileSync(file, "utf8")).toBe("another process");
 });
 
-// Before, two of four processes had the lock in 107 of 400 rounds.
-it("of many processes that find a dead one's lock at the same moment, one gets it", async () => {
+// In an earlier version two of four processes had the lock in 107 of 400 rounds.
+it("takeLock gives a dead process's lock to one of eight concurrent processes", async () => {
   const children = await Promise.all(
     Array.from({ length: 8 }, async () => {
       const child = fork(program, { stdio: "ignore" });

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { giveFolderBeneath, makeFolderBeneath } from "../../src/system/make-folder-beneath.js";
 
-describe("a folder that is created below a project", () => {
+describe("makeFolderBeneath", () => {
   let root: string;
   let project: string;
   beforeEach(() => {
@@ -24,7 +24,7 @@ describe("a folder that is created below a project", () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  it("is made with its missing parents, once", () => {
+  it("a folder is created with its missing parents, and an existing path stays unchanged", () => {
     expect(makeFolderBeneath(join(project, "a/b/c"), project)).toEqual(
       ["a", "a/b", "a/b/c"].map((path) => join(project, path)),
     );
@@ -34,7 +34,7 @@ describe("a folder that is created below a project", () => {
     expect(makeFolderBeneath(join(project, "file"), project)).toEqual([]);
   });
 
-  it.skipIf(process.getuid?.() !== 0)("belongs to the owner of the folder above, or to the user it is given to", () => {
+  it.skipIf(process.getuid?.() !== 0)("a folder has its parent's owner until giveFolderBeneath changes it", () => {
     chownSync(project, 2345, 2346);
     makeFolderBeneath(join(project, "a/b"), project);
     expect(statSync(join(project, "a/b"))).toMatchObject({ uid: 2345, gid: 2346 });
@@ -43,7 +43,7 @@ describe("a folder that is created below a project", () => {
     expect(statSync(join(project, "a"))).toMatchObject({ uid: 2345, gid: 2346 });
   });
 
-  it("is never made through a link that leads out of the project", () => {
+  it("a folder is not created through a link that leads out of the project", () => {
     mkdirSync(join(root, "elsewhere"));
     symlinkSync(join(root, "elsewhere"), join(project, "link"));
     expect(() => makeFolderBeneath(join(project, "link/new"), project)).toThrow(/leads outside/);

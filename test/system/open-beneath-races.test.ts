@@ -1,4 +1,4 @@
-/** Races between the reader and whoever can write in the folder. Python calls renameat2, which Node does not have. */
+/** Races between a reader and a process that writes in the folder. Python calls renameat2, which Node.js lacks. */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readRegularText, UnsafePathError } from "../../src/system/read-regular-file.js";
 import { exchanging } from "../support/exchange.js";
 
-describe.runIf(process.platform === "linux")("a reader of a project's files", () => {
+describe.runIf(process.platform === "linux")("readRegularText", () => {
   let root: string;
   beforeEach(() => {
     root = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-races-")));
@@ -18,7 +18,7 @@ describe.runIf(process.platform === "linux")("a reader of a project's files", ()
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
   // A check of the real path followed by readFileSync returned the foreign text in 7,656 of 20,000 reads.
-  it("never returns a foreign file while a folder is exchanged with a link to another", async () => {
+  it("no file from outside is read while a folder and a link to another folder are exchanged", async () => {
     symlinkSync("../outside", join(root, "project/other"));
     const end = await exchanging(join(root, "project/inner"), join(root, "project/other"));
     const results = { own: 0, refused: 0 };
@@ -40,7 +40,7 @@ describe.runIf(process.platform === "linux")("a reader of a project's files", ()
   });
 
   // The same check returned the foreign text in 129 of 20,000 reads.
-  it("never returns a foreign file while the project's own folder is exchanged with a link", async () => {
+  it("no file from outside is read while the project's folder and a link are exchanged", async () => {
     symlinkSync("outside", join(root, "link"));
     mkdirSync(join(root, "project"), { recursive: true });
     writeFileSync(join(root, "project/file"), "own");

@@ -10,15 +10,15 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
-describe("a folder of the server's own", () => {
-  it("is made so that services pass through it", async () => {
+describe("folders of the server", () => {
+  it("ensureTraversableDir creates a folder that services can enter but not list", async () => {
     await ensureTraversableDir(join(base, "a/b"));
     expect(statSync(join(base, "a/b")).mode & 0o777).toBe(0o711);
     symlinkSync(join(base, "a"), join(base, "link"));
     await ensureTraversableDir(join(base, "link/b"));
   });
 
-  it("is refused when others can write it or a folder above it", async () => {
+  it("ensureTraversableDir refuses a folder that others can write or replace", async () => {
     mkdirSync(join(base, "open/state"), { recursive: true });
     chmodSync(join(base, "open/state"), 0o777);
     await expect(ensureTraversableDir(join(base, "open/state"))).rejects.toMatchObject({
@@ -29,13 +29,13 @@ describe("a folder of the server's own", () => {
     chmodSync(join(base, "open/state"), 0o700);
     chmodSync(join(base, "open"), 0o777);
     await expect(ensureTraversableDir(join(base, "open/state"))).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-    // In a sticky folder, such as /tmp, others cannot replace it.
+    // Others cannot replace a folder in a sticky folder, such as /tmp.
     chmodSync(join(base, "open"), 0o1777);
     await ensureTraversableDir(join(base, "open/state"));
   });
 
   it.skipIf(process.getuid?.() !== 0)(
-    "is refused when another user created it beforehand, whatever its mode",
+    "requireOwnFolder refuses a folder that belongs to another user, whatever its mode",
     async () => {
       mkdirSync(join(base, "state"), { mode: 0o700 });
       chownSync(join(base, "state"), 1234, 1234);

@@ -17,7 +17,7 @@ import { readRegularFile, readRegularText, statBeneath } from "../../src/system/
 
 const isRoot = process.getuid?.() === 0;
 
-describe("a file of a project", () => {
+describe("readRegularText and statBeneath", () => {
   let root: string;
   let within: string;
   const at = (name: string) => join(within, name);
@@ -46,7 +46,7 @@ describe("a file of a project", () => {
   afterAll(() => rmSync(root, { recursive: true, force: true }));
 
   it.each(["inner/plain", "link", "absolute/plain", "inner/up", "./inner/../link"])(
-    "is read through links that stay inside: %s",
+    "the path %s is read through links that stay inside of the project",
     (path) => {
       expect(read(path)).toBe("text");
       expect(readRegularFile(at(path), { within })?.path).toBe(at("inner/plain"));
@@ -60,7 +60,7 @@ describe("a file of a project", () => {
   );
 
   it.each(["missing", "inner/missing/more", "dangling", "inner/plain/below"])(
-    "is undefined when absent: %s",
+    "the absent path %s is undefined",
     (path) => {
       expect(read(path)).toBeUndefined();
       expect(statBeneath(path, within)).toBeUndefined();
@@ -68,7 +68,7 @@ describe("a file of a project", () => {
   );
 
   it.each(["out", "round", "passwd", "above/secret", "../secret", "loop-a"])(
-    "is refused where it leads outside: %s",
+    "the path %s is refused because it leads outside of the project",
     (path) => {
       expect(() => read(path)).toThrow(
         expect.objectContaining({ code: "INVALID_STACK", reason: expect.stringMatching(/outside|denied/) }),
@@ -81,11 +81,11 @@ describe("a file of a project", () => {
     ["pipe", "is a named pipe; expected a regular file"],
     ["inner", "is a folder; expected a regular file"],
     ["large", "is larger than 1 KiB"],
-  ])("is refused at once when it is not a regular file within the limit: %s", (path, problem) => {
+  ])("the path %s is refused because it is not a regular file within the size limit", (path, problem) => {
     expect(() => read(path)).toThrow(`${path} ${problem}.`);
   });
 
-  it("is refused when it is a socket", async () => {
+  it("a socket is refused", async () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(at("socket"), resolve));
     try {
@@ -96,24 +96,24 @@ describe("a file of a project", () => {
     }
   });
 
-  it("names a path relative to the project, never what is in it", () => {
+  it("an error names the path relative to the project", () => {
     expect(() => read("out")).toThrow("out leads outside the project's folder.");
   });
 
-  it.skipIf(isRoot)("is refused with the system's code when it cannot be read", () => {
+  it.skipIf(isRoot)("an unreadable file is refused with the system's error code", () => {
     writeFileSync(at("closed"), "x");
     chmodSync(at("closed"), 0);
     expect(() => read("closed")).toThrow("closed cannot be read (EACCES).");
   });
 
-  it.runIf(process.platform === "linux")("is not read through a link in the place of the project's folder", () => {
+  it.runIf(process.platform === "linux")("a project's folder that is a link is refused", () => {
     symlinkSync(within, join(root, "swapped"));
     expect(() => readRegularText("inner/plain", { within: join(root, "swapped") })).toThrow(
       "inner/plain cannot be reached: its folder was replaced by a link.",
     );
   });
 
-  it("has no device opened", () => {
+  it("a device is refused", () => {
     expect(() => readRegularText("dev/null", { within: "/" })).toThrow(
       "dev/null is a device; expected a regular file.",
     );

@@ -4,11 +4,11 @@ import { collectGarbage, MemoryRelease } from "../../src/system/release-memory.j
 
 const MIB = 1024 * 1024;
 
-describe("memory after a flood", () => {
+describe("memory after large amounts of data", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it("is freed once, when no data has passed for 3 s", () => {
+  it("memory is released once when no data has passed for 3 s", () => {
     const release = vi.fn();
     const memory = new MemoryRelease(release);
     memory.passed(20 * MIB);
@@ -22,7 +22,7 @@ describe("memory after a flood", () => {
     expect(release).toHaveBeenCalledTimes(1);
   });
 
-  it("is collected again and again while a worker thread lives, and the process continues each time", async () => {
+  it("repeated collections free memory while a worker thread runs", async () => {
     vi.useRealTimers();
     const worker = new Worker("setInterval(() => undefined, 1000)", { eval: true });
     const reference = (() => new WeakRef({ text: "x".repeat(MIB) }))();
@@ -31,7 +31,7 @@ describe("memory after a flood", () => {
     await worker.terminate();
   });
 
-  it("is left alone after little data", () => {
+  it("memory is not released after 1 MiB of data", () => {
     const release = vi.fn();
     new MemoryRelease(release).passed(MIB);
     vi.advanceTimersByTime(60_000);

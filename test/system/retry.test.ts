@@ -6,26 +6,29 @@ const fault = (code: string) => Object.assign(new Error(code), { code });
 
 describe("isTransient", () => {
   it.each([
-    fault("ECONNREFUSED"),
-    fault("EAI_AGAIN"),
-    new Error("outer", { cause: fault("ETIMEDOUT") }),
-    Object.assign(new Error("x"), { status: 429 }),
-    Object.assign(new Error("x"), { statusCode: 503 }),
-    Object.assign(new Error("x"), { name: "TimeoutError" }),
-    new StackwardenError("RUNTIME_UNAVAILABLE", "x"),
-    new StackwardenError("INTERNAL", "x", { cause: fault("EPIPE") }),
-  ])("another try can help: %s", (error) => expect(isTransient(error)).toBe(true));
+    ["ECONNREFUSED", fault("ECONNREFUSED")],
+    ["EAI_AGAIN", fault("EAI_AGAIN")],
+    ["an error caused by ETIMEDOUT", new Error("outer", { cause: fault("ETIMEDOUT") })],
+    ["status 429", Object.assign(new Error("x"), { status: 429 })],
+    ["statusCode 503", Object.assign(new Error("x"), { statusCode: 503 })],
+    ["a TimeoutError", Object.assign(new Error("x"), { name: "TimeoutError" })],
+    ["RUNTIME_UNAVAILABLE", new StackwardenError("RUNTIME_UNAVAILABLE", "x")],
+    ["INTERNAL caused by EPIPE", new StackwardenError("INTERNAL", "x", { cause: fault("EPIPE") })],
+  ])("isTransient returns true for %s", (_what, error) => expect(isTransient(error)).toBe(true));
 
   it.each([
-    new Error("manifest unknown"),
-    fault("ENOENT"),
-    Object.assign(new Error("x"), { status: 404 }),
-    Object.assign(new Error("x"), { name: "AbortError", code: "ECONNRESET" }),
-    new StackwardenError("INVALID_INPUT", "x"),
-    new StackwardenError("SERVICE_START_FAILED", "crashed", { cause: fault("ECONNRESET") }),
-    "ECONNREFUSED",
-    undefined,
-  ])("another try cannot help: %s", (error) => expect(isTransient(error)).toBe(false));
+    ["an error without a code", new Error("manifest unknown")],
+    ["ENOENT", fault("ENOENT")],
+    ["status 404", Object.assign(new Error("x"), { status: 404 })],
+    ["an AbortError", Object.assign(new Error("x"), { name: "AbortError", code: "ECONNRESET" })],
+    ["INVALID_INPUT", new StackwardenError("INVALID_INPUT", "x")],
+    [
+      "SERVICE_START_FAILED caused by ECONNRESET",
+      new StackwardenError("SERVICE_START_FAILED", "crashed", { cause: fault("ECONNRESET") }),
+    ],
+    ["a string", "ECONNREFUSED"],
+    ["undefined", undefined],
+  ])("isTransient returns false for %s", (_what, error) => expect(isTransient(error)).toBe(false));
 });
 
 describe("withRetry", () => {
@@ -44,12 +47,12 @@ describe("withRetry", () => {
     return { result: await result.catch((error: Error) => error.message), seen };
   };
 
-  it("doubles its waits and tries four times in all", async () => {
+  it("delays double, and there are four attempts by default", async () => {
     expect(await delays({}, 3)).toEqual({ result: 4, seen: [1, 2, 4] });
     expect(await delays({}, 4)).toEqual({ result: "ECONNRESET", seen: [1, 2, 4] });
   });
 
-  it("never waits longer than the cap, and with jitter at least half", async () => {
+  it("delays stay below the maximum, and jitter removes at most half of a delay", async () => {
     expect((await delays({ maxDelayMs: 3, maxRetries: 4 }, 4)).seen).toEqual([1, 2, 3, 3]);
     for (const [at, delay] of (await delays({ jitter: true, baseDelayMs: 10 }, 3)).seen.entries()) {
       expect(delay).toBeGreaterThanOrEqual(5 * 2 ** at);
@@ -57,7 +60,7 @@ describe("withRetry", () => {
     }
   });
 
-  it("does not repeat what cannot succeed", async () => {
+  it("an error that is not transient is not retried", async () => {
     let tries = 0;
     await expect(
       withRetry(async () => {
@@ -68,7 +71,7 @@ describe("withRetry", () => {
     expect(tries).toBe(1);
   });
 
-  it("ends its wait when aborted, and does not begin when aborted before", async () => {
+  it("an abort ends the delay, and an aborted signal prevents the first attempt", async () => {
     const stop = new AbortController();
     const waiting = withRetry(() => Promise.reject(fault("ECONNRESET")), {
       baseDelayMs: 60_000,
@@ -89,7 +92,7 @@ describe("withRetry", () => {
     expect(called).toBe(false);
   });
 
-  it("waits one second first by default", async () => {
+  it("the first delay is one second by default", async () => {
     const seen: number[] = [];
     const stop = new AbortController();
     const run = withRetry(() => Promise.reject(fault("ECONNRESET")), {

@@ -26,7 +26,9 @@ function whyNot(): string | null {
 const skip = whyNot();
 
 describe.skipIf(skip !== null)(`an ordinary user on cgroup v2${skip === null ? "" : `: skipped, ${skip}`}`, () => {
-  it("has enforced limits in a delegated cgroup, and leaves nothing behind", { timeout: 300_000 }, () => {
+  it("an ordinary user has enforced limits in a delegated cgroup, and down leaves nothing behind", {
+    timeout: 300_000,
+  }, () => {
     const script = join(import.meta.dirname, "ordinary-user.sh");
     const { stdout, stderr, status } = spawnSync(join(import.meta.dirname, "run.sh"), [script], {
       cwd: ROOT,

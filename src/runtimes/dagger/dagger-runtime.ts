@@ -3,7 +3,6 @@
  * engine.
  */
 import { cpus, totalmem } from "node:os";
-import { StackwardenError } from "../../errors.js";
 import type {
   CheckPortsRequest,
   CopyVolumesRequest,
@@ -15,6 +14,7 @@ import type {
   VolumesRequest,
 } from "../../stack/runtime.js";
 import type { StackSettings } from "../../stack/settings.js";
+import { holds, keptAfterRemoval } from "../shared/kept-content.js";
 import { engineOf } from "./engine/engines.js";
 import type { EngineHost, EngineHostOptions } from "./engine-host/types.js";
 import type { Gateway, GatewayOptions } from "./gateway/types.js";
@@ -22,7 +22,7 @@ import type { OpenSession } from "./session/types.js";
 import type { DaggerSettings } from "./settings.js";
 import type { DaggerStack } from "./stack/dagger-stack.js";
 import type { VolumeAccess } from "./volumes/access.js";
-import type { KeptContent } from "./volumes/remove.js";
+import type { UnreachedContent } from "./volumes/remove.js";
 
 export interface DaggerRuntimeOptions {
   settings: DaggerSettings;
@@ -44,8 +44,6 @@ export interface DaggerParts {
 }
 
 const MB = 1024 * 1024;
-
-const holds = ({ engine, reason }: KeptContent): string => `the engine ${engine} still holds their content: ${reason}`;
 
 class DaggerRuntime implements StackRuntime {
   readonly name = "dagger";
@@ -125,34 +123,30 @@ class DaggerRuntime implements StackRuntime {
     this.#warnOf(projectId, await removeVolumes(await this.#access(projectId, stateDir), volumes));
   }
 
-  #warnOf(projectId: string, left: readonly KeptContent[]): void {
+  #warnOf(projectId: string, left: readonly UnreachedContent[]): void {
     for (const content of left)
       this.options.warn(`${projectId}: no stack sees the deleted volumes any more, but ${holds(content)}`);
   }
 
-  /**
-   * An engine that prevents the removal twice no longer does: it may not exist any more, and the project could never be
-   * forgotten.
-   */
   async removeProject(projectId: string, stateDir: string): Promise<string[]> {
     const [{ removeVolumes }, { volumeNames, recordRemovalFailed }] = await Promise.all([
       import("./volumes/remove.js"),
       import("./volumes/records.js"),
     ]);
     const left = await removeVolumes(await this.#access(projectId, stateDir), await volumeNames(stateDir));
-    const [first] = left.filter(({ records }) => records.some(({ removalFailed }) => removalFailed !== true));
-    if (first === undefined) {
-      this.#warnOf(projectId, left);
-      return left.map((content) => `Volumes were not deleted: ${holds(content)}`);
-    }
-    await recordRemovalFailed(
-      stateDir,
-      left.flatMap(({ records }) => records),
+    const kept = left.map(({ engine, reason, records }) => ({
+      engine,
+      reason,
+      failedBefore: records.every(({ removalFailed }) => removalFailed === true),
+    }));
+    const sentences = await keptAfterRemoval(projectId, kept, () =>
+      recordRemovalFailed(
+        stateDir,
+        left.flatMap(({ records }) => records),
+      ),
     );
-    throw new StackwardenError("RUNTIME_UNAVAILABLE", `The volumes of ${projectId} were not deleted: ${holds(first)}`, {
-      hint: "Start the engine, then call again. If the engine no longer exists, call again too: the next call forgets the project even when the engine does not answer, and leaves the content there.",
-      details: { engine: first.engine },
-    });
+    this.#warnOf(projectId, left);
+    return sentences;
   }
 
   async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {

@@ -15,6 +15,7 @@ import type {
   VolumesRequest,
 } from "../../stack/runtime.js";
 import type { StackSettings } from "../../stack/settings.js";
+import type { EngineAddress } from "./engine/address.js";
 import type { Engine } from "./engine/engine.js";
 import type { Watchdog } from "./leftovers/watchdog.js";
 import type { DockerSettings } from "./settings.js";
@@ -32,7 +33,6 @@ export interface DockerRuntimeOptions {
 }
 
 const MB = 1_048_576;
-const CONNECT_MS = 15_000;
 
 class DockerRuntime implements StackRuntime {
   readonly name = "docker";
@@ -54,7 +54,7 @@ class DockerRuntime implements StackRuntime {
 
   async checkPorts({ definition, settings }: CheckPortsRequest): Promise<Endpoint[]> {
     const { portsOf } = await import("./stack/docker-stack.js");
-    const engine = await this.#connect(this.#settings(settings), AbortSignal.timeout(CONNECT_MS));
+    const engine = await this.#connect(this.#settings(settings));
     try {
       return await portsOf(engine, definition);
     } finally {
@@ -67,14 +67,14 @@ class DockerRuntime implements StackRuntime {
     const { signal } = request;
     signal.throwIfAborted();
     const settings = this.#settings(request.settings);
-    const [{ openStack }, { rememberEngine }] = await Promise.all([
+    const [{ openStack }, { useEngine }] = await Promise.all([
       import("./stack/open-stack.js"),
-      import("./volumes/engines.js"),
+      import("./volumes/all-engines.js"),
     ]);
     const engine = await this.#connect(settings, signal);
     try {
       this.#capacity = { cpus: engine.info.cpus, memory_mb: engine.info.memoryMb };
-      await rememberEngine(request.stateDir, engine.address.host);
+      await useEngine(engine, request);
       await this.#guard(engine, request);
       const stack = await openStack({
         request,
@@ -96,14 +96,13 @@ class DockerRuntime implements StackRuntime {
     }
   }
 
-  async #connect(settings: DockerSettings, signal: AbortSignal): Promise<Engine> {
-    const [{ findAddress }, { openEngine }] = await Promise.all([
+  async #connect(settings: DockerSettings, signal?: AbortSignal): Promise<Engine> {
+    const [{ findAddress }, { connect }] = await Promise.all([
       import("./engine/address.js"),
       import("./engine/engine.js"),
     ]);
     const { env } = this.options;
-    const bound = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]);
-    return openEngine(findAddress({ settings, env }), env, bound);
+    return connect(findAddress({ settings, env }), env, signal === undefined ? {} : { signal });
   }
 
   /** A separate process that removes this server's containers, networks and secret files when the server is killed. */
@@ -119,47 +118,35 @@ class DockerRuntime implements StackRuntime {
   }
 
   async removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void> {
-    const [{ rememberedEngines }, { removeVolumes }] = await Promise.all([
-      import("./volumes/engines.js"),
-      import("./volumes/remove.js"),
-    ]);
-    for (const host of await rememberedEngines(stateDir)) {
-      const engine = await this.#engineAt(host);
-      try {
-        await removeVolumes(engine.docker, { projectId, stateDir }, volumes);
-      } finally {
-        await engine.close();
-      }
-    }
+    const { removeOnAll } = await import("./volumes/all-engines.js");
+    const present = await this.#presentAddress();
+    const engines = { open: this.#engineAt, present: present?.host ?? null };
+    const kept = await removeOnAll({ projectId, stateDir }, volumes, engines);
+    for (const sentence of kept) this.options.warn(`${projectId}: ${sentence}`);
   }
 
   async removeProject(projectId: string, stateDir: string): Promise<readonly string[]> {
-    const [{ rememberedEngines }, { removeProject }] = await Promise.all([
-      import("./volumes/engines.js"),
-      import("./volumes/remove.js"),
-    ]);
-    for (const host of await rememberedEngines(stateDir)) {
-      const engine = await this.#engineAt(host);
-      try {
-        await removeProject(engine.docker, { projectId, stateDir });
-      } finally {
-        await engine.close();
-      }
+    const { removeProjectOnAll } = await import("./volumes/all-engines.js");
+    return removeProjectOnAll({ projectId, stateDir }, this.#engineAt);
+  }
+
+  /** The address by the server's settings; null when they name none. */
+  async #presentAddress(): Promise<EngineAddress | null> {
+    const { findAddress } = await import("./engine/address.js");
+    const { settings, env } = this.options;
+    try {
+      return findAddress({ settings, env });
+    } catch {
+      return null;
     }
-    return [];
   }
 
   /** The engine that holds the volumes; its certificates come from the current setting. */
-  async #engineAt(host: string): Promise<Engine> {
-    const { findAddress } = await import("./engine/address.js");
-    const { settings, env } = this.options;
-    const present = await Promise.resolve()
-      .then(() => findAddress({ settings, env }))
-      .catch(() => null);
-    const { openEngine } = await import("./engine/engine.js");
+  readonly #engineAt = async (host: string): Promise<Engine> => {
+    const [{ connect }, present] = await Promise.all([import("./engine/engine.js"), this.#presentAddress()]);
     const address = present?.host === host ? present : { host, source: "the project's records" };
-    return openEngine(address, env, AbortSignal.timeout(CONNECT_MS));
-  }
+    return connect(address, this.options.env);
+  };
 
   async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {
     const { copyVolumes } = await import("./volumes/copy.js");
@@ -172,8 +159,12 @@ class DockerRuntime implements StackRuntime {
   }
 
   async #withEngine<T>(request: VolumesRequest, task: (engine: Engine) => Promise<T>): Promise<T> {
-    const engine = await this.#connect(this.#settings(request.settings), request.signal);
+    const [engine, { useEngine }] = await Promise.all([
+      this.#connect(this.#settings(request.settings), request.signal),
+      import("./volumes/all-engines.js"),
+    ]);
     try {
+      await useEngine(engine, request);
       return await task(engine);
     } catch (error) {
       request.signal.throwIfAborted();

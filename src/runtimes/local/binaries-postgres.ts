@@ -61,10 +61,10 @@ const alive = (pid: number): boolean => {
   }
 };
 
-/** Removes incomplete copies in the cache from a server that died while copying. */
-async function sweep(cache: string): Promise<void> {
+/** Removes unfinished folders in the cache from a server that died while it filled them. */
+export async function sweepCache(cache: string): Promise<void> {
   for (const name of await readdir(cache)) {
-    const pid = /^\.postgres-.*-(\d+)$/.exec(name)?.[1];
+    const pid = /^\.(?:postgres|cluster)-.*-(\d+)$/.exec(name)?.[1];
     if (pid !== undefined && Number(pid) !== process.pid && !alive(Number(pid)))
       await removeTree(join(cache, name), cache);
   }
@@ -72,7 +72,7 @@ async function sweep(cache: string): Promise<void> {
 
 async function build(source: PostgresPackage, cache: string, final: string): Promise<void> {
   await ensureDir(cache, 0o755);
-  await sweep(cache);
+  await sweepCache(cache);
   const temporary = join(cache, `.postgres-${source.version}-${process.pid}`);
   await removeTree(temporary, cache);
   try {
@@ -89,7 +89,8 @@ async function build(source: PostgresPackage, cache: string, final: string): Pro
 
 const running = new Map<string, Promise<void>>();
 
-async function once(key: string, make: () => Promise<void>): Promise<void> {
+/** Joins the same work that is in progress. */
+export async function once(key: string, make: () => Promise<void>): Promise<void> {
   const pending = running.get(key) ?? make();
   running.set(key, pending);
   try {
@@ -161,7 +162,7 @@ export async function downloadPostgres(
   const name = postgresPackageName();
   let made: PostgresBinaries | undefined;
   await once(`${cache}/${major}`, async () => {
-    await sweep(cache);
+    await sweepCache(cache);
     const temporary = join(cache, `.postgres-${major}-download-${process.pid}`);
     await removeTree(temporary, cache);
     try {

@@ -77,16 +77,23 @@ export function loopbackConnections(procNet = "/proc/net"): Connection[] {
 
 /** How long equal counts stand for equal tables: one socket may have been closed and another one opened. */
 const RECENT_MS = 1000;
-let recent: { counts: string; until: number; sockets: Listener[] } | undefined;
-
-/** As `listeners`, for callers that look again and again: reads the tables only when the number of sockets changed. */
-export async function recentListeners(): Promise<Listener[] | null> {
-  const counts = ["" as const, "6" as const].map((version) => socketCount("/proc/net", version)).join(" ");
-  if (recent?.counts === counts && performance.now() < recent.until) return recent.sockets;
-  const sockets = await listeners();
-  recent = sockets === null ? undefined : { counts, until: performance.now() + RECENT_MS, sockets };
-  return sockets;
+/**
+ * As `listeners`, for callers that look again and again: reads the tables only when the number of sockets changed.
+ * @param procNet folder with the kernel's tables of one network namespace
+ */
+export function recentListenersOf(procNet: () => string): () => Promise<Listener[] | null> {
+  let recent: { counts: string; until: number; sockets: Listener[] } | undefined;
+  return async () => {
+    const folder = procNet();
+    const counts = [folder, socketCount(folder, ""), socketCount(folder, "6")].join(" ");
+    if (recent?.counts === counts && performance.now() < recent.until) return recent.sockets;
+    const sockets = await listeners(folder);
+    recent = sockets === null ? undefined : { counts, until: performance.now() + RECENT_MS, sockets };
+    return sockets;
+  };
 }
+
+export const recentListeners = recentListenersOf(() => "/proc/net");
 
 /** Whether a process accepts connections on this loopback port. */
 export function accepts(port: number, timeoutMs = 500): Promise<boolean> {

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { type Pack, pack } from "tar-stream";
 import { StackwardenError } from "../../errors.js";
 import type { FileCopy, SkippedCopy } from "../../stack/runtime.js";
-import { closeBeneath, openBeneath, UnsafePathError } from "../../system/open-beneath.js";
-import { readRegularFile, statBeneath } from "../../system/read-regular-file.js";
+import { closeBeneath, openBeneath } from "../../system/open-beneath.js";
+import { readRegularFile } from "../../system/read-regular-file.js";
+import { fileBeneath } from "./private-files.js";
 
 /** Bytes that are copied at once, of all files together: they are held in memory. */
 const LARGEST_COPY = 64 * 1_048_576;
@@ -26,16 +27,6 @@ function copiedFile({ path, within }: NonNullable<FileCopy["source"]>): CopiedFi
   closeBeneath(beneath);
   const file = readRegularFile(path, { within, maxBytes: LARGEST_COPY });
   return file === undefined ? undefined : { ...file, mode: beneath.stats.mode & 0o777 };
-}
-
-/** The file that a path leads to; the path itself when it leads to none in the folder. */
-function realPath(path: string, within: string): string {
-  try {
-    return statBeneath(path, within)?.path ?? path;
-  } catch (error) {
-    if (error instanceof UnsafePathError) return path;
-    throw error;
-  }
 }
 
 export interface PackOptions {
@@ -67,7 +58,7 @@ export function packCopies(files: readonly FileCopy[], options: PackOptions): Pa
     }
     const { path, within } = source;
     const isPrivate = (file: string): boolean =>
-      privateFiles.some((one) => one === file || realPath(one, within) === file);
+      privateFiles.some((one) => one === file || fileBeneath(one, within) === file);
     // A private file is not read, except through a link to it.
     if (isPrivate(join(within, path))) {
       packed.skipped.push({ target, reason: "private" });

@@ -2,6 +2,7 @@
  * The host ports of one stack. The server holds a port with a listening socket from its selection until just before its
  * service is spawned, so that no other process takes it in between.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
@@ -52,6 +53,11 @@ export interface Reassigned {
 
 /** Returns the ports that a service needs on this machine, published ones first. */
 export type RequestsOf = (service: ServiceDefinition) => PortRequest[];
+
+/** A check of another server holds a port for a moment, so that it looks busy: it is tried again, this many times. */
+const RETRIES = 2;
+/** Milliseconds before each of these attempts. */
+const RETRY_MS = 60;
 
 /** Number of ports that are tried after the preferred one. */
 const SEARCH = 500;
@@ -209,30 +215,40 @@ export class PortLedger {
     }
     const dropped = this.#slots.filter((slot) => !unchanged.includes(slot));
     const fresh: Slot[] = [];
-    const busy: BusyPort[] = [];
+    let busy: PortRequest[] = [];
     open.add(this);
+    const assign = async (request: PortRequest): Promise<boolean> => {
+      const handed =
+        request.hostPort === undefined
+          ? undefined
+          : dropped.find((slot) => slot.port === request.hostPort && slot.protocol === request.protocol);
+      if (handed !== undefined) {
+        // The same port moves from one entry of the stack to another, together with its socket.
+        dropped.splice(dropped.indexOf(handed), 1);
+        fresh.push({ ...request, port: handed.port, holder: handed.holder, claim: handed.claim });
+        return true;
+      }
+      const waiting = busy.filter((one) => one !== request);
+      const usedPorts = new Set([
+        ...[...unchanged, ...fresh, ...dropped].map((slot) => keyOf(slot, slot.port)),
+        ...waiting.map((one) => keyOf(one, one.hostPort as number)),
+      ]);
+      const slot = await this.#take(request, usedPorts, this.probes);
+      if (slot !== "busy") fresh.push(slot);
+      return slot !== "busy";
+    };
     try {
       // Fixed ports come first, then ranges: a search for a free port must not take them.
       const rank = ({ hostPort, hostPortEnd }: PortRequest): number =>
         hostPort === undefined ? 2 : Number(hostPortEnd !== undefined);
-      for (const request of [...unassigned].sort((one, other) => rank(one) - rank(other))) {
-        const handed =
-          request.hostPort === undefined
-            ? undefined
-            : dropped.find((slot) => slot.port === request.hostPort && slot.protocol === request.protocol);
-        if (handed !== undefined) {
-          // The same port moves from one entry of the stack to another, together with its socket.
-          dropped.splice(dropped.indexOf(handed), 1);
-          fresh.push({ ...request, port: handed.port, holder: handed.holder, claim: handed.claim });
-          continue;
-        }
-        const usedPorts = new Set([...unchanged, ...fresh, ...dropped].map((slot) => keyOf(slot, slot.port)));
-        const slot = await this.#take(request, usedPorts, this.probes);
-        if (slot === "busy") {
-          busy.push(busyPort(request, request.hostPort as number));
-        } else fresh.push(slot);
+      for (const request of [...unassigned].sort((one, other) => rank(one) - rank(other)))
+        if (!(await assign(request))) busy.push(request);
+      for (let attempt = 0; busy.length > 0 && attempt < RETRIES; attempt += 1) {
+        await delay(RETRY_MS);
+        for (const request of [...busy]) if (await assign(request)) busy = busy.filter((one) => one !== request);
       }
-      if (busy.length > 0) throw portsInUse(await this.#withOwners(busy), await this.#freeFor(busy, fresh));
+      const ports = busy.map((request) => busyPort(request, request.hostPort as number));
+      if (ports.length > 0) throw portsInUse(await this.#withOwners(ports), await this.#freeFor(ports, fresh));
     } catch (error) {
       const before = new Set(this.#slots.map((slot) => slot.claim));
       await Promise.all(fresh.filter((slot) => !before.has(slot.claim)).map(letGo));

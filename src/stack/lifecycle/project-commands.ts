@@ -54,13 +54,14 @@ export class ProjectCommands {
     call: CallContext,
     { commands }: StackSettings,
   ): Promise<CommandOutcome> {
-    const { definition: service, instance } = stack.unit(request.service);
+    const unit = stack.unit(request.service);
+    const { definition: service, instance } = unit;
     const argv = commandArgv(request, service, commands);
     const { storage, supervisor } = this.parts;
     const records = await storage.records();
     const target: CommandTarget =
       instance !== null && request.oneOff !== true
-        ? { oneOff: false, run: (exec) => instance.exec(exec) }
+        ? { oneOff: false, run: (exec) => unit.exec(instance, exec) }
         : this.#oneOff(stack.runtimeStack, service, supervisor.limits(service.name), records, call);
     if (instance === null) target.absent = `${service.name} does not run; the command ran in a fresh instance of it.`;
     return runCommand({ project: storage.id, service, argv, request, records, target, call });

@@ -6,7 +6,7 @@
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { forRuntime } from "../definition/for-runtime.js";
-import type { LimitChange, StackDefinition } from "../definition/types.js";
+import type { LimitChange } from "../definition/types.js";
 import type {
   CallContext,
   CheckRequest,
@@ -20,13 +20,13 @@ import type {
   StartRequest,
   StopOutcome,
 } from "../model.js";
-import type { RuntimeName, StackRuntime } from "../runtime.js";
+import type { RuntimeName } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { ProjectStorage } from "../storage/project-storage.js";
 import type { ProjectStore } from "../storage/project-store.js";
 import { durationText } from "../text/duration.js";
-import { DEFAULT_RUNTIME, RUNTIME_TRAITS } from "../vocabulary.js";
+import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { checkStack } from "./check-stack.js";
 import { DataTransfer } from "./data-transfer.js";
 import { Exclusive } from "./exclusive.js";
@@ -37,6 +37,8 @@ import { ProjectCommands } from "./project-commands.js";
 import type { ProjectParts } from "./project-parts.js";
 import { nextSelection, withoutAlso } from "./project-selection.js";
 import { ProjectSnapshots } from "./project-snapshots.js";
+import { NOTHING, type Removal, Removals, type Removed, removes } from "./removals.js";
+import { ReportedDefinition } from "./reported-definition.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
 import type { CommandRequest } from "./run-command.js";
@@ -63,36 +65,8 @@ export interface ProjectOptions extends Omit<SupervisorOptions, "storage"> {
   ): Promise<ProjectRecords>;
 }
 
-/** Volumes deleted by a stop, and the snapshot with their data. */
-interface Removed {
-  removed: string[];
-  snapshot: string | null;
-  /** True when the project's records were deleted too. */
-  forgotten?: true;
-  /** Sentences about data of a forgotten project that was not deleted. */
-  kept?: readonly string[];
-}
-const NOTHING: Removed = { removed: [], snapshot: null };
-
-/** What a stop deletes. Default: nothing. */
-interface Removal {
-  removeVolumes?: boolean;
-  snapshot?: boolean;
-  forget?: boolean;
-}
-const removes = ({ removeVolumes, forget }: Removal): boolean => removeVolumes === true || forget === true;
-/** Errors of a save that mean that there is no data, or that the runtime cannot copy it. */
-const NO_SNAPSHOT = new Set(["INVALID_INPUT", "UNSUPPORTED"]);
-
 /** The actor of changes that no client requested. */
 const ACTOR = "stackwarden";
-
-const say = (names: string[]): string => (names.length === 0 ? "none" : names.join(", "));
-
-/** Milliseconds of a failed read after which reports pause reading. Usual definitions take a few milliseconds. */
-const SLOW_READ_MS = 1000;
-/** Time without another read, as a multiple of the time that the failed read took. */
-const PAUSE_FACTOR = 10;
 
 export class Project {
   readonly supervisor: Supervisor;
@@ -100,7 +74,6 @@ export class Project {
   /** Settings of the client that started the stack. */
   #settings: StackSettings;
   #starting: PendingStart | null = null;
-  #slowFailure: { error: unknown; until: number } | null = null;
   #stopping: { call: SingleFlight<Removed>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
   readonly #stale: StaleServices;
@@ -110,6 +83,9 @@ export class Project {
   readonly #commands: ProjectCommands;
   readonly snapshots: ProjectSnapshots;
   readonly #data: DataTransfer;
+  readonly #removals: Removals;
+  /** The present definition, for reports. */
+  readonly #definition: ReportedDefinition;
 
   constructor(
     readonly id: string,
@@ -142,6 +118,13 @@ export class Project {
     this.#commands = new ProjectCommands(parts);
     this.snapshots = new ProjectSnapshots(parts);
     this.#data = new DataTransfer({ ...parts, snapshots: this.snapshots });
+    this.#definition = new ReportedDefinition(() => this.supervisor.read(this.#settings, null));
+    this.#removals = new Removals({
+      ...parts,
+      snapshots: this.snapshots,
+      definition: async () =>
+        this.supervisor.stack?.definition ?? forRuntime(await this.#definition.read(), this.#runtimeName(null)),
+    });
     this.lease = new IdleStop({ isOpen: () => this.open, stop: (idleMs) => this.#stopIdle(idleMs) });
     this.#stale = new StaleServices(parts);
     this.#restarts = new Restarts({ ...parts, stale: this.#stale });
@@ -362,8 +345,8 @@ export class Project {
           await this.#exclusive.cancel();
           await this.supervisor.takeDown({ actor, mostGraceMs });
           if (!removes(removal)) return NOTHING;
-          if (removal.forget === true) return await this.#forget();
-          return await this.#removeVolumes({ actor, signal, progress }, removal.snapshot !== false);
+          if (removal.forget === true) return await this.#removals.forget();
+          return await this.#removals.removeVolumes({ actor, signal, progress }, removal.snapshot !== false);
         } finally {
           this.#stopping = null;
           this.options.changed();
@@ -371,57 +354,6 @@ export class Project {
       },
       { cancellable: false, what: `stop of ${this.id}` },
     );
-  }
-
-  /**
-   * Deletes the project's volumes.
-   * @throws when the data cannot be saved first; then nothing is deleted
-   */
-  async #removeVolumes(call: CallContext, save: boolean): Promise<Removed> {
-    // The project never ran, so it has no volumes.
-    if (!this.storage.exists) return NOTHING;
-    const saved = save ? await this.#saveBeforeRemoval(call) : null;
-    const definition = this.supervisor.stack?.definition ?? forRuntime(await this.#peek(), this.#runtimeName(null));
-    const removed = await this.supervisor.removeVolumes(definition);
-    const { events } = await this.storage.records();
-    events.add({
-      type: "warning",
-      message: `Volumes were deleted: ${say(removed)}.`,
-      actor: call.actor,
-      data: { volumes: removed },
-    });
-    return { removed, snapshot: saved };
-  }
-
-  /** Deletes everything of the project: data on every runtime, dependencies, snapshots, logs and records. */
-  async #forget(): Promise<Removed> {
-    const { runtimes } = this.options;
-    const kept: string[] = [];
-    if (this.storage.exists)
-      await this.storage.remove(async (directory) => {
-        // A container engine can be unreachable; the local files are deleted last.
-        const onThisMachine = ({ name }: StackRuntime): number => Number(!RUNTIME_TRAITS[name].images);
-        const order = [...runtimes].sort((one, other) => onThisMachine(one) - onThisMachine(other));
-        for (const runtime of order) kept.push(...(await runtime.removeProject(this.id, directory)));
-      });
-    return { ...NOTHING, forgotten: true, kept };
-  }
-
-  /** @returns the name of the snapshot; null when there is no data or the runtime cannot copy it */
-  async #saveBeforeRemoval(call: CallContext): Promise<string | null> {
-    try {
-      return (await this.snapshots.saveStopped({ automatic: true }, call))?.name ?? null;
-    } catch (error) {
-      if (!(error instanceof StackwardenError) || NO_SNAPSHOT.has(error.code)) return null;
-      throw new StackwardenError(
-        error.code,
-        `The data was not deleted, because it cannot be saved first: ${error.message}`,
-        {
-          hint: `${error.hint} Or delete it without a snapshot: stop_stack with snapshot: false.`,
-          cause: error,
-        },
-      );
-    }
   }
 
   async restart(
@@ -452,7 +384,7 @@ export class Project {
     const unit = this.open ? await this.#runningUnit(service) : null;
     let written = unit?.definition.limits;
     if (written === undefined) {
-      const { services } = await this.#peek();
+      const { services } = await this.#definition.read();
       if (!Object.hasOwn(services, service)) throw unknownService(service, Object.keys(services));
       written = services[service]?.limits ?? {};
     }
@@ -511,7 +443,7 @@ export class Project {
       lease: this.lease,
       watch: this.#watch,
       overrides: this.supervisor.notes(),
-      peek: () => this.#peek(),
+      peek: () => this.#definition.read(),
     });
   }
 
@@ -542,12 +474,12 @@ export class Project {
   /** Service names of the running stack, else of the current definition. */
   async names(): Promise<string[]> {
     const running = this.services;
-    return running.length > 0 ? running : Object.keys((await this.#peek()).services);
+    return running.length > 0 ? running : Object.keys((await this.#definition.read()).services);
   }
 
   /** Why the current definition cannot be used; null when it can. */
   async definitionProblem(): Promise<StackwardenError | null> {
-    return this.#peek().then(
+    return this.#definition.read().then(
       () => null,
       (error: unknown) => toStackwardenError(error),
     );
@@ -562,22 +494,6 @@ export class Project {
     throw new StackwardenError("STACK_NOT_RUNNING", `The stack of ${this.id} is not running.`, {
       hint: hint`Start it with ${callTo("start_stack", { project: this.id })}.`,
     });
-  }
-
-  /**
-   * Reads the present definition for a report. A definition that failed slowly is not read again for a multiple of that
-   * time: a hostile file would otherwise delay each report of each client until the reader's deadline.
-   */
-  async #peek(): Promise<StackDefinition> {
-    if (this.#slowFailure !== null && Date.now() < this.#slowFailure.until) throw this.#slowFailure.error;
-    const begun = Date.now();
-    try {
-      return await this.supervisor.read(this.#settings, null);
-    } catch (error) {
-      const took = Date.now() - begun;
-      if (took >= SLOW_READ_MS) this.#slowFailure = { error, until: Date.now() + took * PAUSE_FACTOR };
-      throw error;
-    }
   }
 
   /** Stops everything in this project. Each service gets at most `mostGraceMs` milliseconds before it is killed. */

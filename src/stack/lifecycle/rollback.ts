@@ -20,17 +20,26 @@ export interface Former {
   states: ReadonlyMap<string, ServiceState>;
   /** Services with an instance that the change replaces or removes. */
   ran: string[];
+  /** Services without an instance that the change stops or starts, and that were about to start by their restart policy. */
+  restarting: string[];
 }
 
-export const formerOf = (
+/** @param affected names of the services that the change stops or starts */
+export function formerOf(
   { definition, units }: Pick<Former, "definition" | "units">,
-  affected: readonly string[],
-): Former => ({
-  definition,
-  units,
-  states: new Map([...units.values()].map(({ name, state }) => [name, state])),
-  ran: [...units.values()].filter(({ name, running }) => running && affected.includes(name)).map(({ name }) => name),
-});
+  affected: ReadonlySet<string>,
+): Former {
+  const changing = [...units.values()].filter(({ name }) => affected.has(name));
+  const names = (which: (unit: ServiceController) => boolean): string[] =>
+    changing.filter(which).map(({ name }) => name);
+  return {
+    definition,
+    units,
+    states: new Map([...units.values()].map(({ name, state }) => [name, state])),
+    ran: names(({ running }) => running),
+    restarting: names(({ running, restartPending, state }) => !running && (restartPending || state === "starting")),
+  };
+}
 
 /** The services that a failed change had replaced. */
 export interface RolledBack {
@@ -41,10 +50,12 @@ export interface RolledBack {
 
 /** Starts the services again that ran before a change that failed. */
 export async function startFormer(former: Former, runtimeStack: RuntimeStack, scope: Scope): Promise<RolledBack> {
-  const { ran } = former;
+  const { ran, restarting } = former;
   let refusal: string | null = null;
   try {
-    await runtimeStack.update(former.definition);
+    await runtimeStack.update(former.definition).finally(() => {
+      for (const name of restarting) former.units.get(name)?.restoreRestart();
+    });
     await startServices({
       units: former.units,
       names: ran,

@@ -2,9 +2,10 @@
 
 import { StackwardenError } from "../../errors.js";
 import { Mutex } from "../../system/mutex.js";
+import { raceAbort } from "../../system/wait.js";
 import type { Limits, ServiceDefinition } from "../definition/types.js";
 import type { ServiceHealth, ServiceReport, ServiceState } from "../model.js";
-import type { AppliedLimits, RuntimeService, ServiceExit } from "../runtime.js";
+import type { AppliedLimits, ExecRequest, ExecResult, RuntimeService, ServiceExit } from "../runtime.js";
 import { type EventInput, SERVER_ACTOR } from "../storage/events.js";
 import { HealthMonitor, type HealthView } from "./health-monitor.js";
 import { notEnforceable, notEnforced } from "./limits.js";
@@ -59,6 +60,8 @@ export class ServiceController {
   #newDatabase: RuntimeService | null = null;
   /** Why the last start failed before an instance existed; null otherwise. */
   #refusal: StackwardenError | null = null;
+  /** Settles when the present pause ends; null while the instance is not paused. */
+  #pause: Promise<void> | null = null;
   /** Why the service is stopped; null when a client stopped it. */
   #stopReason: string | null = null;
 
@@ -251,6 +254,18 @@ export class ServiceController {
     }
   }
 
+  /** Schedules the restart again that was pending before a change that was rolled back. */
+  restoreRestart(): void {
+    if (this.running || this.restartPending || this.state === "lost") return;
+    this.#comingUp = false;
+    this.#stopReason = null;
+    this.#refusal = null;
+    if (this.state !== "crashed") this.#to("stopped");
+    const report = this.#restarts.repeat(this.name, this.definition.restart, () => this.#restart());
+    this.#to("crashed");
+    report();
+  }
+
   #ended(instance: RuntimeService, exit: ServiceExit): void {
     this.lastExit = exit;
     this.#exitGeneration = instance.generation;
@@ -309,14 +324,36 @@ export class ServiceController {
     const { instance } = this;
     const monitor = this.#monitor;
     if (instance === null) return work();
+    let resumed = (): void => undefined;
+    this.#pause = new Promise<void>((resolve) => {
+      resumed = resolve;
+    });
     monitor?.hold();
     try {
       await instance.pause();
       return await work();
     } finally {
-      await instance.resume();
+      await instance.resume().finally(() => {
+        this.#pause = null;
+        resumed();
+      });
       monitor?.release();
     }
+  }
+
+  /**
+   * Runs a command in an instance. In a paused one no command can begin: the command waits for the end of the pause, or
+   * ends by its signal.
+   */
+  async exec(instance: RuntimeService, request: ExecRequest): Promise<ExecResult> {
+    const { signal } = request;
+    await raceAbort(this.resumed(), signal).catch(() => undefined);
+    return signal.aborted ? { exitCode: null, signal: "SIGKILL", oomKilled: false } : instance.exec(request);
+  }
+
+  /** Resolves when the instance is not paused. */
+  async resumed(): Promise<void> {
+    await this.#pause;
   }
 
   /** Milliseconds since the current health check began; null when no check is running. */
@@ -431,9 +468,11 @@ export class ServiceController {
     const { restart } = this.definition;
     const policy =
       this.#comingUp && restart.maxRetries === undefined ? { ...restart, maxRetries: START_RESTARTS } : restart;
-    return this.#restarts.schedule(this.name, policy, livedMs, () => {
-      void this.serial.run(() => this.#startAgain());
-    });
+    return this.#restarts.schedule(this.name, policy, livedMs, () => this.#restart());
+  }
+
+  #restart(): void {
+    void this.serial.run(() => this.#startAgain());
   }
 
   async #startAgain(): Promise<void> {

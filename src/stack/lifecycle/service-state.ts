@@ -35,8 +35,8 @@ export const TRANSITIONS: Readonly<Record<ServiceState, readonly ServiceState[]>
   healthy: ["unhealthy", ...ENDS],
   unhealthy: ["healthy", ...ENDS],
   stopping: ["stopped", "lost"],
-  // The rollback of a change returns a one-shot service to its earlier result.
-  stopped: [...IDLE, "completed"],
+  // The rollback of a change returns a service to its earlier result.
+  stopped: [...IDLE, "completed", "crashed"],
   completed: IDLE,
   crashed: IDLE,
   lost: IDLE,

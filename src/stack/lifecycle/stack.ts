@@ -137,7 +137,8 @@ export class Stack {
       for (const follower of dependentsOf(name, Object.values(next.services), false))
         if (this.units.has(follower) && !replaced.has(follower)) replaced.set(follower, `it follows ${name}`);
     options.changing();
-    const former = formerOf(this, [...removed, ...replaced.keys()]);
+    const again = options.leaveEnded ? [] : [...this.units.values()].filter(idle).map(({ name }) => name);
+    const former = formerOf(this, new Set([...removed, ...replaced.keys(), ...again]));
     try {
       const { actor } = scope;
       const reason = (): string => "Stopped by a start that changes it.";
@@ -181,12 +182,12 @@ export class Stack {
     const { actor } = scope;
     const present = [...this.#units.values()];
     const reason = (): string => "Stopped, because the start failed.";
-    const { ran } = former;
+    const changed = new Set([...former.ran, ...former.restarting]);
     // The failed start stopped only what it had started itself. Other instances of the new definition and their scheduled
     // restarts end here.
     const active = (unit: ServiceController): boolean =>
       unit.running || unit.restartPending || unit.state === "starting";
-    const fresh = present.filter((unit) => active(unit) && (ran.includes(unit.name) || !former.units.has(unit.name)));
+    const fresh = present.filter((unit) => active(unit) && (changed.has(unit.name) || !former.units.has(unit.name)));
     await stopServices(fresh, { actor, reason }).catch(() => undefined);
     for (const [name, unit] of former.units) {
       const service = former.definition.services[name];

@@ -1,31 +1,27 @@
 /** Starts, reconciles and stops one project's stack. Holds the project's lock while the stack is open. */
 
-import { StackwardenError, toStackwardenError, withHint } from "../../errors.js";
+import { StackwardenError, withHint } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
-import { repositoryOfWorktree } from "../../system/git-worktree.js";
 import { withRetry } from "../../system/retry.js";
 import { forRuntime } from "../definition/for-runtime.js";
-import { currentPorts, overridePorts, selectPorts } from "../definition/override-ports.js";
-import { refuseLeftOut } from "../definition/own-program.js";
+import { currentPorts } from "../definition/override-ports.js";
 import type { LimitChange, Limits, LoadStack, StackDefinition } from "../definition/types.js";
 import type { CallContext, StartRequest } from "../model.js";
 import type { RuntimeName, RuntimeStack, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
-import type { EventInput } from "../storage/events.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import type { ProjectStorage } from "../storage/project-storage.js";
 import { sanitizeError } from "../text/sanitize-error.js";
-import { hiddenSecrets } from "../text/visible-values.js";
+import { DefinitionReader, generatedIn, notGenerated } from "./definition-reader.js";
 import { checkLimits } from "./limits.js";
 import { overrideNotes } from "./overrides.js";
 import { hasMoved, movedPorts } from "./port-plan.js";
-import { nextSelection, type ProjectSelection } from "./project-selection.js";
+import type { ProjectSelection } from "./project-selection.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { Scope, StopScope } from "./scope.js";
 import {
   type Attempt,
   dropOutdated,
-  hostPorts,
   limitsOf,
   NO_OPTIONS,
   type StackOptions,
@@ -34,7 +30,8 @@ import {
 import { requireChecks } from "./service-checks.js";
 import type { ServiceContext } from "./service-context.js";
 import { type Reconciled, type ReconcileOptions, Stack, unknownService } from "./stack.js";
-import { asSentence, type Reached, wellSentence } from "./stack-state.js";
+import type { Reached } from "./stack-state.js";
+import { portsReassigned, serviceReplaced, stackStarted, startFailed, startRefused } from "./start-events.js";
 
 export interface SupervisorOptions {
   storage: ProjectStorage;
@@ -52,29 +49,6 @@ export interface Done {
 export interface StartSteps extends CallContext {
   /** Called when the stack is open and its services begin to start. */
   launched(): void;
-}
-
-/**
- * The event of a failed start. Includes the error code and the service for later diagnosis.
- * @param changed false when the start was refused before it started or stopped a service
- */
-function startFailed(error: unknown, actor: string, changed: boolean): EventInput {
-  const { code, details, message, hint } = toStackwardenError(error);
-  const { service, rolled_back, down } = details ?? {};
-  const data = {
-    code,
-    hint,
-    changed,
-    ...(typeof service === "string" ? { service } : {}),
-    ...(rolled_back === undefined ? {} : { rolled_back, down }),
-  };
-  return { type: "stack_start_failed", message, actor, data };
-}
-
-/** The event of a call that was refused while the stack ran, and changed nothing. */
-function startRefused(error: unknown, actor: string): EventInput {
-  const { type: _type, message, ...event } = startFailed(error, actor, false);
-  return { ...event, type: "start_refused", message: `The start was refused; nothing changed: ${message}` };
 }
 
 /**
@@ -115,7 +89,11 @@ export class Supervisor {
   /** The last progress message, without differences of case and full stop. */
   #reported = "";
 
-  constructor(private readonly parts: SupervisorOptions) {}
+  readonly #reader: DefinitionReader;
+
+  constructor(private readonly parts: SupervisorOptions) {
+    this.#reader = new DefinitionReader(parts);
+  }
 
   /** The stack of the last start; kept after it stops, for reports. */
   get stack(): Stack | null {
@@ -183,7 +161,7 @@ export class Supervisor {
         this.#unlock = await storage.lock();
         records = await storage.records(true);
       } else records = await storage.records();
-      const definition = await this.#load(request, settings, records, attempt);
+      const definition = await this.#reader.forStart(request, settings, { records, current: this.#current, attempt });
       await this.#checkLimits(attempt.limits, definition);
       scope.signal.throwIfAborted();
       const done =
@@ -274,20 +252,6 @@ export class Supervisor {
     }
   }
 
-  /** @returns the names of the volumes deleted */
-  async removeVolumes(definition: StackDefinition): Promise<string[]> {
-    const { storage, runtimes } = this.parts;
-    const unlock = await storage.lock();
-    try {
-      // Delete the volumes of every runtime: the project may have run on another one before.
-      for (const runtime of runtimes) await runtime.removeVolumes(storage.id, storage.directory, definition.volumes);
-      await storage.forgetVolumes();
-      return definition.volumes;
-    } finally {
-      await unlock();
-    }
-  }
-
   /** Runs work while the stack is not running. Locks the project and reads its definition, but starts nothing. */
   async withDefinition<T>(
     settings: StackSettings,
@@ -320,9 +284,8 @@ export class Supervisor {
 
   /** The definition that a start would use now for the open stack. Generates and stores no secret. */
   async presentDefinition(settings: StackSettings): Promise<StackDefinition> {
-    const { selection } = this.#current;
     const secrets = (await this.parts.storage.records()).secrets.all();
-    const written = await this.read(settings, null, selection, secrets);
+    const written = await this.#reader.read(settings, this.selection, notGenerated(secrets));
     const definition = this.withSelected(written);
     return this.#choice === null ? definition : forRuntime(definition, this.#choice.runtime.name);
   }
@@ -331,62 +294,8 @@ export class Supervisor {
    * Reads the definition. Without records, no secret is generated or stored.
    * @param selection default: what the open stack was started with
    */
-  async read(
-    { allowRoot, allowBinds }: StackSettings,
-    records: ProjectRecords | null,
-    selection: ProjectSelection = this.selection,
-    /** Generated secrets that exist already. */
-    secrets: Record<string, string> = {},
-  ): Promise<StackDefinition> {
-    const { storage, loadStack } = this.parts;
-    return loadStack({
-      projectId: storage.id,
-      folder: storage.folder,
-      ...selection,
-      profiles: selection.profiles ?? [],
-      allowRoot,
-      allowBinds,
-      generateSecret: async (name) =>
-        records === null ? (secrets[name] ?? `not-generated-${name}`) : records.secrets.generate(name),
-    });
-  }
-
-  async #load(
-    request: StartRequest,
-    settings: StackSettings,
-    records: ProjectRecords,
-    attempt: Attempt,
-  ): Promise<StackDefinition> {
-    const { storage } = this.parts;
-    const current = this.#current;
-    // `ports: {}` and `ports: "auto"` replace the ports of earlier calls.
-    const keepsPorts = request.autoPorts !== true && Object.keys(request.ports ?? { none: 0 }).length > 0;
-    let selection = nextSelection(current.selection, request);
-    const autoPorts =
-      request.autoPorts ??
-      (keepsPorts ? current.autoPorts : undefined) ??
-      repositoryOfWorktree(storage.folder) !== null;
-    const readAt = Date.now();
-    let written = await this.read(settings, records, selection);
-    const missing = (request.services ?? []).filter((name) => !Object.hasOwn(written.services, name));
-    if (missing.length > 0) {
-      // A service of an inactive profile runs when a call names it; other names are unknown.
-      selection = { ...selection, services: [...Object.keys(written.services), ...missing] };
-      written = await this.read(settings, records, selection);
-    }
-    // A caller that names services of the built-in stack wants that stack.
-    if (selection.services === undefined) refuseLeftOut(written, storage.folder);
-    const requested = selectPorts(written, request.ports ?? {});
-    const { current: kept, outdated } = currentPorts(written, keepsPorts ? current.ports : {});
-    for (const key of outdated) {
-      const port = current.ports[key];
-      if (port !== undefined && requested[key] === undefined) attempt.outdatedPorts[key] = port;
-    }
-    const ports = { ...kept, ...requested };
-    const definition = overridePorts(written, hostPorts(ports), autoPorts);
-    records.redactor.add([...hiddenSecrets(definition, storage.id), ...records.secrets.values()]);
-    attempt.options = { selection, ports, autoPorts, readAt };
-    return definition;
+  read(settings: StackSettings, records: ProjectRecords | null, selection = this.selection): Promise<StackDefinition> {
+    return this.#reader.read(settings, selection, records === null ? notGenerated() : generatedIn(records));
   }
 
   /** @throws UNKNOWN_SERVICE, LIMIT_REFUSED */
@@ -460,31 +369,8 @@ export class Supervisor {
       if (stack.phase === "open") await stack.stop({ actor });
       throw error;
     }
-    this.#reportMoved(stack, events);
-    this.#reportStart(stack, actor, events);
+    for (const event of [...portsReassigned(stack), stackStarted(stack, actor)]) events.add(event);
     return { reached: "started", changes: [] };
-  }
-
-  /** @param known moved ports that were reported before */
-  #reportMoved(stack: Stack, events: ProjectRecords["events"], known: readonly string[] = []): void {
-    for (const port of movedPorts(stack.definition, stack.runtimeStack.endpoints())) {
-      const message = hasMoved(port);
-      if (known.includes(message)) continue;
-      const { service, from, to } = port;
-      events.add({ type: "port_reassigned", service, message, data: { from, to } });
-    }
-  }
-
-  /** Services may have ended between their own start and the last service's start. */
-  #reportStart(stack: Stack, actor: string, events: ProjectRecords["events"]): void {
-    const units = [...stack.units.values()];
-    const down = units.filter((unit) => !unit.up);
-    const services = units.map((unit) => ({ service: unit.name, status: unit.state }));
-    const message =
-      down.length === 0
-        ? asSentence(wellSentence(services))
-        : `The stack started, but not every service is up: ${down.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`;
-    events.add({ type: "stack_started", message, actor });
   }
 
   async #reconcile(
@@ -518,15 +404,8 @@ export class Supervisor {
       else continue;
       limited.push(unit.name);
     }
-    const { events } = records;
-    for (const { service, reason } of done.replaced)
-      events.add({
-        type: "service_replaced",
-        service,
-        message: `${service} was replaced: ${reason}.`,
-        actor: scope.actor,
-      });
-    this.#reportMoved(stack, events, former);
+    const replaced = done.replaced.map((change) => serviceReplaced(change, scope.actor));
+    for (const event of [...replaced, ...portsReassigned(stack, former)]) records.events.add(event);
     const changes = describeChanges(done, limited);
     return { reached: changes.length > 0 ? "reconciled" : "unchanged", changes };
   }

@@ -241,6 +241,7 @@ export class Watch {
     // The next instance gets the present sources with its image.
     if (instance?.copyFiles === undefined) return true;
     const { events } = await this.parts.storage.records();
+    await unit.resumed();
     let skipped: readonly SkippedCopy[];
     try {
       skipped = await instance.copyFiles([...copies.values()]);

@@ -1,4 +1,7 @@
-/** A shared object for LD_PRELOAD, assembled here so that no compiler is needed: runs a shell script in a session of its own. */
+/**
+ * A shared object for LD_PRELOAD, assembled here so that no compiler is needed. It runs a shell script in a new
+ * session.
+ */
 const SIZE = 64 + 2 * 56;
 
 /** Machine code of `if (fork() == 0) { setsid(); execve("/bin/sh", ["/bin/sh", "-c", script], []) }`. */

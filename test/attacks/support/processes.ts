@@ -1,9 +1,9 @@
-/** What runs on this machine, as an attacker's process would have to show up in it. */
+/** Processes of this machine: those of a user, those with a text in their arguments, and what an attack's could do. */
 import { readdirSync, readFileSync } from "node:fs";
 
 export const isRoot = process.getuid?.() === 0;
 
-/** Both ways in which a server that is root runs services: with namespaces of their own, and without. */
+/** Both ways in which a root server runs services: with namespaces and without. */
 export const NAMESPACES: readonly [how: string, env: Record<string, string>][] = [
   ["with namespaces where the machine has them", {}],
   ["without namespaces", { STACKWARDEN_NAMESPACES: "off" }],
@@ -37,7 +37,7 @@ export const processesNaming = (mark: string): number[] =>
     (pid) => pid !== process.pid && living(text(`/proc/${pid}/status`)) && text(`/proc/${pid}/cmdline`).includes(mark),
   );
 
-/** What a process could do: written by the processes of an attack, with `RECORD`. */
+/** Rights of a process, as a process of an attack wrote them. */
 export interface Recorded {
   uid: number;
   capabilities: string;
@@ -45,7 +45,7 @@ export interface Recorded {
   cgroups: string[];
 }
 
-/** A shell script that appends what the process may do to a file. */
+/** A shell script that appends the rights of its process to a file. */
 export const recordTo = (file: string): string =>
   `exec 9>>${file}; { grep -E '^(Uid|CapBnd|CapEff|NoNewPrivs)' /proc/self/status; cat /proc/self/cgroup; echo; } | tr '\\n' '|' >&9; echo >&9`;
 

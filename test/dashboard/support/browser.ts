@@ -1,16 +1,16 @@
-/** A real Chromium: the system's own, driven by playwright-core. */
+/** The system's Chromium, driven by playwright-core. */
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 
-/** The shell without a window starts several times faster. */
+/** The headless shell starts several times faster. */
 const NAMES = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const MAC = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
   "/Applications/Chromium.app/Contents/MacOS/Chromium",
 ];
 
-/** `CHROMIUM` names another one. Null: there is none. */
+/** Path of the browser, or the one that `CHROMIUM` names. Null if there is none. */
 export function chromiumPath(): string | null {
   const { CHROMIUM, PATH = "" } = process.env;
   if (CHROMIUM !== undefined && CHROMIUM !== "") return CHROMIUM;

@@ -1,13 +1,13 @@
-/** A web page that shows an MCP App with the official host bridge, in a frame that may run scripts and nothing else. */
+/** A web page that shows an MCP App with the official host bridge, in a frame that may only run scripts. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { build } from "esbuild";
 
-/** What a host must use when the app declares no origin (specification 2026-01-26). */
+/** Content security policy that a host uses when the app declares no origin (specification 2026-01-26). */
 const RESTRICTIVE =
   "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; media-src 'self' data:; connect-src 'none'";
 
-/** `hostCall` is the test's: it passes tool calls on to the server. */
+/** The test provides `hostCall`, which forwards tool calls to the server. */
 const SCRIPT = `
 import { AppBridge, PostMessageTransport } from "@modelcontextprotocol/ext-apps/app-bridge";
 const frame = document.createElement("iframe");
@@ -34,7 +34,7 @@ await bridge.connect(new PostMessageTransport(frame.contentWindow, frame.content
 frame.src = "/view";
 `;
 
-/** @param view the app's HTML, as resources/read gave it */
+/** @param view HTML of the app, as resources/read returned it */
 export async function hostPage(view: string): Promise<{ url: string; close(): Promise<void> }> {
   const { outputFiles } = await build({
     stdin: { contents: SCRIPT, resolveDir: process.cwd() },

@@ -1,4 +1,4 @@
-/** A running stack of four services behind the production HTTP door: real domain, real logs, scripted processes. */
+/** A running stack of four services behind the production HTTP server: real domain, real logs, scripted processes. */
 import type { LogStream } from "../../../src/stack/logs/types.js";
 import type { StackSettings } from "../../../src/stack/settings.js";
 import { call, compose, Domain, service } from "../../support/domain.js";
@@ -17,7 +17,7 @@ const SHOP = `${compose(
 )}volumes: { db-data: {} }
 `;
 
-/** @param stopped names of further projects, which do not run */
+/** @param stopped names of further projects that do not run */
 export async function shop({
   stopped = ["blog"],
   commands = "any",

@@ -1,6 +1,6 @@
 /**
- * A folder for projects and state, and stackwarden servers on it, driven by real MCP clients over stdio: each client with
- * a server of its own (`standalone`), or all with one background server (`shared`), which ends with the bench.
+ * A folder for projects and state with stackwarden servers, driven by real MCP clients over stdio: one server for each
+ * client (`standalone`), or one background server for all (`shared`), which ends with the bench.
  */
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -28,7 +28,7 @@ export const MODES: readonly Mode[] = ["shared", "standalone"];
 
 export interface Server {
   client: Client;
-  /** The process that holds the stacks: in shared mode the background server that was there when the client connected. */
+  /** The process that runs the stacks: in shared mode the background server at the time of the connection. */
   pid: number;
   /** The process that the client started. */
   stdio: number;
@@ -36,9 +36,9 @@ export interface Server {
   stderr(): string;
   /** @throws when the tool answers with an error */
   call(name: string, input?: object, options?: CallOptions): Promise<Answer>;
-  /** The error that the call must give. */
+  /** Error that the call is expected to return. */
   refused(name: string, input?: object, options?: CallOptions): Promise<ErrorReport>;
-  /** SIGKILL to the process that holds the stacks. */
+  /** Kills the process that runs the stacks with SIGKILL. */
   kill(): void;
   close(): Promise<void>;
 }
@@ -51,7 +51,7 @@ export interface CallOptions {
 /** Process id of the state directory's background server, when one runs. */
 export const backgroundOf = (state: string): number | null => lockHolder(join(state, "server", "lock"));
 
-/** Ends it, with its stacks. @returns its process id */
+/** Ends the background server and its stacks. @returns its process id */
 export async function endBackground(state: string): Promise<number | null> {
   const pid = backgroundOf(state);
   if (pid === null) return null;
@@ -64,18 +64,18 @@ export class TestBench {
   #folder: string | undefined;
   readonly #servers: Server[] = [];
   readonly pids: number[] = [];
-  /** What a test did to its folder: undone once the servers have ended. */
+  /** Undoes changes to the folder, after the servers have ended. */
   readonly undo: (() => void)[] = [];
-  /** What servers are started with, such as another user. */
+  /** Command that starts the servers, for example as another user. */
   wrapper: readonly string[] = [];
 
   constructor(readonly mode: Mode = "shared") {}
 
-  /** Made when it is first asked for: tests that are skipped leave nothing. */
+  /** Created at its first use, so that skipped tests leave nothing. */
   get folder(): string {
     if (this.#folder === undefined) {
       this.#folder = mkdtempSync(join(tmpdir(), "stackwarden-e2e-"));
-      // Services of other users must get through.
+      // Services run as other users and must be able to enter.
       chmodSync(this.#folder, 0o755);
       mkdirSync(join(this.#folder, "projects"), { mode: 0o755 });
     }
@@ -90,7 +90,7 @@ export class TestBench {
     return join(this.folder, "state");
   }
 
-  /** The state directory with PostgreSQL's programs, which a server would copy otherwise: files that no server changes. */
+  /** A state directory with PostgreSQL's programs, which a server would otherwise copy. No server changes them. */
   async withPostgres(): Promise<this> {
     if (process.platform !== "linux") return this;
     const made = await perRun("postgres", async (folder) => void (await postgresBinaries(folder)));
@@ -163,7 +163,7 @@ export class TestBench {
       STACKWARDEN_STATE_DIR: this.state,
       STACKWARDEN_LOG_LEVEL: "warn",
       STACKWARDEN_RUNTIME: "local",
-      // Should a test die, its background server ends by itself.
+      // The background server ends by itself when the test process dies.
       STACKWARDEN_SERVER_IDLE_SECONDS: "15",
     };
   }
@@ -173,7 +173,7 @@ export class TestBench {
     return backgroundOf(this.state);
   }
 
-  /** Processes of the stacks: what names the folder, but for the servers and bridges of this bench that live. */
+  /** Processes of the stacks: those that name the folder, except this bench's servers and bridges. */
   processes(): string[] {
     const ours = new Set([...this.#servers.map(({ stdio }) => stdio), this.background()]);
     return processesOf(this.folder).filter((line) => !ours.has(Number(line.split(" ")[0])));
@@ -193,7 +193,7 @@ export class TestBench {
     if (ended !== null && !this.pids.includes(ended)) this.pids.push(ended);
   }
 
-  /** Ends every server; nothing of them may be left. */
+  /** Ends every server. Nothing of them may remain. */
   async close(): Promise<void> {
     try {
       await Promise.all(this.#servers.map((server) => server.close().catch(() => undefined)));
@@ -218,7 +218,7 @@ export async function until<T>(
   }
 }
 
-/** A small HTTP service without dependencies; each path misbehaves in its own way. */
+/** A small HTTP service without dependencies, with a path for each fault. */
 export const APP = `
 const http = require("node:http");
 const port = Number(process.env.PORT);

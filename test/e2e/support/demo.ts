@@ -1,4 +1,4 @@
-/** Runs scripts/demo.mjs with a temporary folder of its own. */
+/** Runs scripts/demo.mjs with a temporary folder. */
 import { execFile } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { ROOT } from "./bench.js";
 
 export async function runDemo(node: string, look: (stdout: string, temporary: string) => void): Promise<void> {
   const temporary = mkdtempSync(join(tmpdir(), "stackwarden-rundemo-"));
-  // Services of other users must get through.
+  // Services run as other users and must be able to enter.
   chmodSync(temporary, 0o755);
   try {
     const { stdout } = await promisify(execFile)(node, [join(ROOT, "scripts", "demo.mjs")], {

@@ -1,4 +1,4 @@
-/** Looks for anything of a test's stacks that outlived it: processes (and with them ports), mounts, cgroups, run files. */
+/** Finds what remains of a test's stacks: processes (and thereby ports), mounts, cgroups and run files. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -23,7 +23,7 @@ export function processesOf(folder: string): string[] {
     try {
       cwd = readlinkSync(join(at, "cwd"));
     } catch {
-      // Gone, or a kernel thread.
+      // The process has ended, or is a kernel thread.
     }
     const args = text(join(at, "cmdline"));
     if ([cwd, args, text(join(at, "environ"))].some((one) => one.includes(folder)))
@@ -67,7 +67,7 @@ export async function expectNothingLeft(folder: string, servers: readonly number
     })(),
   });
   const nothing = { processes: [], mounts: [], cgroups: [], runFiles: [] };
-  // A killed server's watchdog needs a moment.
+  // The watchdog of a killed server needs a moment.
   for (const end = Date.now() + 10_000; Date.now() < end; ) {
     if (JSON.stringify(look()) === JSON.stringify(nothing)) break;
     await new Promise((resolve) => setTimeout(resolve, 100));

@@ -1,7 +1,7 @@
-/** A Node.js that is new enough for what a test runs: this one, or one that is installed for the tests. */
+/** A Node.js of the version that a test requires: the current one, or one that is installed for tests. */
 import { installed } from "./package.js";
 
-/** Newest version in long-term support when this was written. */
+/** Newest long-term support version when this was written. */
 export const NEWEST_LTS = "26.10.0";
 
 /** @returns path of the program */

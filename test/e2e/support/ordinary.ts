@@ -1,4 +1,4 @@
-/** The projects of test/fixtures/projects, with the compose files that people write, and what shows that they work. */
+/** The projects of test/fixtures/projects, and the answers that show that they work. */
 import { execFile } from "node:child_process";
 import { chownSync, cpSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -8,11 +8,11 @@ import { type Answer, ROOT, type Server, type TestBench, until } from "./bench.j
 
 export interface OrdinaryProject {
   name: string;
-  /** Programs that the machine must have. */
+  /** Required programs of the machine. */
   programs?: string[];
-  /** Needs npm's or PyPI's registry. */
+  /** Requires npm's or PyPI's registry. */
   registry?: true;
-  /** Takes more than half a minute on a busy machine. */
+  /** Takes more than half a minute on a loaded machine. */
   slow?: true;
   /** Path and expected text of an answer, by service and container port. */
   answers?: [service: string, path: string, text: string][];

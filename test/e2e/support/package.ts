@@ -1,4 +1,4 @@
-/** Packages that only tests need, of exact versions: installed once for a clone, without their scripts. */
+/** Packages that only tests need, in exact versions, installed once for a clone without their scripts. */
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { ROOT } from "./bench.js";
 
 const KEPT = join(ROOT, "node_modules", ".cache", "stackwarden-tests");
 
-/** The folder of this name, which is filled when it does not exist. */
+/** The folder of this name, filled when it does not exist. */
 export async function kept(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
   const folder = join(KEPT, name.replaceAll("/", "+"));
   if (existsSync(folder)) return folder;
@@ -18,7 +18,7 @@ export async function kept(name: string, fill: (folder: string) => Promise<void>
     renameSync(fresh, folder);
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true });
-    // Another test file was faster.
+    // Another test file has installed it meanwhile.
     if (!existsSync(folder)) throw error;
   }
   return folder;

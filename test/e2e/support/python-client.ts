@@ -1,4 +1,4 @@
-/** The Python client of an exact version, in an environment that is made once for a clone. */
+/** The Python SDK in an exact version, in an environment that is created once for a clone. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";

@@ -1,11 +1,11 @@
-/** A project that has secrets of every kind, and says them aloud wherever it can. */
+/** A project with secrets of every kind, whose services print them wherever they can. */
 import { randomBytes } from "node:crypto";
 
-/** Long, and with what URLs, JSON and base64 write in another way. */
+/** Long, and with characters that URLs, JSON and base64 encode. */
 const secret = (): string => `${randomBytes(5).toString("hex")}/%+"${randomBytes(6).toString("hex")}`;
 const plain = (): string => randomBytes(12).toString("hex");
 
-/** Says every secret that it was given; how the one that is told off in other forms looks is its own doing. */
+/** Prints every secret that it receives. */
 const APP = `
 import base64, os, signal, sys, threading, time, urllib.parse
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -22,7 +22,7 @@ print("app is up", flush=True)
 while True: time.sleep(0.05)
 `;
 
-/** Was installed with settings that hold a credential, of which nothing is left. */
+/** Was installed with settings that contain a credential, of which nothing may remain. */
 const PAGE = `
 const fs = require("node:fs");
 const size = (path) => (fs.existsSync(path) ? fs.statSync(path).size : -1);
@@ -33,11 +33,11 @@ process.on("SIGTERM", () => process.exit(0));
 
 export interface SecretStack {
   files: Record<string, string>;
-  /** By name; none of them may be seen anywhere. */
+  /** By name. None of them may appear anywhere. */
   secrets: Record<string, string>;
-  /** Said by the service in forms of its own: those pass through the engine as any other text. */
+  /** Printed by the service in an encoding of its choice, which the engine cannot recognise. */
   echo: string;
-  /** No secret: it must be found wherever secrets are looked for, or nothing was looked at. */
+  /** Not a secret: it must be found wherever secrets are searched for, which shows that the search works. */
   mark: string;
 }
 
@@ -112,7 +112,7 @@ secrets:
       "mail.env": `MAIL_PASSWORD='${secrets.envFile}'\nMAIL_HOST=mail.example\n`,
       "private/from-file.txt": `${secrets.secretFile}\n`,
       "private/bound.txt": `${secrets.boundFile}\n`,
-      // Nothing listens there, and npm does without what is optional.
+      // Nothing listens there, and npm continues without optional packages.
       "page/package.json": JSON.stringify({
         name: "page",
         version: "1.0.0",

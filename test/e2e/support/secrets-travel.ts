@@ -1,6 +1,6 @@
 /**
- * Where secrets go on the Dagger runtime, on whatever engine: a real server is started through its binary and spoken to
- * as a client does, everything on its way is recorded, and no secret may be in it but where it must.
+ * Secrets on the Dagger runtime: a client uses the built server on a given engine, everything between them is recorded,
+ * and secrets may appear only where they are needed.
  */
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
@@ -8,7 +8,7 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { outputRecords } from "../../../src/runtimes/dagger/telemetry/otlp.js";
-import { withStandIns } from "../../support/program-dirs.js";
+import { withStubPrograms } from "../../support/program-dirs.js";
 import { type Bundle, filesWith, watchBundles } from "../../support/secrets/engine-traces.js";
 import { type Needles, needlesOf, secretsIn } from "../../support/secrets/needles.js";
 import { type Recorder, startRecorder, withoutPlaintexts } from "../../support/secrets/recorder.js";
@@ -16,17 +16,17 @@ import { type Answer, type Server, TestBench, until } from "./bench.js";
 import { type SecretStack, secretStack } from "./secret-stack.js";
 
 export interface TargetEngine {
-  /** The programs behind the recorder. */
+  /** Programs that the recorder runs. */
   dagger: string;
   runc: string;
-  /** Of a server that finds the engine, but for PATH. */
+  /** Environment of a server that finds the engine, without PATH. */
   env: Record<string, string>;
-  /** Folders of the containers' bundles; null where they cannot be seen. */
+  /** Folder of the containers' bundles. Null if it cannot be read. */
   bundles: string | null;
-  /** What the engine keeps, and its log; null where they cannot be seen. */
+  /** The engine's store and its log. Null if they cannot be read. */
   store: string | null;
   log: string | null;
-  /** Asks the engine what it has in its cache; the simulated one has none. */
+  /** Whether the engine has a cache to inspect; the simulated one has none. */
   keepsCache: boolean;
   close(): Promise<void>;
 }
@@ -37,7 +37,7 @@ const MOST_ENTRIES = 3000;
 const QUIET_MS = 1500;
 const LONGEST_LOOK_MS = 10_000;
 
-/** A stream from its beginning, until nothing more comes for a moment: what goes on for ever is cut. */
+/** A stream from its beginning until nothing arrives for a moment; an endless one is cut. */
 function wholeStream({ port, token }: { port: number; token: string }, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const authorization = `Basic ${Buffer.from(`${token}:`).toString("base64")}`;
@@ -62,7 +62,7 @@ function wholeStream({ port, token }: { port: number; token: string }, path: str
   });
 }
 
-/** What the containers printed, each stream for itself and put together: the engine cuts it anywhere. */
+/** Output of the containers, each stream by itself and joined, because the engine cuts it anywhere. */
 function printed(stream: string): string {
   const streams = new Map<string, string>();
   for (const line of stream.split("\n").filter((one) => one.startsWith("data: {")))
@@ -94,7 +94,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
       let server: Server;
       let watching: { seen: Map<string, Bundle>; stop(): void } | undefined;
       let logAt = 0;
-      /** Everything that must stay hidden, and what tells that a search was one. */
+      /** Texts that must stay hidden, and a mark that shows that a search works. */
       let needles: Needles;
       let mark: Needles;
 
@@ -122,7 +122,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         if (engine.log !== null) logAt = statSync(engine.log).size;
         server = await bench.server({
           ...engine.env,
-          ...withStandIns(recorder.bin),
+          ...withStubPrograms(recorder.bin),
           _EXPERIMENTAL_DAGGER_CLI_BIN: recorder.cli,
           STACKWARDEN_RUNTIME: "dagger",
           STACKWARDEN_LOG_LEVEL: "trace",
@@ -145,7 +145,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         await engine?.close();
       });
 
-      it("shows none in what it answers, though a service says them aloud", async () => {
+      it("no answer and no log line contains a secret that a service prints", async () => {
         const health = await call("health_status", { fresh: true });
         expect(health.overall_healthy).toBe(true);
         const said = await lines("app");
@@ -168,7 +168,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         nothing("the server's log", server.stderr());
       });
 
-      it("sends none to the engine but as the plain text of a Dagger secret", () => {
+      it("requests to the engine contain secrets only as plaintexts of Dagger secrets", () => {
         const plaintexts = new Set<string>();
         const sent = recorder.requests().map(({ method, url, headers, body }) => {
           const { authorization, ...others } = headers;
@@ -186,7 +186,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
           ).toBe(true);
       });
 
-      it("starts no program with one in its arguments or its environment", () => {
+      it("no program has a secret in its arguments or environment", () => {
         for (const { args, environment } of recorder.calls())
           nothing("the CLI's call", `${args.join("\n")}\n${JSON.stringify(environment)}`);
         expect(recorder.calls().map(({ args }) => args[0])).toContain("session");
@@ -198,7 +198,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         nothing("the server's environment", environmentOf(server.pid));
       });
 
-      it("finds none in the session's answers and streams; the engine masks secrets that a service prints", async () => {
+      it("answers and streams of the session contain no secret, and the engine masks printed ones", async () => {
         const answered = recorder.answers();
         looked("the answers of the session", Buffer.concat(answered.map(({ body }) => body)));
         const session = recorder.session();
@@ -211,7 +211,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         if (engine.keepsCache) nothing("/v1/metrics", await wholeStream(session, "/v1/metrics"));
       });
 
-      it("leaves its own files without any, but for the one that keeps what it made", () => {
+      it("only secrets.json of the state directory contains secrets", () => {
         const files = filesBelow(bench.state);
         expect(files.some((path) => path.includes("/logs/"))).toBe(true);
         const withSecrets = new Set<string>();
@@ -228,7 +228,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         expect([...withSecrets]).toEqual([join(bench.state, "projects", PROJECT, "secrets.json")]);
       });
 
-      it("has them in the bundles of the running services, where a process's environment must be, and nowhere else", async (test) => {
+      it("bundles of the services contain secrets only in the environment", async (test) => {
         if (engine.bundles === null || watching === undefined) test.skip("this engine's host cannot be looked at");
         const bundles = [...(watching?.seen.values() ?? [])];
         const withSecrets = bundles.filter(
@@ -241,7 +241,9 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         }
       });
 
-      it("leaves none in the engine", { timeout: 600_000 }, async (test) => {
+      it("the engine's cache, files and log contain no secret outside running services", {
+        timeout: 600_000,
+      }, async (test) => {
         if (engine.keepsCache) {
           const ask = async (fields: string): Promise<string> => {
             const { port, token } = recorder.session();
@@ -257,7 +259,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
           };
           const count = Number(/"entryCount":(\d+)/.exec(await ask("entryCount"))?.[1]);
           expect(count).toBeGreaterThan(0);
-          // One that has run for long takes minutes to list them: there its files must do.
+          // A cache with many entries takes minutes to list; then the engine's files are searched.
           if (count < MOST_ENTRIES || engine.store === null) {
             const text = await ask("entries { description recordType }");
             expect(text).toContain('"description":"withSecretVariable"');
@@ -268,7 +270,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         const kept = (texts: Needles): string[] =>
           store === null ? [] : filesWith(store, began, [...texts.values()].flat(), bench.folder);
         expect(kept(mark).length > 0).toBe(store !== null);
-        // What runs has its environment in its bundle, and nowhere else.
+        // A running service has its environment in its bundle only.
         expect(kept(needles).filter((path) => !path.startsWith(`${bundles}/`))).toEqual([]);
         expect(await call("stop_stack", { timeout_seconds: 120 })).toMatchObject({ status: "stopped" });
         nothing("the answers", JSON.stringify(told));
@@ -279,7 +281,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
           nothing("the engine's log", log);
         }
         if (store === null) test.skip("this engine's host cannot be looked at");
-        // The simulated one removes the bundles of its containers with its folder.
+        // The simulated engine removes its bundles with its folder.
         if (keepsCache) expect(kept(needles)).toEqual([]);
       });
     });

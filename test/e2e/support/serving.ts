@@ -1,4 +1,4 @@
-/** `stackwarden serve` as a process of its own. */
+/** `stackwarden serve` as a process. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ export interface Serving {
   end(): Promise<number | null>;
 }
 
-/** Only just spawned: its first line of output, or its end, says what became of it. */
+/** Just spawned: its first line of output or its end is the result. */
 export function spawnServe(bench: TestBench, ...args: string[]) {
   const child = spawn(process.execPath, [BINARY, "serve", "--port", "0", "--json", ...args], {
     cwd: bench.projects,

@@ -1,4 +1,4 @@
-/** The runtime on a simulated engine whose host is out of reach: what then holds, what does not, and what is said of it. */
+/** The runtime on a simulated engine whose host cannot be entered: what is enforced, and what is reported. */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -69,7 +69,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
       ),
     );
 
-  it("nothing holds limits, and every report says why", async () => {
+  it("limits are not enforced, and every report states the reason", async () => {
     const app = bench.python("app", WAITS);
     const { running, sink } = await bench.run(app, { limits: { memory_mb: 64 } });
     await sink.shows("up");
@@ -86,13 +86,13 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     expect((await running.readLimits()).cpus.enforcement.reason).toContain("ended");
   });
 
-  it("the stop signal is translated by the entry script", async () => {
+  it("the entry script translates the stop signal", async () => {
     const { running, sink } = await bench.run(bench.python("app", INTERRUPTED, { stopSignal: "SIGINT" }));
     await sink.shows("up");
     expect((await running.stop({ graceMs: 15_000, signal: "SIGINT" })).exitCode).toBe(42);
   });
 
-  it("the file's own check runs inside by the entry script; another command cannot", async () => {
+  it("the entry script runs the service's own health check, and another command is unhealthy", async () => {
     const test = { kind: "cmd-shell", command: "test -e /tmp/well && echo all well" } as const;
     const check = { ...healthcheck(test), intervalMs: 200 };
     const program = `import os, time\nprint("up", flush=True)\ntime.sleep(0.7)\nopen("/tmp/well", "w")\ntime.sleep(60)`;
@@ -118,7 +118,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     expect(await probe()).toMatchObject({ healthy: false, message: "the instance has ended" });
   });
 
-  it("an image without a shell runs without the entry script, and a note names what is missing", async () => {
+  it("an image without a shell runs without the entry script, with a note", async () => {
     const command = ["python3", "-u", "-c", `# ${bench.mark}\nimport os; print(os.getuid())${WAITS}`];
     const service = { ...bench.python("app", ""), image: "distroless:1", command };
     const { running, sink } = await bench.run(service);
@@ -128,7 +128,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     await running.stop({ graceMs: 10_000 });
     const lost = { ...service, command: ["/nowhere/no-such"] };
     const stack = await bench.open([lost]);
-    // The engine may have taken the start for done before it knew.
+    // The engine may report the start as done before it detects the failure.
     const outcome = await bench.start(stack, lost).catch((error: unknown) => error);
     if (outcome instanceof DaggerService) {
       expect((await outcome.exited).exitCode).toBe(1);
@@ -136,7 +136,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     } else expect(outcome).toMatchObject({ code: "SERVICE_START_FAILED" });
   });
 
-  it("wrong names fail at once, with what is wrong; a registry that is ill is worth another try", async () => {
+  it("a wrong name fails the start with its cause, and a busy registry is RUNTIME_UNAVAILABLE", async () => {
     const app = bench.python("app", WAITS);
     expect(await failure({ ...app, image: "no/such:1" })).toMatchObject({
       code: "SERVICE_START_FAILED",
@@ -155,7 +155,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     expect(await failure(app)).toMatchObject({ code: "RUNTIME_UNAVAILABLE", message: expect.stringContaining("503") });
   });
 
-  it("a secret whose name shells do not pass on is refused, and others arrive", async () => {
+  it("a secret variable whose name contains a dot is refused", async () => {
     const program = `import os, time; print(os.environ["a.b"], flush=True)`;
     const app = bench.python("app", program, { environment: { "a.b": "c d" } });
     const { running, sink } = await bench.run(app);
@@ -164,7 +164,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     expect(await failure({ ...app, secretEnvironment: ["a.b"] })).toMatchObject({ code: "INVALID_STACK" });
   });
 
-  it("mounts are copies that are never written back, files and temporary space; a note names what an engine cannot do", async () => {
+  it("mounts are copies that are never written back, and notes name unsupported attributes", async () => {
     bench.file("conf/app.txt", "from the project");
     bench.file("one.txt", "one file");
     const program = `
@@ -191,11 +191,11 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     expect(sink.all).toBe("from the project | one file\nFalse /srv\n");
     expect(existsSync(join(bench.folder, "conf", "new.txt"))).toBe(false);
     const notes = running.notes.join("\n");
-    for (const said of ["copy of conf", "copy of one.txt", "read_only has no effect", "data is writable"])
-      expect(notes).toContain(said);
+    for (const note of ["copy of conf", "copy of one.txt", "read_only has no effect", "data is writable"])
+      expect(notes).toContain(note);
   });
 
-  it("a build takes the context without what is ignored, its arguments and its target", async () => {
+  it("a build receives the context without ignored files, its arguments and its target", async () => {
     bench.file(
       "ctx/Dockerfile",
       "FROM python:3.11-slim AS base\nARG WORD=none\nCOPY . /ctx\nHEALTHCHECK --interval=5s CMD true\nFROM base AS other\n",
@@ -223,7 +223,7 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     });
   });
 
-  it("a deleted volume is emptied, not only forgotten", async () => {
+  it("the data of a deleted volume is gone", async () => {
     const mounts = [{ type: "volume" as const, source: "data", target: "/data", readOnly: false }];
     const app = bench.python("app", `import os; open("/data/kept", "w").write("x"); print(os.listdir("/data"))`, {
       mounts,
@@ -244,7 +244,7 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     expect(warnings).toEqual([expect.stringContaining("no engine here")]);
   });
 
-  it("an opening that fails holds no port, and says what is missing", async () => {
+  it("an opening that fails holds no port and reports the cause", async () => {
     const port = await freePort();
     const web = bench.web("web", { ports: [{ containerPort: WEB_PORT, hostPort: port, protocol: "tcp" }] });
     sim.faults({ open: { stderr: "no engine here" } });
@@ -278,7 +278,7 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     }
   });
 
-  it("an opening whose caller leaves at its last step holds no port and no session", async () => {
+  it("an opening that is cancelled at its last step holds no port and no session", async () => {
     const port = await freePort();
     const web = bench.web("web", { ports: [{ containerPort: WEB_PORT, hostPort: port, protocol: "tcp" }] });
     const abort = new AbortController();
@@ -302,7 +302,7 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     await leaving.close();
   });
 
-  it("the engine's death is reported as lost, and no start is tried on it", async () => {
+  it("a dead engine is reported as lost, and a later start fails with RUNTIME_LOST", async () => {
     const app = bench.python("app", WAITS);
     const { stack, running, sink } = await bench.run(app);
     await sink.shows("up");
@@ -314,7 +314,7 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     await stack.close();
   });
 
-  it("a start that hangs in the engine is left when its caller leaves", async () => {
+  it("a start that hangs in the engine ends with its signal", async () => {
     sim.faults({ start: { app: { slowMs: 1500 } } });
     const app = bench.python("app", WAITS);
     const stack = await bench.open([app]);

@@ -1,4 +1,4 @@
-/** The simulated engine does what a real one was seen to do: through the SDK, and through its stand-in for runc. */
+/** The simulated engine behaves as measured on a real one, through the SDK and through its simulated runc. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -43,19 +43,19 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
     await engine?.close();
   });
 
-  /** A client with a trace of its own, and what the streams tell of it. */
-  const traced = (): { client: Client; heard: string[]; text: () => string; errors: () => string } => {
+  /** A client with a separate trace, and the events and output of that trace. */
+  const traced = (): { client: Client; events: string[]; text: () => string; errors: () => string } => {
     const trace = newTrace();
-    const heard: string[] = [];
+    const events: string[] = [];
     const texts = { stdout: "", stderr: "" };
     session.telemetry.listen(trace.traceId, {
       output: (stream, chunk) => {
         texts[stream] += Buffer.from(chunk);
       },
-      drained: () => heard.push("drained"),
-      exited: ({ exitCode }, name) => heard.push(`${name.slice(0, 20)} ended with ${exitCode}`),
+      drained: () => events.push("drained"),
+      exited: ({ exitCode }, name) => events.push(`${name.slice(0, 20)} ended with ${exitCode}`),
     });
-    return { client: session.client({ trace }), heard, text: () => texts.stdout, errors: () => texts.stderr };
+    return { client: session.client({ trace }), events, text: () => texts.stdout, errors: () => texts.stderr };
   };
 
   const runc = async (...args: string[]): Promise<string> =>
@@ -81,21 +81,21 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
   const WAITS =
     "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\nprint('up')\nwhile True: time.sleep(0.05)";
 
-  it("runs a service, tells what it prints, and how it ends", async () => {
-    const { client, heard, text, errors } = traced();
+  it("a service runs, and its output and exit code are reported", async () => {
+    const { client, events, text, errors } = traced();
     const program = `import os, sys\nprint(os.getuid(), os.environ['A'], file=sys.stderr)\n${WAITS}`;
     const service = python(client, program, (one) => one.withEnvVariable("A", "b c"));
     await service.start();
     await until("its lines", () => text() === "up\n" && errors() === "1000 b c\n");
     await service.start();
     await service.stop();
-    await until("its end", () => heard.length === 2);
-    expect(heard.sort()).toEqual(["drained", "exec python3 -u -c i ended with 3"]);
+    await until("its end", () => events.length === 2);
+    expect(events.sort()).toEqual(["drained", "exec python3 -u -c i ended with 3"]);
     await service.stop();
     expect(text()).toBe("up\n");
   });
 
-  it("starts a stopped service again as a fresh container, and finds it by its name", async () => {
+  it("a stopped service starts again as a new container with the same host name", async () => {
     const { client } = traced();
     const serve =
       "import http.server, os\nhttp.server.HTTPServer(('', 8000), http.server.SimpleHTTPRequestHandler).serve_forever()";
@@ -118,7 +118,7 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
     await web.stop();
   });
 
-  it("answers with the errors that were seen", async () => {
+  it("failures have the messages of the real engine", async () => {
     const { client } = traced();
     const container = client.container().from("busybox");
     const starts = (service: Service) => thrown(service.start());
@@ -154,7 +154,7 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
     ).toContain("unable to find user nobody-here");
   });
 
-  it("keeps cache volumes over sessions, owned as they were when they were new", async () => {
+  it("a cache volume keeps its data and owner over sessions", async () => {
     const other = await open();
     const run = (client: Client, script: string) =>
       client
@@ -169,7 +169,7 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
     expect(await run(session.client(), "cat /data/file")).toBe("hello\n");
   });
 
-  it("gives files, folders, secrets and the image's own settings", async () => {
+  it("files, folders, secrets and the image's settings are available in a container", async () => {
     const { client } = traced();
     const folder = client.directory().withNewFile("a.txt", "A").withNewFile("b/c.txt", "C");
     const container = client
@@ -194,7 +194,7 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
     expect(await container.envVariable("S")).toBeFalsy();
   });
 
-  it("lets containers reach a listener of ours, and nothing else of the host", async () => {
+  it("a container reaches a bound host service and no other listener of the host", async () => {
     const server = createServer((_request, response) => response.end("from outside"));
     await new Promise<void>((resolve) => server.listen({ host: "127.0.0.1", port: 0 }, resolve));
     const { port } = server.address() as { port: number };
@@ -214,41 +214,41 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it("builds a Dockerfile", async () => {
-    const { client, heard } = traced();
+  it("a Dockerfile is built with its target and without ignored files", async () => {
+    const { client, events } = traced();
     const context = client
       .directory()
       .withNewFile(
         "Dockerfile",
-        'ARG WORD=none\nFROM python:3.11 AS base\nWORKDIR /app\nCOPY . .\nRUN cat said.txt > heard.txt\nFROM base AS final\nUSER 1000\nENV SAYS="a b"\nCMD ["cat", "heard.txt"]\n',
+        'ARG WORD=none\nFROM python:3.11 AS base\nWORKDIR /app\nCOPY . .\nRUN cat in.txt > out.txt\nFROM base AS final\nUSER 1000\nENV TEXT="a b"\nCMD ["cat", "out.txt"]\n',
       )
-      .withNewFile("said.txt", "built")
+      .withNewFile("in.txt", "built")
       .withNewFile(".dockerignore", "secret.txt")
       .withNewFile("secret.txt", "no");
     const built = context.dockerBuild({ target: "final", buildArgs: [{ name: "WORD", value: "x" }] });
-    expect(await built.defaultArgs()).toEqual(["cat", "heard.txt"]);
-    expect(await built.withExec(["sh", "-c", 'cat heard.txt; ls; echo "$SAYS"; id -u'], {}).stdout()).toBe(
-      "builtDockerfile\nheard.txt\nsaid.txt\na b\n1000\n",
+    expect(await built.defaultArgs()).toEqual(["cat", "out.txt"]);
+    expect(await built.withExec(["sh", "-c", 'cat out.txt; ls; echo "$TEXT"; id -u'], {}).stdout()).toBe(
+      "builtDockerfile\nin.txt\nout.txt\na b\n1000\n",
     );
-    await until("the build's end was told", () => heard.length > 0);
+    await until("the end of the build", () => events.length > 0);
   });
 
-  it("stops what was bound to a service that stops", async () => {
-    const { client, heard, text } = traced();
+  it("a service stops when a service that is bound to it stops", async () => {
+    const { client, events, text } = traced();
     const behind = python(client, WAITS, (one) => one.withEnvVariable("WHO", "behind")).withHostname("behind");
     const bound = python(client, WAITS, (one) => one.withServiceBinding("b", behind)).withHostname("bound");
     await bound.start();
     await until("both run", () => text() === "up\nup\n");
     await behind.stop();
-    await until("both ended", () => heard.filter((one) => one.includes("ended")).length === 2);
-    expect(heard.filter((one) => one.includes("ended")).sort()).toEqual([
+    await until("both ended", () => events.filter((one) => one.includes("ended")).length === 2);
+    expect(events.filter((one) => one.includes("ended")).sort()).toEqual([
       "exec python3 -u -c i ended with 137",
       "exec python3 -u -c i ended with 3",
     ]);
   });
 
-  it("has a runc that limits, measures, enters and signals the running container", async () => {
-    const { client, heard, text } = traced();
+  it("runc sets limits, measures, executes commands and sends signals", async () => {
+    const { client, events, text } = traced();
     const service = python(client, `${WAITS.replace("print('up')", "held = bytearray(9 << 20); print('up')")}`, (one) =>
       one.withEnvVariable("MARK", "this one"),
     );
@@ -297,11 +297,11 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
       stderr: expect.stringContaining("does not exist"),
     });
     await runc("kill", id, "SIGTERM");
-    await until("its end", () => heard.includes("exec python3 -u -c i ended with 3"));
+    await until("its end", () => events.includes("exec python3 -u -c i ended with 3"));
     expect(await runc("list", "-f", "json")).toBe("null\n");
   });
 
-  it("kills every service with the session's process, however that ends", async () => {
+  it("every service is killed when the session's process ends", async () => {
     for (const end of ["close", "SIGKILL"] as const) {
       const before = containersOf(engine.folder);
       const sessions = livingSessions(engine.folder);

@@ -1,4 +1,4 @@
-/** A session's streams, as they reach whoever listens to a trace: through breaks, pieces, floods and nonsense. */
+/** The streams of a session as the listeners of a trace receive them: broken, in pieces, in large amounts and unreadable. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -41,7 +41,7 @@ async function listenTo(handler: Handler): Promise<{ telemetry: SessionTelemetry
   return { telemetry, broken: () => broken };
 }
 
-/** The engine's side of a session without its containers. */
+/** The telemetry server of the simulated engine, without containers. */
 async function given(streams: Faults["streams"] = {}) {
   const counts = new Map<string, number>();
   const engine = new Telemetry({
@@ -59,10 +59,10 @@ async function given(streams: Faults["streams"] = {}) {
   return { engine, ...session };
 }
 
-/** Writes down everything that it is told. */
-class Ear implements TraceListener {
+/** Records every call. */
+class RecordingListener implements TraceListener {
   readonly bytes = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
-  readonly heard: string[] = [];
+  readonly events: string[] = [];
   times: number[] = [];
 
   output(stream: "stdout" | "stderr", chunk: Uint8Array, timeMs: number): void {
@@ -70,13 +70,13 @@ class Ear implements TraceListener {
     this.times.push(timeMs);
   }
   drained(): void {
-    this.heard.push("drained");
+    this.events.push("drained");
   }
   began(name: string): void {
-    this.heard.push(`began ${name}`);
+    this.events.push(`began ${name}`);
   }
   exited({ exitCode, at }: { exitCode: number | null; at: number }, name: string): void {
-    this.heard.push(`exited ${exitCode} ${name}`);
+    this.events.push(`exited ${exitCode} ${name}`);
     this.times.push(at);
   }
   text(stream: "stdout" | "stderr" = "stdout"): string {
@@ -90,11 +90,11 @@ const ends = (engine: Telemetry, target: Span): void => {
 };
 
 describe("the streams of a session", () => {
-  it("are resumed after every break, without a gap and without doubles, in order", async () => {
+  it("a broken stream is resumed without a gap, a duplicate or a change of order", async () => {
     const { engine, telemetry, broken } = await given({ pieces: 4093, breakEvery: 4, breakTimes: 12, batch: 500 });
     const [mine, other] = [newTrace(), newTrace()];
-    const ear = new Ear();
-    telemetry.listen(mine.traceId, ear);
+    const listener = new RecordingListener();
+    telemetry.listen(mine.traceId, listener);
     let expected = "";
     for (let i = 0; i < 20_000; i += 1) {
       const chunk = `line ${i} of ${i % 7 === 0 ? "the flood\n" : "it, "}`;
@@ -104,69 +104,69 @@ describe("the streams of a session", () => {
       if (i % 4000 === 0) await sleep(120);
     }
     ends(engine, mine);
-    await until("both ends", () => ear.heard.includes("drained"));
-    expect(ear.text()).toBe(expected);
+    await until("both ends", () => listener.events.includes("drained"));
+    expect(listener.text()).toBe(expected);
     expect(broken()).toBe(12);
     expect(telemetry.faults).toEqual({ resumed: 12, unreadable: 0 });
   });
 
-  it("survive that the session refuses them for a while", async () => {
+  it("a stream that the session refuses is requested again", async () => {
     const { engine, telemetry } = await given({ refuse: 3 });
     const trace = newTrace();
-    const ear = new Ear();
-    telemetry.listen(trace.traceId, ear);
+    const listener = new RecordingListener();
+    telemetry.listen(trace.traceId, listener);
     engine.output(trace, 2, Buffer.from("here\n"));
-    await until("the line", () => ear.text("stderr") === "here\n");
+    await until("the line", () => listener.text("stderr") === "here\n");
     expect(telemetry.faults.resumed).toBe(6);
   });
 
-  it("give bytes as they came: characters in pieces, both outputs, the time, nothing after the end", async () => {
+  it("output arrives as the same bytes with its stream and time, and the end is reported once", async () => {
     const { engine, telemetry } = await given({ pieces: 1 });
     const trace = newTrace();
-    const ear = new Ear();
-    telemetry.listen(trace.traceId, ear);
+    const listener = new RecordingListener();
+    telemetry.listen(trace.traceId, listener);
     const before = Date.now();
     engine.output(trace, 1, Buffer.from("Grüße 🌍 "));
     engine.output(trace, 2, Buffer.from('"quoted" \\ and \u0000 and \r\n'));
     engine.output(trace, 1, Buffer.from("漢字"));
-    engine.say(trace, "the engine talks: this is no output");
+    engine.say(trace, "a message of the engine: this is not output");
     engine.eof(trace, 1);
     engine.eof(trace, 1);
-    await until("the last bytes", () => ear.text() === "Grüße 🌍 漢字");
-    expect(ear.heard).toEqual([]);
+    await until("the last bytes", () => listener.text() === "Grüße 🌍 漢字");
+    expect(listener.events).toEqual([]);
     engine.eof(trace, 2);
-    await until("the end", () => ear.heard.length > 0);
-    expect(ear.heard).toEqual(["drained"]);
-    expect(ear.text("stderr")).toBe('"quoted" \\ and \u0000 and \r\n');
-    for (const time of ear.times) expect(Math.abs(time - before)).toBeLessThan(60_000);
+    await until("the end", () => listener.events.length > 0);
+    expect(listener.events).toEqual(["drained"]);
+    expect(listener.text("stderr")).toBe('"quoted" \\ and \u0000 and \r\n');
+    for (const time of listener.times) expect(Math.abs(time - before)).toBeLessThan(60_000);
   });
 
-  it("tell when a container ended and how, once, and not while it runs", async () => {
+  it("the end of a container is reported once with its exit code", async () => {
     const { engine, telemetry } = await given();
     const trace = newTrace();
-    const ear = new Ear();
-    telemetry.listen(trace.traceId, ear);
+    const listener = new RecordingListener();
+    telemetry.listen(trace.traceId, listener);
     const call = engine.span(trace, "Service.start");
     const run = engine.span(call, "exec serve", { links: [call] });
     call.end();
-    await until("both began", () => ear.heard.length === 2);
+    await until("both began", () => listener.events.length === 2);
     await sleep(250);
-    expect(ear.heard).toEqual(["began Service.start", "began exec serve"]);
+    expect(listener.events).toEqual(["began Service.start", "began exec serve"]);
     run.event("Something else", []);
     run.event("Container exited", [{ key: "exit.code", value: { intValue: "137" } }]);
     run.end("exit code: 137");
-    await until("its end", () => ear.heard.length > 2);
+    await until("its end", () => listener.events.length > 2);
     const silent = engine.span(trace, "exec silent");
     silent.end();
-    await until("the other's end", () => ear.heard.length > 4);
-    expect(ear.heard.slice(2)).toEqual(["exited 137 exec serve", "began exec silent", "exited null exec silent"]);
-    for (const time of ear.times) expect(Math.abs(time - Date.now())).toBeLessThan(60_000);
+    await until("the other's end", () => listener.events.length > 4);
+    expect(listener.events.slice(2)).toEqual(["exited 137 exec serve", "began exec silent", "exited null exec silent"]);
+    for (const time of listener.times) expect(Math.abs(time - Date.now())).toBeLessThan(60_000);
   });
 
-  it("do not reach a listener that has stopped", async () => {
+  it("a listener that has stopped receives no output", async () => {
     const { engine, telemetry } = await given();
     const trace = newTrace();
-    const [first, second] = [new Ear(), new Ear()];
+    const [first, second] = [new RecordingListener(), new RecordingListener()];
     const stop = telemetry.listen(trace.traceId, first);
     engine.output(trace, 1, Buffer.from("one"));
     await until("the first", () => first.text() === "one");
@@ -177,7 +177,7 @@ describe("the streams of a session", () => {
     expect(first.text()).toBe("one");
   });
 
-  it("wait for a listener that is behind, and not for ever", async () => {
+  it("output waits for a slow listener up to a limit", async () => {
     const { engine, telemetry } = await given({ batch: 1 });
     const trace = newTrace();
     let free: () => void = () => {};
@@ -197,7 +197,7 @@ describe("the streams of a session", () => {
       },
       behind: () => behind,
     });
-    // The first chunk of a stream may carry several events; what comes after it waits.
+    // The first chunk of a stream may contain several events; later chunks wait.
     engine.output(trace, 1, Buffer.from("one"));
     await until("the first", () => chunks.length === 1);
     engine.output(trace, 1, Buffer.from("two"));
@@ -207,12 +207,12 @@ describe("the streams of a session", () => {
     await until("the second", () => chunks.length === 2);
     behind = new Promise(() => {});
     for (const word of ["three", "four", "five"]) engine.output(trace, 1, Buffer.from(word));
-    await until("all, though the listener never says so", () => chunks.length === 5);
+    await until("all chunks after the limit", () => chunks.length === 5);
   });
 
-  it("continue after an unreadable event, and count it", async () => {
+  it("an unreadable event is counted and skipped", async () => {
     const trace = newTrace();
-    const ear = new Ear();
+    const listener = new RecordingListener();
     const record = (text: string): string =>
       JSON.stringify({
         resourceLogs: [
@@ -239,14 +239,14 @@ describe("the streams of a session", () => {
       asked += 1;
       if (request.url === "/v1/logs") answer = response;
     });
-    telemetry.listen(trace.traceId, ear);
+    telemetry.listen(trace.traceId, listener);
     await until("both streams are asked for", () => asked === 2);
     answer?.write(
       `: a comment\n\nid: 1\ndata: {not json\n\nevent: logs\nid: 2\ndata: ${record("read")}\n\nid: 3\ndata:\n\n`,
     );
-    await until("the readable one", () => ear.text() === "read");
+    await until("the readable one", () => listener.text() === "read");
     expect(telemetry.faults).toEqual({ resumed: 0, unreadable: 1 });
-    // What was read is not asked for again, whether it was of use or not.
+    // A resumed stream continues after the last event, also when that event was unreadable.
     const resumed = new Promise<IncomingMessage>((resolve) => {
       opened.at(-1)?.server.once("request", resolve);
     });
@@ -255,7 +255,7 @@ describe("the streams of a session", () => {
   });
 });
 
-describe("server-sent events", () => {
+describe("SseParser", () => {
   const parse = (...chunks: (string | Uint8Array)[]): [SseEvent, string | null][] => {
     const events: [SseEvent, string | null][] = [];
     const parser = new SseParser((event, id) => events.push([event, id]));
@@ -263,7 +263,7 @@ describe("server-sent events", () => {
     return events;
   };
 
-  it("are read in every form that the standard allows and engines use", () => {
+  it("the parser reads every form of event that the standard allows", () => {
     expect(parse("data: one\n\n")).toEqual([[{ name: "message", data: "one" }, null]]);
     expect(parse("event: logs\r\nid:7\r\ndata:{\r\ndata: }\r\n\r\n")).toEqual([[{ name: "logs", data: "{\n}" }, "7"]]);
     expect(parse(": nothing\nretry: 5\ndata\n\n\n\n")).toEqual([]);
@@ -272,7 +272,7 @@ describe("server-sent events", () => {
     expect(parse("id: 4\n\n")).toEqual([]);
   });
 
-  it("are the same however chunks are cut, and an event without its end is not delivered", () => {
+  it("events are the same for every chunking, and an incomplete event is not delivered", () => {
     const text = "event: logs\nid: 1\ndata: Grüße 🌍\n\nid: 2\ndata: two\n\nid: 3\ndata: cut o";
     const bytes = Buffer.from(text);
     const whole = parse(bytes);
@@ -288,7 +288,7 @@ describe("server-sent events", () => {
     }
   });
 
-  it("that never end are refused before they fill the memory", () => {
+  it("a line without an end is refused at the size limit", () => {
     const parser = new SseParser(() => {}, 100);
     parser.push(Buffer.alloc(60, "x"));
     parser.push(Buffer.from("\n"));
@@ -297,8 +297,8 @@ describe("server-sent events", () => {
   });
 });
 
-describe("OpenTelemetry in protobuf-JSON", () => {
-  it("is read as far as it is what it should be, and is nothing otherwise", () => {
+describe("OpenTelemetry records", () => {
+  it("unexpected JSON gives no records, and text that is not JSON is an error", () => {
     for (const text of [
       "null",
       "[]",
@@ -362,7 +362,7 @@ describe("OpenTelemetry in protobuf-JSON", () => {
     ]);
   });
 
-  it("keeps the engine's words of a container that never came to be", () => {
+  it("a span with an error status has the engine's message", () => {
     const status = { code: "STATUS_CODE_ERROR", message: "get user: unable to find user nosuch" };
     const read = (span: object) =>
       spanRecords(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }))[0]?.failure;
@@ -370,7 +370,7 @@ describe("OpenTelemetry in protobuf-JSON", () => {
     expect(read({ status: { code: "STATUS_CODE_OK", message: "fine" } })).toBeUndefined();
   });
 
-  it("tells the service's own exit from those of the containers that bring and remove the engine's certificates", () => {
+  it("the exit code of the service is distinguished from those of certificate installers", () => {
     const exits = (...codes: number[]) =>
       codes.map((code) => ({
         name: "Container exited",

@@ -62,7 +62,7 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     ...more,
   });
 
-  it("creates a folder that is bound and missing, for the service's user, with a note; its data stays", async () => {
+  it("a missing bind source is created for the service's user, with a note, and keeps its data", async () => {
     chownSync(bench.folder, 2345, 2346);
     const source = join(bench.folder, "var", "data");
     const service = shell("echo kept >> /bound/file; cat /bound/file; sleep 100", { mounts: [bind(source)] });
@@ -77,7 +77,7 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     expect(again.notes.join()).not.toContain("did not exist");
   });
 
-  it("does not start with a bind that must not be created, or that is outside the project", async () => {
+  it("a missing bind source that must not be created or is outside of the project fails the start", async () => {
     const source = join(bench.folder, "missing");
     for (const mount of [bind(source, { createHostPath: false }), bind(source, { outside: true })]) {
       const service = shell("true", { mounts: [mount] });
@@ -91,7 +91,7 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     }
   });
 
-  it("refuses a folder of data that the service cannot write to before it starts, and notes other ones", async () => {
+  it("a data folder that the service cannot write fails the start, and another folder gets a note", async () => {
     await buildImage(daemon.socket, "data:1", ["USER app", "VOLUME /bound"]);
     mkdirSync(join(bench.folder, "data"), { mode: 0o755 });
     const mounts = [bind(join(bench.folder, "data"))];
@@ -109,7 +109,7 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     );
   });
 
-  it("runs as 1000 where the image lacks the user that images of its name usually have", async () => {
+  it("a service runs as 1000 when its image lacks the usual user of images with its name", async () => {
     await buildImage(daemon.socket, "acme/rabbitmq:1", ["VOLUME /var/lib/data"]);
     const service = shell("id -u; touch /var/lib/data/x && echo written", { image: "acme/rabbitmq:1" });
     const { running, sink } = await bench.run(service);
@@ -118,8 +118,8 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     expect(running.notes[0]).toContain("it runs as 1000:1000");
   });
 
-  it("runs hooks as the service's user after the start and before the stop", async () => {
-    const service = shell("trap 'cat /tmp/said; exit' TERM; while :; do sleep 0.05; done", {
+  it("hooks run after the start and before the stop, as the service's user or their own", async () => {
+    const service = shell("trap 'cat /tmp/stopping; exit' TERM; while :; do sleep 0.05; done", {
       postStart: [
         {
           command: ["sh", "-c", 'echo "begun by $(id -u) in $PWD with $WORD"'],
@@ -129,18 +129,18 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
         { command: ["sh", "-c", "id -u"], environment: {}, user: "1234" },
       ],
       preStop: [
-        { command: ["sh", "-c", "echo leaving > /tmp/said"], environment: {} },
+        { command: ["sh", "-c", "echo stopping > /tmp/stopping"], environment: {} },
         { command: ["sh", "-c", "exit 3"], environment: {} },
       ],
     });
     const { running, sink } = await bench.run(service);
     await sink.shows("begun by 4321 in /tmp with w\n1234\n");
     await running.stop({ graceMs: 20_000 });
-    expect(sink.all).toContain("leaving");
+    expect(sink.all).toContain("stopping");
     expect(sink.all).toContain("The pre_stop hook failed: exit code 3");
   });
 
-  it("fails a start whose hook fails, or would run as root", async () => {
+  it("a start fails when its hook fails or would run as root", async () => {
     for (const [hook, expected] of [
       [
         { command: ["false"], environment: {} },
@@ -162,7 +162,7 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     }
   });
 
-  it("gives files of secrets and configs the owner and permissions that the compose file names", async () => {
+  it("files of secrets and configs have the owner and mode of the compose file", async () => {
     const service = shell("stat -c '%n %u:%g %a' /run/secrets/* /etc/made.conf; cat /run/secrets/plain", {
       secrets: [
         { source: "s", target: "plain" },
@@ -177,14 +177,14 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     );
   });
 
-  it("publishes a UDP port beside the TCP port of the same number, on 127.0.0.1", async () => {
+  it("a UDP port and a TCP port of the same number are published on 127.0.0.1", async () => {
     const script = `import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("", 5353))
 print("ready", flush=True)
 while True:
     data, peer = s.recvfrom(100)
-    s.sendto(b"heard " + data, peer)`;
+    s.sendto(b"received " + data, peer)`;
     const hostPort = await freePort();
     const { user: _user, ...dns } = bench.python("app", script, {
       image: "own-user:1",
@@ -203,13 +203,13 @@ while True:
     try {
       const reply = new Promise<string>((resolve) => client.once("message", (message) => resolve(message.toString())));
       client.send("hello", hostPort, "127.0.0.1");
-      expect(await reply).toBe("heard hello");
+      expect(await reply).toBe("received hello");
     } finally {
       client.close();
     }
   });
 
-  it("gives networks and services the addresses of the file, and others with a warning where they are in use", async () => {
+  it("networks and services get the addresses of the file, else other ones with a warning", async () => {
     const subnet = `10.${64 + Math.floor(Math.random() * 128)}.${Math.floor(Math.random() * 256)}`;
     const service = shell("hostname -i; sleep 100", {
       networks: { back: { aliases: [], ipv4Address: `${subnet}.77` } },
@@ -240,7 +240,7 @@ while True:
     dockerCli(daemon.socket, "network", "rm", "occupied");
   });
 
-  it("deletes the volumes that were created for an instance, and no other ones", async () => {
+  it("removeNewVolumes deletes only the volumes that were created for its instance", async () => {
     await buildImage(daemon.socket, "declares:1", ["USER app", "VOLUME /declared"]);
     const mounts = [{ type: "volume" as const, source: "data", target: "/data", readOnly: false }];
     const service = shell("touch /data/x /declared/x; sleep 100", { image: "declares:1", mounts });
@@ -263,7 +263,7 @@ while True:
     expect(await volumes()).toHaveLength(2);
   });
 
-  it("runs several instances that share a name and an image, each with its own host port of the range", async () => {
+  it("replicas share a name and an image, and each has a separate host port of the range", async () => {
     const hostPort = await freePort(3);
     const { image: _image, ...app } = bench.web("app", {
       build: {
@@ -294,7 +294,7 @@ while True:
       expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("hello");
   });
 
-  it("builds the Dockerfile that the compose file contains", async () => {
+  it("an inline Dockerfile of the compose file is built", async () => {
     const { image: _image, ...service } = shell("echo ran; cat /made", {
       build: {
         context: bench.folder,
@@ -311,7 +311,7 @@ while True:
     expect(bench.sink("app").all).toMatch(/ran\ninline\n10\.1\.2\.3\s+made\.test\n[\s\S]* 5120 /);
   });
 
-  it("pulls as pull_policy says: never, always, and without effect where the registry is away", async () => {
+  it("pull_policy never, daily and always apply, and an unavailable registry has no effect", async () => {
     const registry = await startRegistry(BUSYBOX);
     const { image } = registry;
     const manifests = () => registry.requests.filter((request) => request.includes("/manifests/")).length;

@@ -1,4 +1,4 @@
-/** What a container of the docker runtime is, seen on a Docker daemon of the test's own. */
+/** Containers of the docker runtime on a separate Docker daemon. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -22,7 +22,7 @@ import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
 import { Bench, freePort, RecordingSink, until, WAITS } from "../contract/bench.js";
-import { dependencySentences } from "./dependencies.js";
+import { dependencyTests } from "./dependencies.js";
 
 const SERVER = 'require("node:http").createServer((q, r) => r.end("WORD")).listen(3000)';
 const PYTHON = "python:3.11-slim";
@@ -73,7 +73,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     const { user: _user, ...service } = bench.python("app", "", { image: "busybox:latest", ...fields });
     return { ...service, command: ["sh", "-c", `# ${bench.mark}\n${script}`], ...("user" in fields ? fields : {}) };
   };
-  /** Runs to its end; gives what it printed. */
+  /** Runs the service until it exits. @returns its output */
   const output = async (service: ServiceDefinition, ...more: Parameters<Bench["open"]>[1][]) => {
     const stack = await bench.open([service], ...more);
     const running = await bench.start(stack, service);
@@ -81,7 +81,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     return { text: bench.sink("app").all, running, stack };
   };
 
-  it("run without capabilities and new privileges, with an init, seccomp and only their published ports", async () => {
+  it("a container runs without capabilities, with no-new-privileges, an init, seccomp and its limits", async () => {
     const service = shell("cat /proc/self/status; sleep 100");
     const { running, sink } = await bench.run(service, { limits: { cpus: 0.5, memory_mb: 64, pids: 50 } });
     await sink.shows("Seccomp:");
@@ -103,7 +103,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       "io.github.stackwarden.service": "app",
       "io.github.stackwarden.state-dir": bench.stateDir,
     });
-    // A limit that is lifted becomes the machine's size, which is no limit of the service.
+    // A removed limit becomes the machine's size, which is not a limit of the service.
     const lifted = await running.setLimits({ pids: 20 });
     expect(lifted.pids.value).toBe(20);
     expect(lifted.memory_mb.value ?? 1e9).toBeGreaterThan(64);
@@ -111,7 +111,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     expect((await running.setLimits({ cpus: 1 })).cpus.value).toBeNull();
   });
 
-  it("name the container, the stack or the Docker Compose project that has their port or runs their folder", async () => {
+  it("a port in use names its container and Compose project, and a folder in use gets a warning", async () => {
     const [tcp, udp] = [await freePort(), await freePort()];
     const label = (name: string, value: string) => ["--label", `com.docker.compose.${name}=${value}`];
     const foreign = dockerCli(
@@ -137,7 +137,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       });
       await bench.start(stack, service);
       const [id = ""] = (await contents(daemon.socket)).containers.filter((name) => name.includes("dns"));
-      // Other programs group the containers of a stack by these.
+      // Other programs group the containers of a stack by these labels.
       expect(JSON.parse(dockerCli(daemon.socket, "inspect", id))[0].Config.Labels).toMatchObject({
         "com.docker.compose.project": `stackwarden-${bench.projectId}`,
         "com.docker.compose.service": "dns",
@@ -150,13 +150,13 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     }
   });
 
-  describe("its user", () => {
-    it("is the image's own", async () => {
+  describe("the user of a container", () => {
+    it("a service runs as the user of its image", async () => {
       const { text, running } = await output(shell("id -u", { image: "own-user:1" }));
       expect(text).toBe("4321\n");
       expect(running.user).toMatchObject({ uid: 4321, name: "app" });
       expect(running.notes).toEqual([]);
-      // Its image brings a check; the file's timings would take the place of the image's.
+      // The image has a health check. Timings of the compose file would replace the image's.
       expect(running.imageHealthcheck).toMatchObject({
         test: { kind: "cmd-shell", command: "true" },
         intervalMs: 1000,
@@ -165,13 +165,13 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       });
     });
 
-    it("is 1000 with a home where the image would be root, with a note", async () => {
+    it("a service runs as 1000 with HOME=/tmp when its image would run as root, with a note", async () => {
       const { text, running } = await output(shell('id -u; echo "$HOME"'));
       expect(text).toBe("1000\n/tmp\n");
       expect(running.notes[0]).toContain("would run as root");
     });
 
-    it("is the owner of the folder that is mounted, for an image of a language", async () => {
+    it("a service with a language image runs as the owner of its mounted folder", async () => {
       const source = join(bench.folder, "src");
       mkdirSync(source, { mode: 0o755 });
       chownSync(source, 2345, 2346);
@@ -183,7 +183,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       expect(statSync(join(source, "made"))).toMatchObject({ uid: 2345, gid: 2346 });
     });
 
-    it("is never root: not by number, not by a name of the image, unless the configuration allows it", async () => {
+    it("a service never runs as root, by number or by name, unless the configuration allows it", async () => {
       for (const service of [shell("id", { user: "0" }), shell("id", { image: "root-by-name:1" })]) {
         const stack = await bench.open([service]);
         await expect(bench.start(stack, service)).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
@@ -193,7 +193,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       expect(text).toBe("0\n");
     });
 
-    it("must exist in the image", async () => {
+    it("a user that the image lacks fails the start", async () => {
       const service = shell("id", { user: "nobody-knows" });
       const stack = await bench.open([service]);
       await expect(bench.start(stack, service)).rejects.toMatchObject({
@@ -203,7 +203,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     });
   });
 
-  describe("its volumes", () => {
+  describe("volumes of a container", () => {
     const volume = (target: string, readOnly = false) => ({
       type: "volume" as const,
       source: "data",
@@ -212,7 +212,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     });
     const volumes = { volumes: ["data"] };
 
-    it("a new one starts with the image's files, which belong to the service", async () => {
+    it("a new volume contains the image's files, which belong to the service's user", async () => {
       const service = shell("cat /data/sub/file; echo more > /data/sub/own; stat -c %u /data /data/sub", {
         image: "with-data:1",
         mounts: [volume("/data")],
@@ -220,7 +220,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       expect((await output(service, volumes)).text).toBe("kept\n1000\n1000\n");
     });
 
-    it("a new one at a path that the image does not have is the service's", async () => {
+    it("a new volume at a path outside of the image belongs to the service's user", async () => {
       const service = shell("touch /new/file && stat -c %u /new/file", { mounts: [volume("/new/")], readOnly: true });
       expect((await output(service, volumes)).text).toBe("1000\n");
       const next = await bench.open([service], volumes);
@@ -230,7 +230,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       expect(bench.sink("app").text("stderr")).toContain("Read-only");
     });
 
-    it("a path that the image declares keeps its data over restarts, until volumes are removed", async () => {
+    it("a volume that the image declares keeps its data until volumes are removed", async () => {
       const service = shell("cat /extra/times 2>/dev/null; echo again >> /extra/times", { image: "with-data:1" });
       const { stack } = await output(service);
       await (await bench.start(stack, service)).exited;
@@ -243,7 +243,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       await runtime.removeVolumes(bench.projectId, bench.stateDir, []).catch(() => {});
     });
 
-    it("a volume in use by a foreign container is not deleted, and the error names the container", async () => {
+    it("a volume in use by another program's container is not deleted", async () => {
       const service = shell("true", { mounts: [volume("/data")] });
       const { stack } = await output(service, volumes);
       await stack.close();
@@ -256,7 +256,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       expect((await contents(daemon.socket)).volumes).not.toContain(name);
     });
 
-    it("copies hold owners and modes, are bounded, and replace what is there", async () => {
+    it("copies of volumes keep owners and modes, have a size limit and replace the data", async () => {
       const service = shell("echo one > /data/file; chmod 640 /data/file; chmod 700 /data", {
         mounts: [volume("/data")],
       });
@@ -289,7 +289,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     });
   });
 
-  it("a volume that takes no copy begins empty", async () => {
+  it("a volume with nocopy starts empty", async () => {
     const mounts = [
       { type: "volume" as const, source: "bare", target: "/data", readOnly: false, noCopy: true as const },
     ];
@@ -297,7 +297,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     expect((await output(service, { volumes: ["bare"] })).text).toBe("1000\n");
   });
 
-  it("temporary file systems are the service's own, also at a folder of the image that is root's, and for a user by name", async () => {
+  it("a tmpfs belongs to the service's user, also over a folder of root in the image", async () => {
     await buildImage(daemon.socket, "root-folder:1", ["RUN mkdir -m 700 /cache && chown 0:0 /cache", "USER app"]);
     const mounts = [{ type: "tmpfs" as const, target: "/cache" }];
     const { text } = await output(shell("touch /cache/x && stat -c %u:%g /cache", { image: "root-folder:1", mounts }));
@@ -306,7 +306,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     expect((await output(numeric)).text).toBe("1234\n");
   });
 
-  it("secret files are the service's own, and gone with the instance", async () => {
+  it("secret files belong to the service's user and are deleted when the instance ends", async () => {
     const service = shell("cat /run/secrets/token; stat -c '%u %a' /run/secrets/token; sleep 100", {
       image: "own-user:1",
       secrets: [{ source: "token", target: "token" }],
@@ -324,14 +324,14 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     expect(existsSync(source)).toBe(false);
   });
 
-  describe("its image", () => {
+  describe("the image of a container", () => {
     const built = (dockerfile: string, fields: Partial<ServiceDefinition["build"]> = {}): ServiceDefinition => {
       bench.file("Dockerfile", dockerfile);
       const { image: _image, ...service } = shell("cat /built; id -u");
       return { ...service, build: { context: bench.folder, args: {}, ...fields } };
     };
 
-    it("is built with arguments and target, and again when its source changes", async () => {
+    it("an image is built with arguments and target, and again when its source changes", async () => {
       bench.file(".env", "SECRET=1");
       const dockerfile = `FROM busybox:latest AS first
 ARG SAYS
@@ -353,7 +353,7 @@ RUN echo second >> /built
       expect(images().split("\n").length).toBeLessThanOrEqual(before.split("\n").length + 2);
     });
 
-    it("fails its start with the builder's last lines", async () => {
+    it("a failed build fails the start with the builder's last lines", async () => {
       const service = built("FROM busybox:latest\nRUN echo it broke; exit 7\n");
       const stack = await bench.open([service]);
       const error = await bench.start(stack, service).catch((thrown: unknown) => thrown);
@@ -366,7 +366,7 @@ RUN echo second >> /built
       });
     });
 
-    it("is built by BuildKit where its Dockerfile needs it: with mounts, secrets and registry credentials", async () => {
+    it("BuildKit builds a Dockerfile with mounts, using secrets, cache and registry credentials", async () => {
       const mount = "--mount=type=cache,target=/cache --mount=type=secret,id=token";
       const dockerfile = `FROM busybox:latest
 RUN ${mount} sha256sum < /run/secrets/token > /built; printf '${bench.mark}'
@@ -393,7 +393,7 @@ RUN stat -c %a /copied >> /built
       expect(dockerCli(daemon.socket, "history", "--no-trunc", image)).not.toContain(secret);
       expect(dockerCli(daemon.socket, "inspect", image)).toContain('"app.label": "set"');
 
-      // What was built before is used again.
+      // Cached layers are used.
       await (await bench.start(stack, service)).exited;
       expect(bench.sink("app").text("install")).toMatch(/#\d+ CACHED/);
       const broken = built(
@@ -411,7 +411,7 @@ RUN stat -c %a /copied >> /built
         await expect(bench.start(stack, from)).rejects.toThrow("building its image failed");
         const auth = Buffer.from("me:letmein").toString("base64");
         writeFileSync(join(home, "config.json"), JSON.stringify({ auths: { [registry.host]: { auth } } }));
-        // The image's program cannot run here.
+        // The program of this image cannot run here.
         await (await bench.start(stack, from)).exited;
         expect(dockerCli(daemon.socket, "inspect", image)).toContain('"User": "1000"');
       } finally {
@@ -427,7 +427,7 @@ RUN stat -c %a /copied >> /built
       await expect(start).rejects.toThrow("cancelled");
     });
 
-    it("takes changed files of the project while it runs, as its user's", async () => {
+    it("changed files are copied into a running container and belong to the service's user", async () => {
       const service = built(`FROM busybox:latest
 RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app/removed
 `);
@@ -470,7 +470,7 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
       await expect(readOnly.running.copyFiles?.([copy("src/a b", "/app/a")])).rejects.toThrow("read-only");
     });
 
-    it("is pulled with the credentials of the Docker CLI, again after the registry was busy, and once for two services", async () => {
+    it("an image is pulled once for two services, with credentials and retries", async () => {
       const registry = await startRegistry(BUSYBOX);
       try {
         registry.requirePassword("me", "my:password");
@@ -480,7 +480,7 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
         const services = ["one", "two"].map((name) => ({ ...shell("true", { image: registry.image }), name }));
         const stack = await bench.open(services);
         const started = await Promise.allSettled(services.map((service) => bench.start(stack, service)));
-        // A dynamically linked BusyBox does not run alone; the image is there either way.
+        // A dynamically linked BusyBox cannot run alone. The image is pulled in either case.
         expect(started.length).toBe(2);
         expect(registry.requests.filter((one) => one.startsWith("GET") && one.includes("/blobs/")).length).toBeLessThan(
           6,
@@ -493,7 +493,7 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
       }
     });
 
-    it("that does not exist fails the start, and the error tells a wrong name from a network failure", async () => {
+    it("a missing image fails the start, and a busy registry is RUNTIME_UNAVAILABLE", async () => {
       const registry = await startRegistry(BUSYBOX);
       const start = async (image: string) => {
         const service = shell("true", { image });
@@ -522,7 +522,7 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
     });
   });
 
-  it("needs a command, from the image or the compose file; a name that is taken is no obstacle", async () => {
+  it("a service without a command is refused, and a container name in use is avoided", async () => {
     const { command: _none, ...bare } = shell("", { image: "localhost/stand-in:latest" });
     const stack = await bench.open([bare]);
     await expect(bench.start(stack, bare)).rejects.toMatchObject({
@@ -536,7 +536,7 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
     dockerCli(daemon.socket, "rm", name);
   });
 
-  describe("its one-off commands", () => {
+  describe("one-off commands of a container", () => {
     const run = (
       stack: Awaited<ReturnType<Bench["open"]>>,
       service: ServiceDefinition,
@@ -549,7 +549,7 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
       return { sink, result: stack.runOneOff({ ...request, exec }) };
     };
 
-    it("are never root, end with their container, and do not begin once they are cancelled", async () => {
+    it("a one-off command is never root, ends with its container and is not run when cancelled", async () => {
       const service = shell("true");
       const stack = await bench.open([service]);
       const root = run(stack, shell("true", { image: "root-by-name:1" }), ["id"]);
@@ -567,23 +567,23 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
     });
   });
 
-  describe("its networks", () => {
-    const looksUp = (name: string, fields: Partial<ServiceDefinition>): ServiceDefinition => ({
+  describe("networks of a container", () => {
+    const resolver = (name: string, fields: Partial<ServiceDefinition>): ServiceDefinition => ({
       ...shell(`for n in alpha beta other db.local; do nslookup $n >/dev/null 2>&1 && echo "$n"; done; true`, fields),
       name,
     });
-    const waits = (name: string, fields: Partial<ServiceDefinition>): ServiceDefinition => ({
+    const waiting = (name: string, fields: Partial<ServiceDefinition>): ServiceDefinition => ({
       ...shell("sleep 1000", fields),
       name,
     });
     const on = (...names: string[]) => ({ networks: Object.fromEntries(names.map((name) => [name, { aliases: [] }])) });
 
-    it("a service finds those that share a network with it, by every name that they have there", async () => {
+    it("a service resolves the names of services that share a network with it, and no others", async () => {
       const services = [
-        waits("alpha", { networks: { front: { aliases: ["db.local"] } } }),
-        waits("beta", { ...on("back"), containerName: "other" }),
-        looksUp("near", on("front")),
-        looksUp("both", on("back", "front")),
+        waiting("alpha", { networks: { front: { aliases: ["db.local"] } } }),
+        waiting("beta", { ...on("back"), containerName: "other" }),
+        resolver("near", on("front")),
+        resolver("both", on("back", "front")),
       ];
       const stack = await bench.open(services);
       const started = await Promise.all(services.map((service) => bench.start(stack, service)));
@@ -592,7 +592,7 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
       expect(bench.sink("both").all).toBe("alpha\nbeta\nother\ndb.local\n");
     });
 
-    it("an internal one has no way out, and a service without any has no interface but its own", async () => {
+    it("an internal network is created as internal, and network_mode none has only loopback", async () => {
       const inside = { ...shell("sleep 1000", on("inner")), name: "inside" };
       const alone = { ...shell("ls /sys/class/net", { networkMode: "none" as const }), name: "alone" };
       const stack = await runtime.open({
@@ -620,7 +620,7 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
     });
   });
 
-  dependencySentences(() => ({ bench, daemon }));
+  dependencyTests(() => ({ bench, daemon }));
 
   describe("a project on the command line", () => {
     const run = (folder: string, ...words: string[]): Promise<{ code: number | null; text: string }> =>
@@ -643,7 +643,7 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
         child.once("close", (code) => resolve({ code, text }));
       });
 
-    it("starts with the check of an image, live source and a port, and ends without a trace", async () => {
+    it("up, health and down work with an image's health check, live source and a port", async () => {
       const port = await freePort();
       bench.file("web/server.js", SERVER.replace("WORD", "first"));
       bench.file(
@@ -671,7 +671,7 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
       await run(bench.folder, "server", "stop");
     });
 
-    it("a dependency that nothing checks cannot be waited for, which shows once its image is there", async () => {
+    it("up fails when a dependency with condition service_healthy has no health check", async () => {
       bench.file(
         "compose.yaml",
         `services:

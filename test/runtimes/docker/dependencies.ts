@@ -1,4 +1,4 @@
-/** Dependencies that the docker runtime installs for the project's own programs. */
+/** Dependencies that the docker runtime installs for the project's programs. */
 import { createReadStream, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { networkInterfaces } from "node:os";
@@ -9,7 +9,7 @@ import { contents, type TestDaemon } from "../../support/docker/daemon.mjs";
 import { type Bench, until } from "../contract/bench.js";
 import { tarball, wheel } from "../local/support/install-context.js";
 
-/** An address of this machine that containers reach; undefined without a network. */
+/** An address of this machine that containers can reach; undefined without a network. */
 const machineAddress = (): string | undefined =>
   Object.values(networkInterfaces())
     .flat()
@@ -23,7 +23,7 @@ async function serveFile(path: string, host: string): Promise<{ url: string; ser
   return { url: `http://${host}:${port}/package.tgz`, server };
 }
 
-export function dependencySentences(given: () => { bench: Bench; daemon: TestDaemon }): void {
+export function dependencyTests(given: () => { bench: Bench; daemon: TestDaemon }): void {
   const volumes = async (service: string): Promise<string[]> =>
     (await contents(given().daemon.socket)).volumes.filter((name) =>
       name.includes(`_${given().bench.projectId}_${service}-dependencies-`),
@@ -45,8 +45,8 @@ export function dependencySentences(given: () => { bench: Bench; daemon: TestDae
     return { ...service, command, local: { environment: {}, install: { kind, manifest } } };
   };
 
-  describe("dependencies that the compose file has installed", () => {
-    it("Python's are installed once as the service's user, again when the manifest changes, and deleted with the volumes", async () => {
+  describe("dependencies that the docker runtime installs", () => {
+    it("Python dependencies are installed once, again after a change, and deleted with the volumes", async () => {
       const { bench, daemon } = given();
       mkdirSync(join(bench.folder, "wheels"));
       const name = wheel(join(bench.folder, "wheels"), "stacktiny", "1.0");
@@ -75,7 +75,7 @@ export function dependencySentences(given: () => { bench: Bench; daemon: TestDae
       expect((await contents(daemon.socket)).volumes.filter((one) => one.includes(bench.projectId))).toEqual([]);
     });
 
-    it("a failed installation is tried again after a network failure, gives the installer's last lines and leaves no volume", async () => {
+    it("a failed installation is retried after a network failure, reports its output and leaves no volume", async () => {
       const { bench } = given();
       bench.file("package.json", '{"name": "web", "dependencies": {"gone": "http://127.0.0.1:1/gone.tgz"}}');
       bench.file(".npmrc", "fetch-retries=0\n");
@@ -91,7 +91,7 @@ export function dependencySentences(given: () => { bench: Bench; daemon: TestDae
       expect(await volumes("app")).toEqual([]);
     });
 
-    it("an installation that is cancelled ends, and leaves no volume", async () => {
+    it("a cancelled installation ends and leaves no volume", async () => {
       const { bench, daemon } = given();
       const end = new AbortController();
       bench.file("requirements.txt", "--no-index\nstacktiny\n");
@@ -110,7 +110,7 @@ export function dependencySentences(given: () => { bench: Bench; daemon: TestDae
 
     const address = machineAddress();
     it.skipIf(address === undefined)(
-      "Node's are found by the program and by npm, and its own scripts are reported instead of run",
+      "the program and npm find node dependencies, and the project's own scripts are not run",
       async () => {
         const { bench } = given();
         const file = tarball(bench.root, "stacktiny", "1.0.0");
@@ -155,7 +155,7 @@ export function dependencySentences(given: () => { bench: Bench; daemon: TestDae
       expect(installs()).toBe(0);
     });
 
-    it("a manifest outside the project is refused", async () => {
+    it("a manifest outside of the project is refused", async () => {
       const { bench } = given();
       const service = languageService("python", ["python", "-c", "pass"]);
       const outside = {

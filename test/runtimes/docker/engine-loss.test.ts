@@ -1,4 +1,4 @@
-/** Connections that break, engines that end, servers that are killed: seen on a Docker daemon of the test's own. */
+/** Broken connections, lost engines and killed servers on a separate Docker daemon. */
 import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
@@ -15,7 +15,7 @@ import { ensureWatchdog } from "../local/process/support.js";
 const PYTHON = "python:3.11-slim";
 const skip = whyNoDaemon();
 
-/** Counts on, on both streams, with more than the engine keeps in one message now and then. */
+/** Prints numbers on both streams, with an occasional line longer than one message of the engine. */
 const COUNTS = `
 import sys, time
 for i in range(100000):
@@ -70,7 +70,7 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
     return { relay, runtime, bench: benchOf(runtime) };
   };
 
-  it("loses no line and doubles none when connections break again and again", async () => {
+  it("repeated broken connections neither lose nor duplicate a line", async () => {
     const { relay, bench } = await relayed();
     const { running, sink } = await bench.run(bench.python("app", COUNTS));
     await sink.shows("out 20");
@@ -91,7 +91,7 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
     expect(sink.ends).toBe(1);
   });
 
-  it("tells of an end that came while the connection was broken", async () => {
+  it("an end during a broken connection is reported after the connection returns", async () => {
     const { relay, bench } = await relayed();
     const { running, sink } = await bench.run(
       bench.python("app", "import os, time; print('up', flush=True); time.sleep(1); os._exit(6)"),
@@ -101,11 +101,11 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
     await sleep(1200);
     relay.allow();
     const exit = await running.exited;
-    // It ended while nothing could be asked: the engine's record tells how, or the stack is lost.
+    // The exit code comes from the engine's record, unless the stack is lost before the connection returns.
     expect([6, null]).toContain(exit.exitCode);
   });
 
-  it("an engine that does not answer in time is lost, with the reason; every instance ends, and a check reports it", async () => {
+  it("an engine that does not answer in time is reported as lost, and all its instances end", async () => {
     const { relay, bench, runtime } = await relayed();
     const service = bench.python("app", WAITS);
     const { stack, running, sink } = await bench.run(service);
@@ -122,7 +122,7 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
     expect((await runtime.check()).available).toBe(false);
     await expect(bench.open([service])).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
     relay.allow();
-    // What the lost stack left is removed before the next one starts.
+    // The lost stack's containers are removed before the next one starts.
     const again = await bench.open([service]);
     await bench.start(again, service);
     await bench.sink("app").shows("up");
@@ -132,8 +132,8 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
     await again.close();
   });
 
-  it("an engine that only looks inside checks a port by the container's own table", async () => {
-    // A relay over a path that names another machine: nothing of this one is shared.
+  it("a port on another machine's engine is checked in the container's socket table", async () => {
+    // The address names another machine, so that nothing of this machine is shared.
     const ssh = join(folder, "ssh");
     writeFileSync(
       ssh,
@@ -175,8 +175,8 @@ process.stdin.pipe(socket).pipe(process.stdout);
     await stack.close();
   });
 
-  it("an engine in a virtual machine checks a service through a port on 127.0.0.1, else by the container's own table", async () => {
-    // Folders are shared with the engine's machine; its processes and networks are not on this one.
+  it("an engine in a virtual machine is checked through published ports, else in the socket table", async () => {
+    // The engine's machine shares folders with this one, but no processes or networks.
     const elsewhere = "x".repeat(hostname().length);
     const relay = await openRelay(join(folder, "virtual.sock"), daemon.socket, (text) =>
       text.replaceAll(`"Name":"${hostname()}"`, `"Name":"${elsewhere}"`).replaceAll('"Gateway":"10.', '"Gateway":"99.'),
@@ -199,7 +199,7 @@ process.stdin.pipe(socket).pipe(process.stdout);
     expect((await bench.probe(unchecked, { kind: "tcp", port: WEB_PORT })).message).toContain("inside the container");
     expect((await bench.probe(unchecked, test)).message).toContain("publish it, or use a check of kind CMD");
     expect(unpublished.pid).toBeNull();
-    // Only published ports are the stack's addresses.
+    // Only published ports are endpoints of the stack.
     expect(stack.endpoints().map(({ service }) => service)).toEqual(["published"]);
     await stack.close();
   });
@@ -215,7 +215,7 @@ process.stdin.pipe(socket).pipe(process.stdout);
     expect(sink.ends).toBe(1);
   });
 
-  it("a killed server's containers and networks are removed by its watchdog, and without that by the next server", async () => {
+  it("the watchdog removes containers of a killed server, else the next server does", async () => {
     const script = join(folder, "server.mjs");
     const built = join(process.cwd(), "dist", "stackwarden.js");
     writeFileSync(script, "");
@@ -249,8 +249,8 @@ process.stdin.pipe(socket).pipe(process.stdout);
       return [...containers, ...networks].filter((name) => name.includes("project"));
     };
     const pidOf = async (): Promise<number> => JSON.parse(await run("server", "status", "--json")).pid;
-    const told = await run("up", "-d");
-    expect(await own(), told).toHaveLength(2);
+    const output = await run("up", "-d");
+    expect(await own(), output).toHaveLength(2);
     process.kill(await pidOf(), "SIGKILL");
     await until("the watchdog removed them", async () => (await own()).length === 0);
 

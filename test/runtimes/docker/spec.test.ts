@@ -1,4 +1,4 @@
-/** What the engine is asked to create for a service's compose settings. */
+/** The container that the engine is asked to create for a service of the compose file. */
 import { expect, it } from "vitest";
 import { serviceAliases } from "../../../src/runtimes/docker/container/compose-settings.js";
 import { containerSpec, type SpecOptions } from "../../../src/runtimes/docker/container/spec.js";
@@ -25,7 +25,7 @@ const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx", pids = true
     ...fields,
   } as unknown as SpecOptions);
 
-it("official images that drop root get the folders they write to, unless the service mounts them", () => {
+it("official images that drop root get the folders that they write to, unless the service mounts them", () => {
   expect(Object.keys(spec().HostConfig?.Tmpfs ?? {})).toEqual(["/var/cache/nginx", "/run"]);
   const mounted = spec({ mounts: [{ type: "volume", source: "cache", target: "/var/cache/nginx", readOnly: false }] });
   expect(Object.keys(mounted.HostConfig?.Tmpfs ?? {})).toEqual(["/run"]);
@@ -40,12 +40,12 @@ it("official images that drop root get the folders they write to, unless the ser
   expect(Object.keys(spec({ mounts: [templates] }).HostConfig?.Tmpfs ?? {})).toContain("/etc/nginx/conf.d");
 });
 
-it("a container without pids_limit gets a limit of processes, where the engine can limit them", () => {
+it("a container without pids_limit gets a limit on processes where the engine supports it", () => {
   expect(spec().HostConfig?.PidsLimit).toBe(2048);
   expect(spec({}, "nginx", false).HostConfig).not.toHaveProperty("PidsLimit");
 });
 
-it("a folder of a volume is mounted where the engine can, and a fixed address is requested", () => {
+it("a subpath of a volume is mounted where the engine supports it, and a fixed address is requested", () => {
   const volumes = [
     { name: "v", source: "data", target: "/d", readOnly: false, noCopy: false, fresh: false, subpath: "a/b" },
   ];
@@ -60,7 +60,7 @@ it("a folder of a volume is mounted where the engine can, and a fixed address is
   expect(spec({}, "nginx", true, { volumes, info }).HostConfig?.Mounts?.[0]).not.toHaveProperty("VolumeOptions");
 });
 
-it("a container's settings reach the engine, and its hardening stays", () => {
+it("settings of the compose file reach the engine, and the hardening stays", () => {
   const { HostConfig, ...container } = spec({
     image: "x",
     hostname: "host-a",
@@ -88,7 +88,7 @@ it("a container's settings reach the engine, and its hardening stays", () => {
   });
 });
 
-it("a service is reached by its container name, host name, network aliases and links, but never by another service's name", () => {
+it("a service has aliases of its names, networks and links, but no name of another service", () => {
   const web = service({ containerName: "one", hostname: "db", networks: { n: { aliases: ["alias"] } } });
   const other = service({ name: "db", links: { linked: "web" } });
   const definition = { services: { web, db: other } } as unknown as StackDefinition;

@@ -26,15 +26,15 @@ const book: AddressBook = {
 
 const text = (value: string, of = "web") => rewriteText(value, of, book);
 
-describe("addresses in values", () => {
+describe("rewriteText", () => {
   it.each([
-    // siblings with a port
+    // other services, with a port
     ["db:5432", "127.0.0.1:15432"],
     ["postgresql://u:p@db:5432/x?y=db", "postgresql://u:p@127.0.0.1:15432/x?y=db"],
     ["db:5432,my-db:5432", "127.0.0.1:15432,127.0.0.1:25432"],
     ["redis://:pa@redis:6379/0", "redis://:pa@127.0.0.1:16379/0"],
     ["http://web:9000/", "http://127.0.0.1:19000/"],
-    // a port that the sibling does not have, a longer port, a longer name
+    // a port that the service does not have, a longer port, a longer name
     ["db:5433", "db:5433"],
     ["db:54321", "db:54321"],
     ["my-db:5432", "127.0.0.1:25432"],
@@ -47,7 +47,7 @@ describe("addresses in values", () => {
     ["http://web/", "http://web/"],
     ["http://worker/", "http://worker/"],
     ["http://db.example/", "http://db.example/"],
-    // its own
+    // placeholders of the service's own ports and of published ports
     ["{host}:{port}", "127.0.0.1:18000"],
     ["{port:9000} {port:1}", "19000 {port:1}"],
     ["http://{published:redis:6379}/{published:redis:1}", "http://127.0.0.1:16379/{published:redis:1}"],
@@ -55,23 +55,23 @@ describe("addresses in values", () => {
     ["postgres", "postgres"],
     ["db", "db"],
     ["", ""],
-  ])("%s → %s", (value, expected) => {
+  ])("rewriteText(%j) returns %j", (value, expected) => {
     expect(text(value)).toBe(expected);
   });
 
-  it("leave {port} of a service without ports as it is", () => {
+  it("{port} of a service without ports stays unchanged", () => {
     expect(text("{port}", "worker")).toBe("{port}");
     expect(text("{port}", "absent")).toBe("{port}");
   });
 });
 
-describe("host variables", () => {
+describe("rewriteEnvironment", () => {
   const rewrite = (environment: Record<string, string>) => {
     const result = rewriteEnvironment(environment, "web", book);
     return { environment: { ...result.environment }, notes: result.notes };
   };
 
-  it("get the service's own address where the definition leaves the port to the program", () => {
+  it("a host variable without a port variable becomes the service's own loopback address", () => {
     const own = { ...book, address: (name: string) => (name === "db" ? `127.64.0.2` : undefined) };
     const { environment, notes } = rewriteEnvironment(
       { DB_HOST: "db", PGHOST: "my-db", X_HOST: "db", X_PORT: "5432" },
@@ -88,44 +88,44 @@ describe("host variables", () => {
     expect(notes[0]).toBe("DB_HOST is 127.64.0.2, an address of this stack on which db accepts port 5432.");
   });
 
-  it("get the loopback address, and the port beside them the host's", () => {
+  it("a host variable becomes 127.0.0.1 and its port variable becomes the host port", () => {
     expect(rewrite({ DB_HOST: "db", DB_PORT: "5432", PGHOST: "my-db", PGPORT: "5432" })).toEqual({
       environment: { DB_HOST: "127.0.0.1", DB_PORT: "15432", PGHOST: "127.0.0.1", PGPORT: "25432" },
       notes: [],
     });
   });
 
-  it("get the port added where the definition left it to a default, with a note", () => {
+  it("a missing port variable is added for a host variable, with a note", () => {
     expect(rewrite({ REDIS_HOSTNAME: "redis" })).toEqual({
       environment: { REDIS_HOSTNAME: "127.0.0.1", REDIS_PORT: "16379" },
       notes: ["REDIS_PORT=16379 was added: redis listens there on this runtime."],
     });
   });
 
-  it("are those with a port beside them too", () => {
+  it("a variable that holds a service name is a host variable when NAME_PORT exists", () => {
     expect(rewrite({ CACHE: "redis", CACHE_PORT: "6379" }).environment).toEqual({
       CACHE: "127.0.0.1",
       CACHE_PORT: "16379",
     });
   });
 
-  it("are not names that only look like a service's", () => {
+  it("a variable keeps its value when only its name or only its value resembles a host variable", () => {
     const environment = { POSTGRES_USER: "db", MODE: "web", DB_HOST: "elsewhere", DB_PORT: "5432" };
     expect(rewrite(environment)).toEqual({ environment, notes: [] });
   });
 
-  it("keep a port that the sibling does not have, or when it has none", () => {
+  it("a port variable keeps a port that the service does not have", () => {
     expect(rewrite({ DB_HOST: "db", DB_PORT: "99" }).environment).toEqual({ DB_HOST: "127.0.0.1", DB_PORT: "99" });
     expect(rewrite({ JOB_HOST: "worker" }).environment).toEqual({ JOB_HOST: "127.0.0.1" });
   });
 
-  it("may have any name", () => {
+  it("a variable named __proto__ is rewritten like any other", () => {
     const { environment } = rewriteEnvironment(JSON.parse('{"__proto__": "db:5432"}'), "web", book);
     expect(Object.getOwnPropertyDescriptor(environment, "__proto__")?.value).toBe("127.0.0.1:15432");
   });
 });
 
-describe("a container's command", () => {
+describe("rewriteContainerCommand", () => {
   const command = (...argv: string[]) => rewriteContainerCommand(argv, "web", book);
 
   it.each([
@@ -165,13 +165,13 @@ describe("a container's command", () => {
       ["x", "{host}", "--listen={port}"],
       ["x", "127.0.0.1", "--listen=18000"],
     ],
-  ])("%j → %j", (argv, expected) => {
+  ])("rewriteContainerCommand(%j) returns %j", (argv, expected) => {
     expect(command(...argv)).toEqual(expected);
   });
 });
 
-describe("a service's own placeholders", () => {
-  it("are found in its command and environment", () => {
+describe("ownPlaceholders", () => {
+  it("ownPlaceholders finds ports in the command and in both environments", () => {
     const one = service("web", {
       environment: { A: "{port:9000}", B: "{port:123456}" },
       local: { command: ["x", "{port}"], environment: { C: "{port:1}-{port:2}" } },

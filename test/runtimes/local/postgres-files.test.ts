@@ -1,4 +1,4 @@
-/** PostgreSQL's files: the copy of its package that services can run, and a cluster that is whole or not there. */
+/** PostgreSQL's files: the copy of its package that services can run, and the creation of a cluster. */
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => dir.remove());
 
-describe("the copy of PostgreSQL's package", () => {
+describe("postgresBinaries", () => {
   const file = (path: string, text: string, mode = 0o600) => {
     const full = join(dir.path, path);
     mkdirSync(dirname(full), { recursive: true, mode: 0o700 });
@@ -33,14 +33,14 @@ describe("the copy of PostgreSQL's package", () => {
     const links = [
       { source: "native/lib/libpq.so.5", target: "native/lib/libpq.so" },
       { source: "native/lib/libpq.so.5", target: "native/lib/libpq.so.5" },
-      // A package that was tampered with must not reach out of its folder.
+      // A modified package must not write outside of its folder.
       { source: "native/../../etc/passwd", target: "native/lib/passwd" },
       { source: "native/lib/libpq.so.5", target: "native/../../evil" },
     ];
     file("native/pg-symlinks.json", JSON.stringify(links));
   });
 
-  it("is readable for every service, has the package's links and none that lead out of it", async () => {
+  it("the copy of the package is readable for all users and has no link that leads out of it", async () => {
     const binaries = await postgresBinaries(join(dir.path, "state"), async () => found());
     expect(binaries).toEqual({ bin: join(cache(), "postgres-15.0.1/bin"), version: "15.0.1", major: 15 });
     expect(mode(join(binaries.bin, "postgres"))).toBe(0o755);
@@ -52,7 +52,7 @@ describe("the copy of PostgreSQL's package", () => {
     expect(existsSync(join(dir.path, "evil"))).toBe(false);
   });
 
-  it("is made once for all who ask at the same time, and what dead servers left is removed", async () => {
+  it("concurrent calls make one copy, and copies of dead processes are removed", async () => {
     const [dead, alive] = [
       join(cache(), `.postgres-15.0.1-${2 ** 22 + 1}`),
       join(cache(), `.postgres-15.0.1-${process.ppid}`),
@@ -64,12 +64,12 @@ describe("the copy of PostgreSQL's package", () => {
     expect(one).toEqual(other);
     expect([existsSync(dead), existsSync(alive)]).toEqual([false, true]);
     expect(readdirSync(cache()).sort()).toEqual([alive.slice(cache().length + 1), "other", "postgres-15.0.1"].sort());
-    // It is there now: the package is not read again.
+    // The copy exists: the package is not read again.
     writeFileSync(join(dir.path, "native/bin/postgres"), "changed");
     expect(readFileSync(join((await ask()).bin, "postgres"), "utf8")).toBe("server");
   });
 
-  it("that cannot be made is an error that says why, and leaves nothing", async () => {
+  it("a copy that fails reports the cause and leaves no files", async () => {
     await expect(postgresBinaries(dir.path, async () => null)).rejects.toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
       hint: expect.stringContaining("--include=optional"),
@@ -80,7 +80,7 @@ describe("the copy of PostgreSQL's package", () => {
   });
 });
 
-describe("a database cluster that cannot be made", () => {
+describe("initialiseCluster", () => {
   /** @param outcomes of initdb, then of the database's creation */
   async function make(...outcomes: { exitCode: number; output: string }[]) {
     const ran: RunSpec[] = [];
@@ -96,6 +96,7 @@ describe("a database cluster that cannot be made", () => {
       },
       user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, name: "db" },
       stack: { stateDir: dir.path },
+      serverStateDir: join(dir.path, "state"),
       request: { service: { name: "db" }, signal: new AbortController().signal },
     } as unknown as PrepareContext;
     const login = { user: "app", password: "s3cret-pw", database: 'odd"name', method: "scram-sha-256" as const };
@@ -116,9 +117,9 @@ describe("a database cluster that cannot be made", () => {
   it.each([
     ["a full disk", "initdb: error: could not write: No space left on device", "STORAGE_FAILED", /filled the disk/],
     ["a user without a name", "initdb: could not look up effective user ID 4242", "UNSUPPORTED", /no name/],
-    ["anything else", "line\ninitdb: error: invalid locale", "SERVICE_START_FAILED", /initdb for "db" failed/],
+    ["another error", "line\ninitdb: error: invalid locale", "SERVICE_START_FAILED", /initdb for "db" failed/],
   ])(
-    "by %s is reported with its cause and last lines, and leaves neither data nor password",
+    "a failure of initdb because of %s is reported with its last lines and leaves no files",
     async (_what, output, code, message) => {
       const { failure, ran, left } = await make({ exitCode: 1, output });
       expect(failure).toMatchObject({
@@ -131,14 +132,14 @@ describe("a database cluster that cannot be made", () => {
     },
   );
 
-  it("because its database is refused leaves no cluster, although the server reports success", async () => {
+  it("a refused CREATE DATABASE leaves no cluster although the server exits with code 0", async () => {
     const { failure, ran, left } = await make(fine, { exitCode: 0, output: "ERROR:  permission denied" });
     expect(failure).toMatchObject({ code: "SERVICE_START_FAILED", message: 'CREATE DATABASE for "db" failed.' });
     expect(ran[1]?.stdin).toBe('CREATE DATABASE "odd""name";\n\n');
     expect(left).toEqual([]);
   });
 
-  it("is there as a whole when both went well", async () => {
+  it("the folder holds only the cluster after initdb and CREATE DATABASE succeed", async () => {
     const { failure, left } = await make(fine, fine);
     expect([failure, left]).toEqual([null, ["pgdata"]]);
   });

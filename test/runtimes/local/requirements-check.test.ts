@@ -1,4 +1,4 @@
-/** What doctor says of machines that are not this one: what is missing, and the one command that gets it. */
+/** What `doctor` reports on other machines: what is missing, and the command that installs it. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
@@ -36,7 +36,7 @@ async function check(search: Partial<Search>, sandbox = own) {
   return { ...status, of: (name: string) => status.findings.find(({ check: one }) => one === name) };
 }
 
-/** As if this process ran there. */
+/** Replaces the platform, Node.js version or uid of this process. */
 function machine({ platform, version, uid }: { platform?: string; version?: string; uid?: number }): void {
   const versions = version === undefined ? process.versions : { ...process.versions, node: version };
   const getuid = () => uid ?? 0;
@@ -50,8 +50,8 @@ function machine({ platform, version, uid }: { platform?: string; version?: stri
   );
 }
 
-describe("the local runtime's requirements", () => {
-  it("are met by programs that run: each with its version and place", async () => {
+describe("checkRequirements", () => {
+  it("a requirement that is met is reported with the program's version and path", async () => {
     mkdirSync(join(dir.path, "pg/bin"), { recursive: true });
     program("pg/bin/postgres", ":");
     const postgres = { native: join(dir.path, "pg"), version: "15.18.0", major: 15 };
@@ -70,7 +70,7 @@ describe("the local runtime's requirements", () => {
     ]);
   });
 
-  it("that are missing are named with what gets them; programs that not every stack needs do not make the runtime unusable", async () => {
+  it("a missing program is reported with its fix and does not make the local runtime unavailable", async () => {
     machine({ platform: "linux", uid: 0 });
     const bare = await check({});
     expect(bare.available).toBe(true);
@@ -121,7 +121,7 @@ describe("the local runtime's requirements", () => {
     expect([mac.of("platform")?.ok, mac.of("redis")?.fix]).toEqual([true, "brew install redis"]);
   });
 
-  it("are a platform and a Node.js that it was made for", async () => {
+  it("an unsupported platform and an old Node.js are reported, each with a fix", async () => {
     machine({ platform: "win32", version: "20.18.1" });
     const old = await check({});
     expect(old.available).toBe(false);

@@ -12,8 +12,8 @@ const run = (argv: string[], env: Record<string, string> = {}) => {
   return { ...hidden, stdout, status };
 };
 
-describe("a shell's script with a secret", () => {
-  it("runs as it was written, with its arguments, and is in no argument and in no child's environment", () => {
+describe("hideSecretWords with a shell script", () => {
+  it("a script with a secret runs unchanged, and no argument or child environment holds the secret", () => {
     const script = `echo "$0 $1 $#" '${SECRET}'; /usr/bin/env | grep -c STACKWARDEN; echo "$__stackwarden_script"; exit 7`;
     const { argv, stdout, status, exposed } = run(["/bin/sh", "-c", script, "name", "one two"], {
       PATH: "/usr/bin:/bin",
@@ -23,14 +23,14 @@ describe("a shell's script with a secret", () => {
     expect([stdout, status]).toEqual([`name one two 1 ${SECRET}\n0\n\n`, 7]);
   });
 
-  it("keeps quotes, several lines and comments", () => {
+  it("a hidden script keeps its quotes, lines and comments", () => {
     const script = `# a comment\nprintf '%s|' "a  b" 'c"d' ${SECRET}\nif true; then echo yes; fi # end`;
     expect(run(["/bin/sh", "-c", script]).stdout).toBe(`a  b|c"d|${SECRET}|yes\n`);
   });
 });
 
-describe("other commands", () => {
-  it("stay as they are; whether a secret can be read in them is known", () => {
+describe("hideSecretWords with other commands", () => {
+  it("a command that is not a shell script stays unchanged and is reported when it exposes a secret", () => {
     for (const [argv, exposed] of [
       [["/bin/echo", SECRET], true],
       [["/bin/echo", `--password=${SECRET}`], true],

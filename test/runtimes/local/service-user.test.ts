@@ -11,7 +11,7 @@ class NamespaceHost extends DirectHost {
   override sandboxEnforcement = () => ({ level: "enforced", reason: "test double" }) as const;
 }
 
-describe.runIf(process.getuid?.() === 0)("the user of a service on a root server", () => {
+describe.runIf(process.getuid?.() === 0)("serviceUser on a root server", () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "stackwarden-user-"));
@@ -20,12 +20,12 @@ describe.runIf(process.getuid?.() === 0)("the user of a service on a root server
   const app = service("web", { image: "node:20", command: ["node", "x"] });
   const at = (host: DirectHost, one = app) => serviceUser(host, { projectId: "test", folder }, one);
 
-  it("is the owner of the project's folder for a service that runs the project's programs", async () => {
+  it("an app service runs as the owner of the project's folder", async () => {
     chownSync(folder, 1234, 1235);
     expect(await at(new NamespaceHost())).toMatchObject({ uid: 1234, gid: 1235, mayWrite: true });
   });
 
-  it("is a separate one for servers, for folders of root, and without namespaces", async () => {
+  it("a database, a project owned by root and a host without namespaces get a separate user", async () => {
     expect((await at(new NamespaceHost())).uid).toBeGreaterThan(200_000);
     chownSync(folder, 1234, 1235);
     expect((await at(new DirectHost())).uid).toBeGreaterThan(200_000);

@@ -24,7 +24,7 @@ import { tempDir } from "./support/fixture.js";
 
 const isRoot = process.getuid?.() === 0;
 
-describe("where an app service runs", () => {
+describe("prepareWorkspace", () => {
   let dir: ReturnType<typeof tempDir>;
   let folder: string;
   let stateDir: string;
@@ -53,14 +53,14 @@ describe("where an app service runs", () => {
   });
   afterEach(() => dir.remove());
 
-  it("is the project's folder when its user can read it", async () => {
+  it("a service runs in the project's folder when its user can read it", async () => {
     file("app/.private");
     chmodSync(join(folder, "app/.private"), 0o600);
     expect(await prepare()).toEqual({ root: folder, cwd: join(folder, "app"), copied: false, notes: [] });
     expect(readdirSync(stateDir)).toEqual([]);
   });
 
-  it.runIf(isRoot)("is a copy when a folder or a file in it is closed to its user", async () => {
+  it.runIf(isRoot)("a service runs on a copy when its user cannot read the folder or a file in it", async () => {
     chmodSync(join(folder, "app/main.py"), 0o600);
     const first = await prepare();
     expect(first.copied).toBe(true);
@@ -78,7 +78,7 @@ describe("where an app service runs", () => {
     expect(statSync(join(folder, "app/main.py")).uid).toBe(0);
   });
 
-  it("on a copy has the sources without history, dependencies, secrets and links that lead out", async () => {
+  it("a copy omits history, dependencies, .env of the project, pipes and links that lead outside", async () => {
     for (const path of [".git/HEAD", "app/node_modules/x.js", ".venv/bin/python", "app/__pycache__/a.pyc", ".env"])
       file(path);
     file("app/.env", "KEPT=1");
@@ -98,7 +98,7 @@ describe("where an app service runs", () => {
     expect(statSync(join(root, "app/main.py")).mode & 0o777).toBe(0o600);
   });
 
-  it("on a copy follows the project at every start and survives a start that was cut off", async () => {
+  it("a copy is renewed at every start, also after an interrupted copy", async () => {
     file("app/old.py");
     const { root } = await prepare({ copyBecause: "of a test" });
     expect(existsSync(join(root, "app/old.py"))).toBe(true);
@@ -110,7 +110,7 @@ describe("where an app service runs", () => {
     expect(readdirSync(dirname(root))).toEqual(["src"]);
   });
 
-  it("never copies the state directory into itself", async () => {
+  it("a copy omits the state directory inside the project", async () => {
     stateDir = join(folder, ".stackwarden/projects/test");
     mkdirSync(stateDir, { recursive: true });
     writeFileSync(join(folder, ".stackwarden/projects/test/secrets.json"), "{}");
@@ -118,27 +118,27 @@ describe("where an app service runs", () => {
     expect(readdirSync(root)).toEqual(["app"]);
   });
 
-  it.each(["absent", "app/main.py", "../elsewhere"])("is refused where the working directory is %s", async (path) => {
+  it.each(["absent", "app/main.py", "../elsewhere"])("the working directory %s is refused", async (path) => {
     await expect(prepare({ workingDir: join(folder, path) })).rejects.toMatchObject({
       code: "INVALID_STACK",
       hint: expect.stringContaining("working_dir"),
     });
   });
 
-  it("is refused when the copy would be too large", async () => {
+  it("a project above the size limit of a copy is refused and leaves no files", async () => {
     file("big");
     truncateSync(join(folder, "big"), 2 * 1024 ** 3 + 1);
     await expect(prepare({ copyBecause: "of a test" })).rejects.toMatchObject({ code: "UNSUPPORTED" });
     expect(readdirSync(join(stateDir, "work/web"))).toEqual([]);
   });
 
-  it("copies nothing that a link put in place meanwhile leads to", async () => {
+  it("a copy follows no link that replaces a file or folder while it is made", async () => {
     const outside = mkdtempSync(join(dir.path, "outside-"));
     for (const name of ["by-folder", "by-file"]) writeFileSync(join(outside, name), "top secret");
     file("swap/by-folder", "mine");
     file("file/by-file", "mine");
     file("gone", "mine");
-    // It is called before an entry is opened: the moment that an attacker would have to meet.
+    // The copy calls it just before it opens an entry, which is when an attacker would replace the entry.
     const exclude = (path: string): boolean => {
       if (path === "swap/by-folder") {
         renameSync(join(folder, "swap"), join(folder, "was"));

@@ -1,4 +1,4 @@
-/** The host ports that a start would use, without holding them. */
+/** Checks of the host ports that a start would use. */
 import { expect, it } from "vitest";
 import { checkPorts } from "../../../src/runtimes/shared/check-ports.js";
 import { PortLedger, type RequestsOf } from "../../../src/runtimes/shared/port-ledger.js";
@@ -12,7 +12,7 @@ const stack = (ports: Omit<PortMapping, "protocol">[]): StackDefinition => {
   return { services: { web } } as unknown as StackDefinition;
 };
 
-it("a check of ports names the stack that has one and a free one, and leaves all ports free", async () => {
+it("checkPorts names the stack that holds a port, suggests a free port and holds no port", async () => {
   const [taken, free] = [await freePort(), await freePort()];
   const other = new PortLedger(requestsOf, { project: "other" });
   await other.apply(stack([{ containerPort: 80, hostPort: taken }]));
@@ -28,7 +28,7 @@ it("a check of ports names the stack that has one and a free one, and leaves all
     });
     const [moved] = await checkPorts(stack([{ containerPort: 80, preferredPort: taken }]), requestsOf);
     expect(moved?.host_port).not.toBe(taken);
-    // Twice: the first check holds nothing afterwards.
+    // The second check shows that the first one holds no port.
     for (let round = 0; round < 2; round += 1)
       expect(await checkPorts(stack([{ containerPort: 81, hostPort: free }]), requestsOf)).toMatchObject([
         { service: "web", container_port: 81, host_port: free },
@@ -38,7 +38,7 @@ it("a check of ports names the stack that has one and a free one, and leaves all
   }
 });
 
-it("a start gets its fixed and its preferred ports while checks try the same ones", async () => {
+it("a start gets its fixed and preferred ports during concurrent checks", async () => {
   const [fixed, preferred] = [await freePort(), await freePort()];
   const both = stack([
     { containerPort: 80, hostPort: fixed },

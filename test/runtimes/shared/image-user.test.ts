@@ -11,14 +11,14 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("users", () => {
+describe("the user of a container", () => {
   const choose = (user: string | undefined, imageUser: string, image?: string, allowRoot = false) =>
     chooseUser(
       { name: "app", allowRoot, ...(user === undefined ? {} : { user }), ...(image === undefined ? {} : { image }) },
       imageUser,
     );
 
-  it("the compose file's user, else the image's, else the image's own unprivileged one, else 1000", () => {
+  it("the user comes from the compose file, the image or the image's usual name, else it is 1000", () => {
     expect(choose("70", "")).toEqual({ user: "70" });
     expect(choose("app:staff", "root")).toEqual({ user: "app:staff" });
     expect(choose(undefined, "nginx")).toEqual({ user: "nginx" });
@@ -30,7 +30,7 @@ describe("users", () => {
     expect(choose(undefined, "", "registry:5000/a/postgres")).toMatchObject({ user: "postgres" });
   });
 
-  it("a numeric user gets the group of its number where the image has no passwd file", () => {
+  it("a numeric user without a group gets the group of the same number", () => {
     expect(["1234", "65532", "1000:50", "app", "app:staff"].map(withOwnGroup)).toEqual([
       "1234:1234",
       "65532:65532",
@@ -40,7 +40,7 @@ describe("users", () => {
     ]);
   });
 
-  it("root is refused in every spelling, unless the server's configuration allows it", () => {
+  it("root is refused in every spelling unless the server's configuration allows it", () => {
     for (const root of ["root", "0", "00", "root:root", "0:1000", ":0", " "])
       expect(() => choose(root, "")).toThrow(expect.objectContaining({ code: "POLICY_VIOLATION" }));
     expect(choose("0", "", undefined, true)).toEqual({ user: "0" });

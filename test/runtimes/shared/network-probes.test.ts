@@ -23,8 +23,8 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as { port: number }).port;
 }
 
-/** What a TCP server answers to each chunk; null: nothing, ever. */
-const speaking = (answer: (text: string, socket: Socket) => string | null) =>
+/** A TCP server that replies to each chunk; null means no reply. */
+const replying = (answer: (text: string, socket: Socket) => string | null) =>
   listen(
     createServer((socket) => {
       socket.on("data", (chunk) => {
@@ -42,13 +42,13 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
 });
 
-describe("a check", () => {
-  it("ends with its answer and says how long it took", async () => {
+describe("bounded", () => {
+  it("a check returns its message and its latency", async () => {
     const result = await run(async () => "fine");
     expect(result).toEqual({ healthy: true, message: "fine", check: "check", latencyMs: expect.any(Number) });
   });
 
-  it("ends with its time although it hangs, and what it does is cut off", async () => {
+  it("a check that exceeds its timeout is unhealthy and receives an abort signal", async () => {
     let cut = false;
     const result = await run((signal) => {
       signal.addEventListener("abort", () => {
@@ -60,7 +60,7 @@ describe("a check", () => {
     expect(cut).toBe(true);
   });
 
-  it("ends when its caller leaves, before or meanwhile", async () => {
+  it("a cancelled check is unhealthy, and is not run when it was cancelled before", async () => {
     const controller = new AbortController();
     const pending = run(() => new Promise(() => {}), 5000, controller.signal);
     controller.abort();
@@ -77,20 +77,20 @@ describe("a check", () => {
     expect([never.healthy, ran]).toEqual([false, false]);
   });
 
-  it.each([
-    [new Error("first\nsecond"), "first"],
-    [Object.assign(new Error("x"), { code: "ECONNREFUSED" }), "connection refused: nothing listens there"],
-    [Object.assign(new Error("x"), { code: "ECONNRESET" }), "connection reset by the service"],
-    [new AggregateError([Object.assign(new Error(""), { code: "EHOSTDOWN" })]), "EHOSTDOWN"],
-    [new AggregateError([], "several"), "several"],
-    [new TypeError(""), "TypeError"],
+  it.each<[string, unknown]>([
+    ["first", new Error("first\nsecond")],
+    ["connection refused: nothing listens there", Object.assign(new Error("x"), { code: "ECONNREFUSED" })],
+    ["connection reset by the service", Object.assign(new Error("x"), { code: "ECONNRESET" })],
+    ["EHOSTDOWN", new AggregateError([Object.assign(new Error(""), { code: "EHOSTDOWN" })])],
+    ["several", new AggregateError([], "several")],
+    ["TypeError", new TypeError("")],
     ["text", "text"],
-  ])("says in one line what %s means", (error, expected) => {
+  ])("failureText describes an error in one line: %s", (expected, error) => {
     expect(failureText(error)).toBe(expected);
   });
 });
 
-describe("the http check", () => {
+describe("httpCheck", () => {
   const status = (code: number) =>
     listen(createHttp((request, response) => response.writeHead(code, { "x-host": request.headers.host }).end("body")));
 
@@ -101,12 +101,12 @@ describe("the http check", () => {
     [500, 200, false, "HTTP 500, expected 200"],
     [204, 200, false, "HTTP 204, expected 200"],
     [404, null, false, "HTTP 404, expected 2xx or 3xx"],
-  ])("of status %i where %s is expected", async (code, expected, healthy, message) => {
+  ])("a response with status %i where %s is expected is healthy: %s", async (code, expected, healthy, message) => {
     const port = await status(code);
     expect(await run(httpCheck({ port, path: "/x", status: expected }))).toMatchObject({ healthy, message });
   });
 
-  it("asks for the path, as localhost", async () => {
+  it("the request is a GET of the path with the Host header localhost", async () => {
     let asked = "";
     const port = await listen(
       createHttp((request, response) => {
@@ -118,21 +118,21 @@ describe("the http check", () => {
     expect(asked).toBe(`GET /health?deep=1 localhost:${port}`);
   });
 
-  it("fails on a refusal, a hang, a reset and on other protocols than HTTP", async () => {
+  it("a refused connection, a hang, a reset and another protocol are unhealthy", async () => {
     const target = { path: "/", status: 200 };
     expect((await run(httpCheck({ ...target, port: await freePort() }))).message).toContain("refused");
     const hanging = await listen(createHttp(() => {}));
     expect((await run(httpCheck({ ...target, port: hanging }), 50)).message).toBe("no answer within 50 ms");
-    const reset = await speaking((_text, socket) => {
+    const reset = await replying((_text, socket) => {
       socket.resetAndDestroy();
       return null;
     });
     expect((await run(httpCheck({ ...target, port: reset }))).message).toContain("reset");
-    const other = await speaking(() => "220 mail ready\r\n");
+    const other = await replying(() => "220 mail ready\r\n");
     expect((await run(httpCheck({ ...target, port: other }))).message).toMatch(/Parse Error/);
   });
 
-  it("does not read a body without end", async () => {
+  it("an endless response body does not delay the result", async () => {
     const port = await listen(
       createHttp((_request, response) => {
         response.writeHead(200);
@@ -144,42 +144,42 @@ describe("the http check", () => {
   });
 });
 
-describe("the tcp check", () => {
-  it("wants a connection and nothing more", async () => {
+describe("tcpCheck", () => {
+  it("an accepted connection is healthy, and a refused connection is not", async () => {
     const port = await listen(createServer());
     expect(await run(tcpCheck(port))).toMatchObject({ healthy: true, message: "connection accepted" });
     expect(await run(tcpCheck(await freePort()))).toMatchObject({ healthy: false });
   });
 });
 
-describe("the redis check", () => {
-  const ask = async (answer: Parameters<typeof speaking>[0], password: string | null = null) =>
-    run(redisCheck({ port: await speaking(answer), password }), 300);
+describe("redisCheck", () => {
+  const ask = async (answer: Parameters<typeof replying>[0], password: string | null = null) =>
+    run(redisCheck({ port: await replying(answer), password }), 300);
 
-  it("authenticates with any password, then pings; answers may come in pieces", async () => {
-    let said = "";
+  it("the check sends AUTH, then PING, and reads replies in parts", async () => {
+    let received = "";
     const result = await ask((text, socket) => {
-      said += text;
+      received += text;
       setTimeout(() => socket.write("K\r\n+PO"), 10);
       setTimeout(() => socket.write("NG\r\n"), 20);
       return "+O";
     }, "pä ss\r\n");
     expect(result).toMatchObject({ healthy: true, message: "PONG" });
-    expect(said).toBe("*2\r\n$4\r\nAUTH\r\n$8\r\npä ss\r\n\r\n*1\r\n$4\r\nPING\r\n");
+    expect(received).toBe("*2\r\n$4\r\nAUTH\r\n$8\r\npä ss\r\n\r\n*1\r\n$4\r\nPING\r\n");
   });
 
   it.each([
-    ["-NOAUTH Authentication required.\r\n", "NOAUTH Authentication required."],
-    ["-LOADING Redis is loading\r\n", "LOADING Redis is loading"],
-    ["+OK\r\n", "answered OK instead of PONG"],
-    ["HTTP/1.1 400 Bad Request\r\n", "the answer is not Redis's"],
-    ["x".repeat(5000), "the answer is not Redis's"],
-    ["+PON", "no answer within 300 ms"],
-  ])("fails on %j", async (answer, message) => {
+    ["NOAUTH", "-NOAUTH Authentication required.\r\n", "NOAUTH Authentication required."],
+    ["LOADING", "-LOADING Redis is loading\r\n", "LOADING Redis is loading"],
+    ["OK", "+OK\r\n", "answered OK instead of PONG"],
+    ["of another protocol", "HTTP/1.1 400 Bad Request\r\n", "the answer is not Redis's"],
+    ["without an end of line", "x".repeat(5000), "the answer is not Redis's"],
+    ["cut off", "+PON", "no answer within 300 ms"],
+  ])("a reply %s is unhealthy", async (_what, answer, message) => {
     expect(await ask(() => answer)).toMatchObject({ healthy: false, message });
   });
 
-  it("fails on a closed connection and on none", async () => {
+  it("a connection that is closed or refused is unhealthy", async () => {
     const closing = await ask((_text, socket) => {
       socket.end();
       return null;
@@ -189,15 +189,15 @@ describe("the redis check", () => {
   });
 });
 
-describe("the postgres check", () => {
+describe("postgresCheck", () => {
   const target = { user: "u", password: "hidden", database: "d" };
 
-  it("fails without a server, on a hang (which it cuts) and on another protocol, without showing the password", async () => {
+  it("a refusal, a hang and another protocol are unhealthy, and the message omits the password", async () => {
     expect((await run(postgresCheck({ ...target, port: await freePort() }))).message).toContain("refused");
-    const hanging = await speaking(() => null);
+    const hanging = await replying(() => null);
     expect((await run(postgresCheck({ ...target, port: hanging }), 100)).message).toBe("no answer within 100 ms");
     await expect.poll(() => sockets.size).toBe(0);
-    const other = await speaking((_text, socket) => {
+    const other = await replying((_text, socket) => {
       socket.end("HTTP/1.1 400 Bad Request\r\n\r\n");
       return null;
     });
@@ -207,29 +207,29 @@ describe("the postgres check", () => {
   });
 });
 
-describe("the protocol of a port", () => {
+describe("webProtocol", () => {
   const protocol = async (port: number) => webProtocol(port, new AbortController().signal);
 
-  it("is HTTP where an HTTP server answers, whatever it answers", async () => {
+  it("an HTTP server is recognised by any status, and an HTTPS server by its error page", async () => {
     expect(await protocol(await listen(createHttp((_, answer) => answer.writeHead(500).end())))).toBe("http");
-    // A server that reads no method but GET.
-    expect(await protocol(await speaking(() => "HTTP/1.0 501 Unsupported method ('OPTIONS')\r\n\r\n"))).toBe("http");
+    // A server that supports only GET.
+    expect(await protocol(await replying(() => "HTTP/1.0 501 Unsupported method ('OPTIONS')\r\n\r\n"))).toBe("http");
     const tls = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-    expect(await protocol(await speaking(() => tls))).toBe("https");
+    expect(await protocol(await replying(() => tls))).toBe("https");
   });
 
-  it("is unknown where the answer is another one, or none, and no Host header is sent", async () => {
+  it("a port with another protocol or without an answer is unknown, and no Host header is sent", async () => {
     let received = "";
-    const redis = await speaking((text) => {
+    const redis = await replying((text) => {
       received += text;
       return "-ERR unknown command\r\n";
     });
     expect(await protocol(redis)).toBeNull();
     expect(received).not.toMatch(/host/i);
-    expect(await protocol(await speaking(() => null))).toBeNull();
-    expect(await protocol(await speaking(() => "220 mail.example ESMTP\r\n"))).toBeNull();
+    expect(await protocol(await replying(() => null))).toBeNull();
+    expect(await protocol(await replying(() => "220 mail.example ESMTP\r\n"))).toBeNull();
     expect(await protocol(await freePort())).toBeNull();
-    const closing = await speaking((_, socket) => {
+    const closing = await replying((_, socket) => {
       socket.destroy();
       return null;
     });

@@ -40,7 +40,7 @@ async function loadAll(fields: string): Promise<{ service: ServiceDefinition; no
   return { service: definition.services.app as ServiceDefinition, notes };
 }
 
-describe("commands", () => {
+describe("command and entrypoint", () => {
   it.each<[string, string[] | null]>([
     ["run --fast  now", ["run", "--fast", "now"]],
     [`sh -c 'a "b" \\c'`, ["sh", "-c", 'a "b" \\c']],
@@ -53,11 +53,11 @@ describe("commands", () => {
     ["run $(date) `x y`", ["run", "$(date)", "`x y`"]],
     [`say "never closed`, null],
     ["say 'never closed", null],
-  ])("%j is split as a shell would, without a shell", (text, words) => {
+  ])("splitWords(%j) gives the words that a shell would, without expansion", (text, words) => {
     expect(splitWords(text)).toEqual(words);
   });
 
-  it("are lists or text", async () => {
+  it("command and entrypoint accept a list or text, and refuse other forms", async () => {
     expect(await load(`command: run "one word"\nentrypoint: [a, "b c"]`)).toMatchObject({
       command: ["run", "one word"],
       entrypoint: ["a", "b c"],
@@ -67,7 +67,7 @@ describe("commands", () => {
   });
 });
 
-describe("volumes", () => {
+describe("volumes and tmpfs", () => {
   it.each<[string, object[]]>([
     ["volumes: [vol:/d]", [{ type: "volume", source: "vol", target: "/d", readOnly: false }]],
     ["volumes: ['vol:/d:ro,z']", [{ type: "volume", source: "vol", target: "/d", readOnly: true }]],
@@ -91,7 +91,7 @@ describe("volumes", () => {
       "tmpfs: ['/run:size=1m,mode=700', /tmp]",
       [{ target: "/run", sizeBytes: 1_048_576, mode: 0o700 }, { target: "/tmp" }],
     ],
-  ])("%s", async (text, mounts) => {
+  ])("%s gives the mounts that Compose defines", async (text, mounts) => {
     expect((await load(text)).mounts).toMatchObject(mounts);
   });
 
@@ -113,12 +113,12 @@ describe("volumes", () => {
     ["volumes: [[a]]", /volumes/],
     ["tmpfs: relative", /no absolute path inside/],
     ["tmpfs: ['/run:size=lots']", /size such as 64m/],
-  ])("%s is refused", async (text, message) => {
+  ])("%s is refused as a mount, with the reason", async (text, message) => {
     await expect(load(text)).rejects.toThrow(message);
   });
 });
 
-describe("the policy", () => {
+describe("policy", () => {
   it.each([
     "privileged: false",
     "cap_add: []",
@@ -134,7 +134,7 @@ describe("the policy", () => {
     "sysctls: { net.core.somaxconn: 1024 }",
     "cap_add: [NET_BIND_SERVICE, CAP_CHOWN]",
     "network_mode: none",
-  ])("accepts %s", async (text) => {
+  ])("%s is accepted", async (text) => {
     expect((await load(text)).name).toBe("app");
   });
 
@@ -171,9 +171,9 @@ describe("the policy", () => {
     "user: '0:0'",
     "user: ':0'",
     "user: ''",
-    // What says nothing is not what was looked for.
+    // A value of null would not show that the attribute is refused.
     "privileged:",
-  ])("refuses %s", async (text) => {
+  ])("%s is a POLICY_VIOLATION with its line", async (text) => {
     const error = await load(text).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(StackwardenError);
     expect((error as StackwardenError).code).toBe("POLICY_VIOLATION");
@@ -182,7 +182,7 @@ describe("the policy", () => {
 });
 
 describe("attributes that would give a service precedence or other rights", () => {
-  it("do not reach the engine, and a note names each", async () => {
+  it("no such attribute reaches the container's settings, and a note names each", async () => {
     const { service, notes } = await loadAll(
       [
         "oom_score_adj: -900",
@@ -204,12 +204,12 @@ describe("attributes that would give a service precedence or other rights", () =
       expect(notes.filter((note) => note.includes(name) && note.includes("no effect"))).toHaveLength(1);
     for (const name of ["credential_spec", "blkio_config", "cpu_rt_runtime", "oom_kill_disable", "memswap_limit"])
       expect(notes.filter((note) => note.includes(name) && note.includes("no effect"))).toHaveLength(1);
-    // No attack: less precedence than others is the service's own choice.
+    // Not an attack: a service may lower its own precedence.
     expect(hostSettings(await load("oom_score_adj: 500"))).toEqual({ OomScoreAdj: 500 });
   });
 });
 
-describe("ports, checks and limits", () => {
+describe("ports, health checks, limits and other attributes", () => {
   it.each<[string, object]>([
     ["ports: ['8000']", { ports: [{ containerPort: 8000 }] }],
     ["ports: ['53:53/udp']", { ports: [{ containerPort: 53, hostPort: 53, protocol: "udp" }] }],
@@ -254,7 +254,7 @@ describe("ports, checks and limits", () => {
       { healthcheck: { test: { kind: "http", port: 8000, path: "/up", status: 204 } } },
     ],
     ["ports: [{ target: 8000, published: '' }]", { ports: [{ containerPort: 8000, protocol: "tcp" }] }],
-    // What older tools make of an unquoted `no`, and of a quoted truth.
+    // YAML 1.1 tools write an unquoted `no` as false, and quote booleans.
     ["restart: false", { restart: { policy: "no" } }],
     ["read_only: 'true'\ninit: 'False'", { readOnly: true, init: false }],
     ["labels: { a: , b: 1 }", { labels: { a: "", b: "1" } }],
@@ -262,7 +262,7 @@ describe("ports, checks and limits", () => {
     ["stop_grace_period: 1m30s", { stopGracePeriodMs: 90_000 }],
     ["labels: [a=b]", { labels: { a: "b" } }],
     ["labels: { a: b }", { labels: { a: "b" } }],
-  ])("%s", async (text, expected) => {
+  ])("%s gives the values that Compose defines", async (text, expected) => {
     expect(await load(text)).toMatchObject(expected);
   });
 
@@ -310,7 +310,7 @@ describe("ports, checks and limits", () => {
     ["x-local: { install: { kind: ruby, manifest: Gemfile } }", /kind/],
     ["networks: [a]", /uses the network a, which is not declared/],
     ["frobnicate: 1", /frobnicate/],
-  ])("%s is refused", async (text, message) => {
+  ])("%s is refused with the reason", async (text, message) => {
     await expect(load(text)).rejects.toThrow(message);
   });
 });

@@ -1,4 +1,7 @@
-/** The table of attributes: every attribute of the official schema has a row, every row is used, and the document shows it. */
+/**
+ * The attribute table has a row for every attribute of the official schema, every row is used, and docs/COMPOSE.md
+ * shows it.
+ */
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +25,7 @@ const schema = JSON.parse(
   readFileSync(join(import.meta.dirname, "..", "..", "reference", "compose-spec.json"), "utf8"),
 ) as Schema;
 
-/** Paths of all attributes, without the names that users choose. */
+/** Paths of all attributes, without names that users choose. */
 function schemaPaths(): string[] {
   const paths = new Set<string>();
   const walk = (node: Schema, path: string, through: readonly string[]): void => {
@@ -46,21 +49,21 @@ function schemaPaths(): string[] {
 
 const SECTIONS = ["services", "networks", "volumes", "secrets", "configs"];
 
-describe("the table of attributes", () => {
+describe("ATTRIBUTES", () => {
   const paths = schemaPaths();
 
-  it("has a row for every attribute of the official schema", () => {
+  it("every attribute of the official schema has a row", () => {
     expect(paths.length).toBeGreaterThan(300);
     const missing = paths.filter((path) => !SECTIONS.includes(path) && attributeOf(path) === undefined);
-    // A group whose members all have rows needs none of its own.
+    // A group needs no row when all of its members have one.
     expect(missing.filter((path) => !Object.keys(ATTRIBUTES).some((row) => row.startsWith(`${path}.`)))).toEqual([]);
   });
 
-  it("has no row for an attribute that the official schema does not have", () => {
+  it("every row is an attribute of the official schema", () => {
     expect(Object.keys(ATTRIBUTES).filter((row) => !paths.includes(row))).toEqual([]);
   });
 
-  it("says in a whole sentence what does not happen, or why policy refuses it", () => {
+  it('every effect other than "works" is explained in a whole sentence', () => {
     for (const [path, { effects }] of Object.entries(ATTRIBUTES))
       for (const effect of Object.values(effects))
         if (effect !== "works") expect(Object.values(effect)[0], path).toMatch(/^[A-Z`].{10,}\.$/);
@@ -75,7 +78,7 @@ describe("the table of attributes", () => {
   const common = ["runtimes/shared", "stack/lifecycle"].map((folder) => sourcesOf(join(src, folder))).join("\n");
 
   it.each(readdirSync(join(src, "runtimes")).filter((name) => name !== "shared"))(
-    "says that an attribute works on the %s runtime only where that runtime uses it",
+    "the sources of the %s runtime use the field of each attribute that works there",
     (runtime) => {
       const text = `${sourcesOf(join(src, "runtimes", runtime))}\n${common}`;
       const unused = Object.entries(ATTRIBUTES)
@@ -85,7 +88,7 @@ describe("the table of attributes", () => {
     },
   );
 
-  it("is what docs/COMPOSE.md shows (node scripts/generate-compose-doc.mjs writes it)", async () => {
+  it("docs/COMPOSE.md is what scripts/generate-compose-doc.mjs writes", async () => {
     const check = promisify(execFile)(process.execPath, ["scripts/generate-compose-doc.mjs", "--check"]);
     await expect(check).resolves.toMatchObject({ stderr: "" });
   });

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts under test are Compose expressions
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EnvFileError, parseEnvFile } from "../../../src/stack/definition/env-file.js";
@@ -7,23 +6,23 @@ const values = (text: string, options: Parameters<typeof parseEnvFile>[1] = {}) 
   Object.fromEntries([...parseEnvFile(text, options)].map(([name, { value }]) => [name, value]));
 const outside = (name: string) => (name === "HOST" ? { value: "db", secret: true } : undefined);
 
-describe("an env file", () => {
+describe("parseEnvFile", () => {
   it.each<[string, string, Record<string, string>]>([
     ["plain values, blank lines and comments", "A=1\n\n# no\n  # no\nB=two words \n", { A: "1", B: "two words" }],
-    ["spaces around, and export", "export A = 1\n  B=2", { A: "1", B: "2" }],
+    ["spaces around values, and export", "export A = 1\n  B=2", { A: "1", B: "2" }],
     ["a colon instead of =", "A: 1\nB:2", { A: "1", B: "2" }],
     [
-      "what has equal signs and hashes",
+      "values with equal signs and hashes",
       "A=a=b==\nB=x#y\nC=x #y\nD=#z\nE= #z",
       { A: "a=b==", B: "x#y", C: "x", D: "#z", E: "#z" },
     ],
-    ["nothing behind =", "A=\nB=''\nC=\"\"", { A: "", B: "", C: "" }],
+    ["no text after =", "A=\nB=''\nC=\"\"", { A: "", B: "", C: "" }],
     ["double quotes with escapes", 'A="a\\nb\\t\\"c\\" \\\\ \\$B"', { A: 'a\nb\t"c" \\ $B' }],
-    ["single quotes as they stand", "A='a\\n${B} $C # d'", { A: "a\\n${B} $C # d" }],
-    ["a comment behind a quoted value", "A=\"x\" # note\nB='y' # note", { A: "x", B: "y" }],
+    ["single-quoted text", "A='a\\n${B} $C # d'", { A: "a\\n${B} $C # d" }],
+    ["a comment after a quoted value", "A=\"x\" # note\nB='y' # note", { A: "x", B: "y" }],
     ["values of several lines", "A=\"one\ntwo\"\nB=3\nC='x\n\ny'\n", { A: "one\ntwo", B: "3", C: "x\n\ny" }],
     [
-      "variables from above, and from outside",
+      "variables from lines above and from outside",
       'A=1\nB=${A}2\nC="$B-${HOST}"\nD=${NONE:-x}',
       { A: "1", B: "12", C: "12-db", D: "x" },
     ],
@@ -31,22 +30,26 @@ describe("an env file", () => {
     ["an escaped quote in its own kind of quotes", "A='it\\'s'\nB=\"a\\\"b\"", { A: "it's", B: 'a"b' }],
     ["an octal escape", 'A="\\0101"', { A: "A" }],
     ["a name that begins with a digit", "1A=2", { "1A": "2" }],
-    ["the last of several", "A=1\nA=2", { A: "2" }],
+    ["a name that occurs twice", "A=1\nA=2", { A: "2" }],
     ["names without a value", "HOST\nNONE\nA=1", { HOST: "db", A: "1" }],
-    ["a byte order mark and Windows' line ends", '\ufeffA=1\r\nB="x\r\ny"\r\n', { A: "1", B: "x\ny" }],
-    ["prototype names as any other", "__proto__=1\nconstructor=2", JSON.parse('{"__proto__":"1","constructor":"2"}')],
-  ])("takes %s", (_what, text, expected) => {
+    ["a byte order mark and CRLF", '\ufeffA=1\r\nB="x\r\ny"\r\n', { A: "1", B: "x\ny" }],
+    [
+      "the names of prototype properties",
+      "__proto__=1\nconstructor=2",
+      JSON.parse('{"__proto__":"1","constructor":"2"}'),
+    ],
+  ])("an env file with %s is read", (_what, text, expected) => {
     expect(values(text, { lookup: outside })).toEqual(expected);
   });
 
-  it("takes everything behind = when it is raw", () => {
+  it("format raw takes the text after = unchanged", () => {
     expect(values("A=\"x\" # ${HOST}\nB= 'y'", { raw: true, lookup: outside })).toEqual({
       A: '"x" # ${HOST}',
       B: " 'y'",
     });
   });
 
-  it("knows into which values a secret went, and what nothing sets", () => {
+  it("a value that includes a secret is marked as one, and unset variables are reported", () => {
     const unset: string[] = [];
     const read = parseEnvFile("A=postgres://${HOST}\nB=$A/x\nC=${D}", {
       lookup: outside,
@@ -69,12 +72,12 @@ describe("an env file", () => {
     ['A="x\ny"\nB="s3cr3t" s3cr3t', "line 3 has text behind its closing quote"],
     ["A=${B", 'line 1 cannot be resolved: "${B" has no closing brace'],
     ["A=${B:?say which}", "line 1 cannot be resolved: the required variable B is not set: say which"],
-  ])("refuses %j with the line, without quoting values", (text, message) => {
+  ])("%j is refused with the line and without quoting values", (text, message) => {
     expect(() => parseEnvFile(text)).toThrow(new EnvFileError(message));
     expect(message).not.toContain("s3cr3t");
   });
 
-  it("property: any text is read or refused", () => {
+  it("any text is read or refused with an EnvFileError (property)", () => {
     const pieces = fc.array(fc.constantFrom("A", "=", '"', "'", "\\", "$", "{", "}", "\n", " ", "#", ":", "é", "\r"));
     fc.assert(
       fc.property(

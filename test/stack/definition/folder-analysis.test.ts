@@ -1,4 +1,4 @@
-/** What a folder holds, and the compose file that runs it: each suggestion is read by the compose reader. */
+/** The programs of a folder and the compose file that runs them. The compose reader reads each suggestion. */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -36,8 +36,8 @@ async function suggested() {
 
 const VITE = '{ "scripts": { "dev": "vite" }, "devDependencies": { "vite": "7" } }';
 
-describe("a folder's programs", () => {
-  it("get a service each, with the databases that their manifests name", async () => {
+describe("suggestedCompose", () => {
+  it("each program gets a service, and its manifest's databases are added", async () => {
     files({
       "backend/requirements.txt": "fastapi\nuvicorn\nasyncpg\nredis\n",
       "backend/app/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
@@ -61,7 +61,7 @@ describe("a folder's programs", () => {
     expect(stack?.assumptions).toContain("The application object in backend/app/main.py is called app.");
   });
 
-  it("of a monorepo are its workspaces that can be started; libraries are left out", async () => {
+  it("the workspaces of a monorepo that can be started become services", async () => {
     files({
       "package.json": '{ "workspaces": ["apps/*", "packages/*"], "scripts": { "dev": "turbo dev" } }',
       "apps/web/package.json": VITE,
@@ -71,7 +71,7 @@ describe("a folder's programs", () => {
     expect((await suggested())?.names).toEqual(["postgres", "api", "web"]);
   });
 
-  it("of pnpm workspaces are found by pnpm-workspace.yaml", async () => {
+  it("the workspaces of pnpm-workspace.yaml become services", async () => {
     files({
       "package.json": "{}",
       "pnpm-workspace.yaml": "packages:\n  - 'sites/*'\n  - \"!sites/old\"\n",
@@ -80,7 +80,7 @@ describe("a folder's programs", () => {
     expect((await suggested())?.names).toEqual(["web"]);
   });
 
-  it("of a Procfile are its processes; only web gets a port, and release is left out", async () => {
+  it("the processes of a Procfile become services, release is left out, and only web gets a port", async () => {
     files({
       Procfile:
         "release: python manage.py migrate\nweb: gunicorn shop.wsgi -b 0.0.0.0:$PORT\nworker: celery -A shop worker\n",
@@ -98,19 +98,19 @@ describe("a folder's programs", () => {
     ["manage.py", { "manage.py": "import django" }, ["python", "manage.py", "runserver", "{host}:{port}"]],
     ["go.mod", { "go.mod": "module shop", "main.go": "package main" }, ["go", "run", "."]],
     ["go.mod with cmd/", { "go.mod": "module shop", "cmd/shop/main.go": "" }, ["go", "run", "./cmd/shop"]],
-  ])("%s", async (_name, texts, command) => {
+  ])("a folder with %s gets a service with the command that starts it", async (_name, texts, command) => {
     files(texts);
     expect((await suggested())?.services.app?.local?.command).toEqual(command);
   });
 
-  it("of a Dockerfile publish the ports of EXPOSE", async () => {
+  it("a Dockerfile's EXPOSE becomes a published port", async () => {
     files({ Dockerfile: "FROM node:20\nEXPOSE 3000\nCMD node .\n" });
     const stack = await suggested();
     expect(stack?.services.app).toMatchObject({ build: { context: folder }, ports: [{ containerPort: 3000 }] });
     expect(stack?.assumptions).toEqual([]);
   });
 
-  it("whose command is not known are named instead", () => {
+  it("a program whose command is not known is named and gets no service", () => {
     files({ "Cargo.toml": "" });
     expect(analyseFolder(folder).programs).toMatchObject([
       { description: "a Rust program (Cargo.toml)", service: null },
@@ -119,20 +119,20 @@ describe("a folder's programs", () => {
   });
 });
 
-describe("a compose file", () => {
-  it("with another name is included", async () => {
+describe("suggestedCompose with compose files", () => {
+  it("a compose file with an unusual name is included", async () => {
     files({ "docker-compose.dev.yml": "services:\n  db:\n    image: postgres:15\n    ports: ['5432']\n" });
     expect((await suggested())?.names).toEqual(["db"]);
   });
 
-  it("with a usual name needs nothing else", () => {
+  it("a compose file with a usual name needs no suggestion", () => {
     files({ "docker-compose.yml": "services: {}", "docker-compose.override.yml": "", "package.json": VITE });
     expect(analyseFolder(folder)).toMatchObject({ composeFiles: ["docker-compose.yml"], otherComposeFiles: [] });
     expect(suggestedCompose(analyseFolder(folder))).toBeNull();
   });
 });
 
-it("the analysis reads nothing outside the folder, and only regular files", () => {
+it("the analysis reads only regular files inside the folder", () => {
   symlinkSync("/etc", join(folder, "backend"));
   symlinkSync("/dev/zero", join(folder, "package.json"));
   symlinkSync("/etc/passwd", join(folder, "requirements.txt"));

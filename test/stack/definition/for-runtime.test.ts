@@ -1,4 +1,4 @@
-/** What each runtime makes of one project: what works, what a note says, what is taken out. */
+/** A project's definition on each runtime: what works, what a note names, and what is removed. */
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,8 +17,8 @@ const load = (text: string) => {
   return loadStack({ projectId: "p", folder, profiles: [], allowRoot: [], generateSecret: async () => "secret-1" });
 };
 
-describe("a definition for one runtime", () => {
-  it("has one note for each attribute without effect, with its services and the reason", async () => {
+describe("forRuntime", () => {
+  it("one note names each attribute without effect, its services and the reason", async () => {
     const definition = await load(
       "services:\n  a: { image: a, logging: { driver: syslog } }\n  b: { image: b, logging: { driver: none }, tty: true, stdin_open: false }\n",
     );
@@ -31,7 +31,7 @@ describe("a definition for one runtime", () => {
     ]);
   });
 
-  it("publishes one port on several host ports on docker, and notes what has no effect", async () => {
+  it("docker publishes a port on several host ports, and notes name what local does not publish", async () => {
     const definition = await load(
       "services: { dns: { image: d, scale: 2, ports: ['53:53/udp', '80:80', '8080:80'] } }\n",
     );
@@ -50,7 +50,7 @@ describe("a definition for one runtime", () => {
     ]);
   });
 
-  it("has a service for each instance: with its own anonymous volumes, and the dependents of the first one", async () => {
+  it("each instance of a scaled service has its own anonymous volumes, and dependents wait for all", async () => {
     const definition = await load(`services:
   web: { image: w, scale: 3, ports: [80, "8000-8002:90"], volumes: [/cache, "shared:/shared"], depends_on: [db], develop: { watch: [{ path: ., action: restart }] } }
   db: { image: d }
@@ -74,7 +74,7 @@ volumes: { shared: {} }
     expect(Object.keys(forRuntime(definition, "local").services)).toEqual(["web", "db", "proxy"]);
   });
 
-  it("runs a service once, with the reason, where its instances would get in each other's way", async () => {
+  it("a service whose instances would conflict runs once, and a note gives the reason", async () => {
     const notesOf = async (service: string, runtime: "docker" | "dagger" = "docker"): Promise<string[]> => {
       const text = `services: { a: { ${service} }, a-9: { image: x } }\nvolumes: { data: {} }\nnetworks: { n: {} }\n`;
       const { services, notes } = forRuntime(await load(text), runtime);
@@ -109,7 +109,7 @@ volumes: { shared: {} }
     expect(worker.notes).toEqual(["a has 2 instances: a, a-2; the name a leads to the first one."]);
   });
 
-  it("keeps the definition itself as it was", async () => {
+  it("forRuntime does not change the definition", async () => {
     const definition = await load("services: { a: { image: a, ports: ['53:53/udp'] } }\n");
     forRuntime(definition, "dagger");
     expect(definition.services.a?.ports).toHaveLength(1);

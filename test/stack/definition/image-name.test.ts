@@ -6,7 +6,7 @@ import {
   resemblesProvider,
 } from "../../../src/stack/definition/image-name.js";
 
-describe("an image's name", () => {
+describe("parseImageName, providerOfImage and languageOfImage", () => {
   it.each([
     ["postgres", "postgres", "postgres", null, true],
     ["docker.io/library/postgres:15-alpine@sha256:abc", "postgres", "postgres", "15-alpine", true],
@@ -15,7 +15,7 @@ describe("an image's name", () => {
     ["public.ecr.aws/docker/library/redis:7", "redis", "redis", "7", true],
     ["public.ecr.aws/bitnami/redis:7", "bitnami/redis", "redis", "7", false],
     ["constructor", "constructor", "constructor", null, true],
-  ])("%s", (image, path, name, tag, onDockerHub) => {
+  ])("the name %s is split into path, name and tag", (image, path, name, tag, onDockerHub) => {
     expect(parseImageName(image)).toEqual({ path, name, tag, onDockerHub });
   });
 
@@ -42,7 +42,7 @@ describe("an image's name", () => {
     expect(providerOfImage(image)).toBe(provider);
   });
 
-  it("resembles a database's, or is a language's", () => {
+  it("names that resemble a database's and names of languages are recognised", () => {
     expect(["bitnami/postgresql", "ghcr.io/acme/redis:7", "nginx"].map(resemblesProvider)).toEqual([
       "postgres",
       "redis",

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts under test are Compose expressions
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { InterpolationError, interpolate, type Lookup } from "../../../src/stack/definition/interpolate.js";
@@ -8,7 +7,7 @@ const lookup: Lookup = (name) =>
   Object.hasOwn(values, name) ? { value: values[name] as string, secret: name === "PASS" } : undefined;
 const text = (source: string) => interpolate(source, lookup).text;
 
-describe("interpolation", () => {
+describe("interpolate", () => {
   it.each([
     ["x $A y", "x a y"],
     ["${A}b", "ab"],
@@ -32,7 +31,7 @@ describe("interpolation", () => {
     ['${A:-{"a": 1}}', "a"],
     ["${X:-{}}", "{}"],
     ["${X-a:-b}", "a:-b"],
-  ])("%s is %s", (source, result) => expect(text(source)).toBe(result));
+  ])("%s becomes %s", (source, result) => expect(text(source)).toBe(result));
 
   it.each([
     ["${", /variable name/],
@@ -44,13 +43,13 @@ describe("interpolation", () => {
     ["${X:?set X in .env}", /X is not set: set X in \.env/],
     ["${EMPTY:?}", /EMPTY is not set$/],
     ["${X:-".repeat(40) + "}".repeat(40), /nest deeper/],
-  ])("%s is refused", (source, message) => expect(() => text(source)).toThrow(message));
+  ])("%s is refused with the reason", (source, message) => expect(() => text(source)).toThrow(message));
 
-  it("names what is not set, once for each use that has no default", () => {
+  it("unset lists each use of an unset variable without a default", () => {
     expect(interpolate("$X ${Y} ${Z:-z} ${A}", lookup).unset).toEqual(["X", "Y"]);
   });
 
-  it("marks a text that a secret went into, and only that", () => {
+  it("only a text that includes a secret is marked as secret", () => {
     expect(interpolate("x:${PASS}@y", lookup)).toMatchObject({ text: "x:s3cret@y", secret: true });
     expect(interpolate("${A:-${PASS}}", lookup)).toMatchObject({ text: "a", secret: false });
     expect(interpolate("${PASS:+set}", lookup)).toMatchObject({ text: "set", secret: false });
@@ -60,11 +59,11 @@ describe("interpolation", () => {
     expect(interpolate("${A:-${X:?no}}${A:-$X}", lookup)).toEqual({ text: "aa", secret: false, unset: [] });
   });
 
-  it("leaves text without dollars alone, and gives escaped text back", () => {
+  it("text with escaped dollars becomes the original text (property)", () => {
     fc.assert(fc.property(fc.string(), (source) => text(source.replaceAll("$", "$$$$")) === source));
   });
 
-  it("ends for every text, with a result or an InterpolationError", () => {
+  it("any text gives a result or an InterpolationError (property)", () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom("$", "{", "}", "A", ":", "-", "?", "+", " ")), (parts) => {
         try {

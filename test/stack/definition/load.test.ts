@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts under test are Compose expressions
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -37,8 +36,8 @@ const refusal = async (text?: string, more: Partial<LoadRequest> = {}): Promise<
 };
 const service = (body: string) => `services:\n  web:\n    image: nginx\n${body.replace(/^/gm, "    ")}\n`;
 
-describe("the built-in stack", () => {
-  it("is what the requirements say", async () => {
+describe("loadStack: built-in stack", () => {
+  it("the built-in stack has four services with their checks, limits and generated secrets", async () => {
     mkdirSync(join(folder, "backend"));
     mkdirSync(join(folder, "frontend"));
     const stack = await load();
@@ -76,7 +75,7 @@ describe("the built-in stack", () => {
     expect(made).toEqual(["postgres-password", "redis-password", "secret-key"]);
   });
 
-  it("starts the services that the project has", async () => {
+  it("the built-in stack contains only services whose folder exists", async () => {
     mkdirSync(join(folder, "frontend"));
     const stack = await load();
     expect(Object.keys(stack.services)).toEqual(["postgres", "redis", "frontend"]);
@@ -85,7 +84,7 @@ describe("the built-in stack", () => {
     expect(stack.notes.join("\n")).toContain("no folder backend/");
   });
 
-  it("takes ports, names and passwords from .env, and generates only what is missing", async () => {
+  it(".env sets ports and passwords, and only missing secrets are generated", async () => {
     write("POSTGRES_PORT=15432\nPOSTGRES_PASSWORD=from-the-env-file\nPROJECT_NAME=Mine\n", ".env");
     const stack = await load();
     expect(stack.services.postgres?.ports[0]?.hostPort).toBe(15_432);
@@ -94,7 +93,7 @@ describe("the built-in stack", () => {
     expect(made).not.toContain("postgres-password");
   });
 
-  it("never reads the server's own environment", async () => {
+  it("interpolation never reads the server's environment", async () => {
     process.env.STACKWARDEN_TEST_LEAK = "leak";
     try {
       write(service("environment: [STACKWARDEN_TEST_LEAK, 'B=${STACKWARDEN_TEST_LEAK:-none}', 'HOME_IS=${HOME}']"));
@@ -107,10 +106,10 @@ describe("the built-in stack", () => {
   });
 });
 
-describe("files of others", () => {
+describe("loadStack: published compose files", () => {
   const corpus = (name: string) => readFileSync(new URL(`./corpus/${name}.yaml`, import.meta.url), "utf8");
 
-  it("loads flask-redis", async () => {
+  it("flask-redis is loaded", async () => {
     write(corpus("flask-redis"));
     const { services } = await load();
     expect(services.web).toMatchObject({
@@ -121,7 +120,7 @@ describe("files of others", () => {
     });
   });
 
-  it("loads wordpress-mysql and treats its passwords as secrets", async () => {
+  it("wordpress-mysql is loaded, and its passwords are secrets", async () => {
     write(corpus("wordpress-mysql"), "docker-compose.yml");
     const stack = await load();
     expect(stack.volumes).toEqual(["db_data"]);
@@ -129,7 +128,7 @@ describe("files of others", () => {
     expect(stack.services.db).toMatchObject({ restart: { policy: "always" }, expose: [3306, 33_060] });
   });
 
-  it("loads anchors and merge keys, and says that a host address is not used", async () => {
+  it("anchors and merge keys are resolved, and a note names an unused host address", async () => {
     write(corpus("anchors"));
     const stack = await load();
     expect({ ...stack.services.one?.environment }).toEqual({ A: "1", B: "3" });
@@ -140,7 +139,7 @@ describe("files of others", () => {
     expect(stack.uses).toContainEqual({ attribute: "version" });
   });
 
-  it("reads a secret from a file below the project", async () => {
+  it("a secret is read from a file in the project's folder", async () => {
     mkdirSync(join(folder, "db"));
     write("hunter22\n", "db/password.txt");
     write(corpus("secret-file"));
@@ -156,7 +155,7 @@ describe("files of others", () => {
     ["outside-bind", "POLICY_VIOLATION", /leads outside the project/],
     ["cycle", "INVALID_STACK", /a → b → c → a/],
     ["secret-file", "INVALID_STACK", /names a file that does not exist/],
-  ])("refuses %s with its place and what to do", async (name, code, message) => {
+  ])("%s is refused with its line and a hint", async (name, code, message) => {
     const error = await refusal(corpus(name));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
@@ -165,7 +164,7 @@ describe("files of others", () => {
   });
 });
 
-describe("policy", () => {
+describe("loadStack: policy", () => {
   it.each([
     "privileged: yes-please",
     "cap_add: [SYS_ADMIN]",
@@ -186,21 +185,21 @@ describe("policy", () => {
     "env_file: ../other.env",
     "build: ../other",
     "x-local: { command: [x], working_dir: / }",
-  ])("refuses %s", async (body) => expect((await refusal(service(body))).code).toBe("POLICY_VIOLATION"));
+  ])("%s is a POLICY_VIOLATION", async (body) => expect((await refusal(service(body))).code).toBe("POLICY_VIOLATION"));
 
-  it("sees through symbolic links", async () => {
+  it("a bind through a symbolic link that leads outside is refused", async () => {
     symlinkSync("/etc", join(folder, "link"));
     expect((await refusal(service("volumes: ['./link:/x']"))).code).toBe("POLICY_VIOLATION");
   });
 
-  it("lets only the server's configuration allow root", async () => {
+  it("only the server's configuration allows root", async () => {
     write(service("user: root\nx-allow-root: true"));
     await expect(load()).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
     expect((await load({ allowRoot: ["p/web"] })).services.web?.allowRoot).toBe(true);
     await expect(load({ allowRoot: ["q/web"] })).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
   });
 
-  it("accepts what hardens", async () => {
+  it("attributes that harden a service are accepted", async () => {
     write(
       service(
         "privileged: false\ncap_drop: [ALL]\nsecurity_opt: ['no-new-privileges:true']\nread_only: true\ninit: true",
@@ -209,15 +208,15 @@ describe("policy", () => {
     expect((await load()).services.web).toMatchObject({ readOnly: true, init: true });
   });
 
-  it("makes no secret for a file that is refused", async () => {
+  it("a refused file generates no secret", async () => {
     const secrets = "secrets: { key: { environment: KEY, x-generate: true } }\n";
     await refusal(`${service("privileged: true")}${secrets}`);
     expect(made).toEqual([]);
   });
 });
 
-describe("every field", () => {
-  it("is read", async () => {
+describe("loadStack: attributes", () => {
+  it("every attribute of a service is read", async () => {
     write("A=1\n", "web.env");
     write(
       `${service(`
@@ -392,7 +391,7 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
       '3: services.web.image: "${TAG" has no closing brace',
       /^Correct the expression/,
     ],
-  ])("%j is refused with what is wrong, where, and what to do", async (text, message, hint) => {
+  ])("%j is refused with the reason, the line and a hint", async (text, message, hint) => {
     const error = await refusal(text);
     const [, where] = error.message.split("/compose.yaml:");
     if (typeof message === "string") expect(where).toBe(message);
@@ -418,16 +417,16 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
     ],
     ["just text", /must be a mapping/],
     ['services: { a: { image: "x\\0y" } }', /NUL/],
-  ])("%j is refused", async (text, message) => expect((await refusal(text)).message).toMatch(message));
+  ])("%j is refused with the reason", async (text, message) => expect((await refusal(text)).message).toMatch(message));
 
-  it("lists every problem, the policy's first", async () => {
+  it("all problems are listed, and the code is POLICY_VIOLATION when one is the policy's", async () => {
     const error = await refusal(service("unknown: 1\nprivileged: true\ncpus: x"));
     expect(error.code).toBe("POLICY_VIOLATION");
     expect(error.message).toMatch(/and 2 more/);
     expect(error.details?.problems).toHaveLength(3);
   });
 
-  it("stops at aliases that grow beyond reason", async () => {
+  it("aliases that expand exponentially are refused", async () => {
     const lines = ["x-a: &a [x, x, x, x, x, x, x, x, x, x]"];
     for (let at = 1; at < 8; at += 1) {
       const before = String.fromCharCode(96 + at);
@@ -438,7 +437,7 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
     expect(error.code).toBe("INVALID_STACK");
   });
 
-  it("refuses a file that is too large, or none", async () => {
+  it("a compose file over 1 MiB, and a folder in place of a file, are refused", async () => {
     write(`#${"x".repeat(1_100_000)}`);
     expect((await refusal()).message).toMatch(/1 MiB/);
     rmSync(join(folder, "compose.yaml"));
@@ -450,17 +449,17 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
   });
 });
 
-describe("profiles", () => {
+describe("loadStack: profiles", () => {
   const text =
     "services:\n  a: { image: x }\n  b: { image: x, profiles: [debug] }\n  c: { image: x, profiles: [all], depends_on: { b: { condition: service_started, required: false } } }\n";
-  it("activate services", async () => {
+  it("a service with profiles is loaded only when one of them is active", async () => {
     write(text);
     expect(Object.keys((await load()).services)).toEqual(["a"]);
     expect(Object.keys((await load({ profiles: ["debug"] })).services)).toEqual(["a", "b"]);
     expect((await load({ profiles: ["all"] })).services.c?.dependsOn).toEqual({});
   });
 
-  it("a dependency whose profile is not active is named", async () => {
+  it("a dependency whose profile is not active is refused by that reason", async () => {
     const error = await refusal(
       "services:\n  a: { image: x, depends_on: [b] }\n  b: { image: x, profiles: [debug] }\n",
     );
@@ -468,7 +467,7 @@ describe("profiles", () => {
   });
 });
 
-it("an error names the variables that are not set, because they may be its cause", async () => {
+it("a refusal's hint names the variables that are not set", async () => {
   const { code, hint } = await refusal(service('user: "${UID_OF_ME}:${GID_OF_ME}"'));
   expect(code).toBe("POLICY_VIOLATION");
   expect(hint).toContain("are not set, and were replaced by the empty text: UID_OF_ME, GID_OF_ME. Set them in .env.");

@@ -1,6 +1,6 @@
 /**
- * Damaged compose files, read as the server reads them: in a worker with a deadline and a memory limit. None of them
- * exhausts the worker or crashes the reader, and an error lists the problems of all files.
+ * Damaged compose files, read in a worker with a deadline and a memory limit. None exceeds the limits or crashes the
+ * reader, and one error lists the problems of all files.
  */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ import { createWorkerLoader, type WorkerLoader } from "../../../src/stack/defini
 import { PROJECTS } from "../../reference/projects.js";
 
 const RUNS = 200;
-/** The limits of the issue: one second and 200 MB. */
+/** Half of the default deadline, and the default memory limit. */
 const LIMITS = { deadlineMs: 1000, memoryMb: 200 };
 const PIECES = [
   "",
@@ -38,7 +38,7 @@ const PIECES = [
   "9".repeat(400),
 ];
 
-describe("a damaged definition", () => {
+describe("damaged compose files", () => {
   let root: string;
   let loader: WorkerLoader;
   beforeAll(() => {
@@ -68,7 +68,7 @@ describe("a damaged definition", () => {
         (error: unknown) => error,
       );
 
-  it("loads, or is refused with problems that each have a file, a path and a remedy", async () => {
+  it("a damaged file loads or is refused, and each problem has a file, a message and a hint", async () => {
     const mutation = fc.record({
       project: fc.constantFrom(...PROJECTS.filter(({ use }) => use === undefined)),
       file: fc.nat(),
@@ -112,7 +112,7 @@ describe("a damaged definition", () => {
     expect(outcomes.refused).toBeGreaterThan(0);
   });
 
-  it("is refused with the problems of all of its files in one error, each with its line", async () => {
+  it("one error lists the problems of all files with their lines", async () => {
     const folder = write({
       "compose.yaml":
         "include: [sub/compose.yaml, gone.yaml]\nservices:\n  a: { image: a, ports: ['x:y'], tty: maybe }\n  b: { extends: { file: base.yaml, service: nothing } }\n",

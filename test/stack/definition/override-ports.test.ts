@@ -20,26 +20,26 @@ const tcp = (containerPort: number, hostPort?: number): PortMapping => ({
   ...(hostPort === undefined ? {} : { hostPort }),
 });
 
-describe("host ports of a start", () => {
+describe("overridePorts", () => {
   const shop = stack({ web: [tcp(80, 8080), tcp(9090)], db: [] });
 
-  it("set the first published port of a service, or any by the container's port", () => {
+  it("a service's name sets its first published port, and service:port sets any", () => {
     const { web } = overridePorts(shop, { web: 8001, "web:9090": 9001 }).services;
     expect(web?.ports).toEqual([tcp(80, 8001), tcp(9090, 9001)]);
     expect(shop.services.web?.ports).toEqual([tcp(80, 8080), tcp(9090)]);
   });
 
-  it("turn the definition's own into preferences, but for those that are asked for", () => {
+  it("other ports of the definition become preferences when the call asks for free ones", () => {
     const { web } = overridePorts(shop, { "web:9090": 9001 }, true).services;
     expect(web?.ports).toEqual([{ containerPort: 80, preferredPort: 8080, protocol: "tcp" }, tcp(9090, 9001)]);
   });
 
-  it("leave a range as it is: any free port of it will do already", () => {
+  it("a port range remains a range when the call asks for free ports", () => {
     const range: PortMapping = { containerPort: 80, hostPort: 8000, hostPortEnd: 8010, protocol: "tcp" };
     expect(overridePorts(stack({ web: [range] }), {}, true).services.web?.ports).toEqual([range]);
   });
 
-  it("name what is published when a service or port is not", () => {
+  it("an unknown service or port is refused with the valid ones", () => {
     const valid = { valid: ["web:80", "web:9090"] };
     for (const [ports, code] of [
       [{ nope: 1 }, "UNKNOWN_SERVICE"],

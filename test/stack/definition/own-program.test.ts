@@ -1,4 +1,4 @@
-/** A folder's own program is never left out for the built-in stack without a word. */
+/** A start does not replace a folder's program by the built-in stack. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -29,7 +29,7 @@ const FASTAPI = {
 };
 const VITE = { "package.json": '{ "scripts": { "dev": "vite" }, "devDependencies": { "vite": "5" } }' };
 
-describe("a start of a folder without a compose file", () => {
+describe("start of a folder without a compose file", () => {
   it.each([
     ["a FastAPI program (main.py, requirements.txt)", FASTAPI],
     [
@@ -41,7 +41,7 @@ describe("a start of a folder without a compose file", () => {
     ["a Node project (package.json)", { "package.json": "{}" }],
     ["a Go program (go.mod)", { "go.mod": "module shop" }],
     ["a Dockerfile", { Dockerfile: "FROM scratch" }],
-  ])("is refused where it holds %s, and nothing starts", async (description, files) => {
+  ])("a folder with %s is refused, and no service starts", async (description, files) => {
     folder(files);
     await expect(start()).rejects.toMatchObject({
       code: "INVALID_STACK",
@@ -51,7 +51,7 @@ describe("a start of a folder without a compose file", () => {
     expect(domain.runtime.started()).toEqual([]);
   });
 
-  it("names a compose file that has another name than Compose looks for", async () => {
+  it("the refusal names a compose file with an unusual name", async () => {
     folder({ ...FASTAPI, "docker-compose.dev.yml": "services: {}" });
     await expect(start()).rejects.toMatchObject({
       code: "INVALID_STACK",
@@ -61,7 +61,7 @@ describe("a start of a folder without a compose file", () => {
     });
   });
 
-  it("gives a compose file that starts the program when it is written there", async () => {
+  it("the suggested compose file starts the program", async () => {
     for (const files of [FASTAPI, VITE]) {
       const at = folder(files);
       const { compose } = ownProgram(at) ?? {};
@@ -73,7 +73,7 @@ describe("a start of a folder without a compose file", () => {
     }
   });
 
-  it("runs the built-in stack where it is meant: an empty folder, or backend/ and frontend/", async () => {
+  it("the built-in stack starts in an empty folder and beside backend/ or frontend/", async () => {
     folder({ "README.md": "hello" });
     expect((await start()).after.source).toBe("built-in:commandcenter");
     await domain.close();

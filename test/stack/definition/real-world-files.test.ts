@@ -1,8 +1,4 @@
-/**
- * Patterns of public compose files, each reduced to the essential and rewritten. Each loads as intended, or is refused
- * with its position and a useful hint.
- */
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts under test are Compose expressions
+/** Patterns of public compose files, reduced and rewritten. Each is loaded, or refused with its line and a hint. */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,8 +24,8 @@ const refusal = (text?: string): Promise<StackwardenError> =>
     (error) => error as StackwardenError,
   );
 
-describe("loads", () => {
-  it("a web server, an API and a database whose password is a file", async () => {
+describe("accepted files", () => {
+  it("a web server, an API and a database with a password file are loaded", async () => {
     mkdirSync(join(folder, "db"));
     write("db/password.txt", "from-the-file\n");
     const { services, secretValues } = await load(`
@@ -69,7 +65,7 @@ secrets: { db-password: { file: db/password.txt } }
     expect(secretValues).toContain("from-the-file");
   });
 
-  it("an anchor that is defined again: each alias means the last one above it; and thousands of aliases", async () => {
+  it("an alias refers to the last anchor of its name above it, and thousands of aliases are loaded", async () => {
     const labels = Array.from({ length: 20 }, (_, at) => `L${at}: *text`).join(", ");
     const many = Array.from(
       { length: 400 },
@@ -90,7 +86,7 @@ secrets: { db-password: { file: db/password.txt } }
     expect(services.s399?.labels).toMatchObject({ L0: "same", L19: "same" });
   });
 
-  it("one service in three forms that share an anchor, one of them behind a profile", async () => {
+  it("services that share anchors and merge keys are loaded, and profiles come from .env", async () => {
     const text = `
 x-app: &app
   build: .
@@ -110,7 +106,7 @@ services:
     expect(Object.keys((await load(text)).services)).toEqual(["web", "worker", "console"]);
   });
 
-  it("environment from several files and places, the later and the nearer winning", async () => {
+  it("environment from several files is merged in the order that Compose defines", async () => {
     write(".env", "HOST=db\nTAG=15\nURL=postgres://$HOST/x\nPASSED=yes\n");
     write("common.env", "export A=common\nB=common\nC=\"${HOST}:5432\" # where\nLITERAL='${HOST}'\nFROM_ENV\nPASSED\n");
     write("local.env", "B=local\nD=local\n");
@@ -141,7 +137,7 @@ services:
     });
   });
 
-  it("a file with a byte order mark, Windows' line ends and old YAML habits", async () => {
+  it("a file with a byte order mark, CRLF and YAML 1.1 values is loaded", async () => {
     const { services, uses } = await load(
       '\ufeffversion: "3.8"\r\nservices:\r\n  app:\r\n    image: app\r\n    ports: [22:22]\r\n    restart: no\r\n    environment: { YES: yes, OCTAL: 0755, EMPTY: "" }\r\n',
     );
@@ -150,7 +146,7 @@ services:
     expect(uses).toEqual([{ attribute: "version" }]);
   });
 
-  it("two documents in one file, and mappings that are merged one into the next", async () => {
+  it("two documents are merged, and a chain of 5,000 merge keys is resolved", async () => {
     const { services } = await load("services: { a: { image: a } }\n---\nservices: { b: { image: b } }");
     expect(Object.keys(services)).toEqual(["a", "b"]);
     const chain = Array.from({ length: 5000 }, (_, at) => `x-${at + 1}: &a${at + 1} { <<: *a${at} }`).join("\n");
@@ -161,7 +157,7 @@ services:
     expect(merged.services.b?.image).toBe("x");
   });
 
-  it("the first of several compose files, with a note", async () => {
+  it("the first of several compose files is used, and a note names the other", async () => {
     write("docker-compose.yml", "services: { old: { image: old } }");
     write(".env", "COMPOSE_PROJECT_NAME=other\n");
     const { name, services, notes } = await load("services: { app: { image: app } }");
@@ -171,13 +167,13 @@ services:
   });
 });
 
-describe("refuses, with a place and what to do", () => {
+describe("refused files", () => {
   const one = (fields: string) => `services:\n  app:\n    image: app\n    ${fields}\n`;
   it.each<[string, string, string, number, string]>([
     ["a misspelt key", one("enviroment: { A: b }"), "services.app.enviroment", 4, "Did you mean environment?"],
     ["a missing env file", one("env_file: .env.local"), "services.app.env_file", 4, "required: false"],
     ["a required variable", one('command: "${PORT:?give one}"'), "services.app.command", 4, "set the variable in .env"],
-  ])("%s", async (_what, text, path, line, hint) => {
+  ])("%s is refused with its path, line and a hint", async (_what, text, path, line, hint) => {
     const error = await refusal(text);
     expect(error.code).toBe("INVALID_STACK");
     const problems = error.details?.problems as Problem[];
@@ -194,15 +190,15 @@ describe("refuses, with a place and what to do", () => {
     ["a home folder", "volumes: ['~/data:/data']", "volumes[0]"],
     ["kernel parameters", "sysctls: { vm.max_map_count: 262144 }", 'sysctls."vm.max_map_count"'],
     ["another container runtime", "runtime: io.containerd.wasmedge.v1", "runtime"],
-    ["root", "user: root", "user"],
-  ])("%s", async (_what, fields, path) => {
+    ["root as its user", "user: root", "user"],
+  ])("a service with %s is a POLICY_VIOLATION with its path and line", async (_what, fields, path) => {
     const error = await refusal(one(fields));
     expect(error.code).toBe("POLICY_VIOLATION");
     expect(error.message).toContain(`compose.yaml:4: services.app.${path}: `);
     expect(error.hint.length).toBeGreaterThan(10);
   });
 
-  it("files that lead out of the project", async () => {
+  it("links that lead out of the project are refused without quoting the file", async () => {
     const outside = mkdtempSync(join(tmpdir(), "stackwarden-outside-"));
     try {
       writeFileSync(join(outside, "secret"), "root:s3cr3t: [x\nTOKEN=s3cr3t\n");
@@ -227,10 +223,10 @@ describe("refuses, with a place and what to do", () => {
     ["a key twice", "services:\n  a: { image: a }\n  a: { image: b }", /compose\.yaml:3: the key "a" appears twice/],
     ["tabs", "services:\n\ta: { image: a }", /compose\.yaml:2: /],
     ["a list", "- services", /compose\.yaml:1: .*must be a mapping/],
-    ["nothing", "", /compose\.yaml/],
+    ["no content", "", /compose\.yaml/],
     ["no services", "services: {}", /compose\.yaml.*service/],
-    ["an anchor that is nowhere", "services: { a: *nowhere }", /compose\.yaml:1: services\.a: \*nowhere refers/],
-  ])("%s", async (_what, text, message) => {
+    ["an alias without an anchor", "services: { a: *nowhere }", /compose\.yaml:1: services\.a: \*nowhere refers/],
+  ])("a file with %s is refused", async (_what, text, message) => {
     const error = await refusal(text);
     expect(error.code).toBe("INVALID_STACK");
     expect(error.message).toMatch(message);
@@ -238,31 +234,39 @@ describe("refuses, with a place and what to do", () => {
 
   it.each([
     ["an anchor that merges itself", "services: { app: &a { <<: *a, image: x } }", /:1: services\.app.*inside of what/],
-    ["a list in itself", "x-a: &a [*a]\nservices: { app: { image: x, command: *a } }", /:1: .*inside of what/],
     [
-      "keys that are one when they are read",
+      "a list that contains itself",
+      "x-a: &a [*a]\nservices: { app: { image: x, command: *a } }",
+      /:1: .*inside of what/,
+    ],
+    [
+      "keys that are equal once read",
       'services: { a: { image: a, labels: { 1: x, "1": y } } }',
       /the key "1" appears twice/,
     ],
     [
-      "more services than a machine runs, each after the next",
+      "9,000 services that depend on one another",
       `services:\n${Array.from({ length: 9000 }, (_, at) => `  s${at}: { image: a, depends_on: [s${at + 1}] }`).join("\n")}`,
       /services: has 9000 services; 500 are possible/,
     ],
-    ["lists that never end", "[".repeat(300_000), /compose\.yaml:1: nests deeper than 100 levels/],
+    ["300,000 nested lists", "[".repeat(300_000), /compose\.yaml:1: nests deeper than 100 levels/],
     [
-      "mappings that never end",
+      "50,000 nested mappings",
       `services:\n  a: ${"{ a: ".repeat(50_000)}`,
       /compose\.yaml:2: nests deeper than 100 levels/,
     ],
-    ["a line of list marks", `services:\n${"- ".repeat(200_000)}`, /compose\.yaml:2: nests deeper than 100 levels/],
-  ])("%s", async (_what, text, message) => {
+    [
+      "a line of 200,000 list marks",
+      `services:\n${"- ".repeat(200_000)}`,
+      /compose\.yaml:2: nests deeper than 100 levels/,
+    ],
+  ])("a file with %s is refused in bounded time", async (_what, text, message) => {
     const error = await refusal(text);
     expect(error.code).toBe("INVALID_STACK");
     expect(error.message).toMatch(message);
   });
 
-  it("aliases that grow beyond reason, in bounded time", async () => {
+  it("aliases that expand exponentially are refused in bounded time", async () => {
     const level = (at: number) =>
       `x-${at}: &a${at} { ${[..."abcdefghi"].map((key) => `${key}: *a${at - 1}`).join(", ")} }`;
     const bomb = ["x-0: &a0 { k: v }", ...Array.from({ length: 12 }, (_, at) => level(at + 1))].join("\n");

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { isRoot } from "../../../src/stack/definition/policy.js";
 import { needsRoot } from "../../../src/stack/definition/root-images.js";
 
-describe("the user of a service", () => {
+describe("isRoot", () => {
   it.each([
     "root",
     "root:root",
@@ -23,25 +23,25 @@ describe("the user of a service", () => {
     "4294967296",
     "8589934592:1",
     " 0 ",
-  ])("%j is root", (user) => expect(isRoot(user)).toBe(true));
+  ])("the user %j is root", (user) => expect(isRoot(user)).toBe(true));
 
   it.each(["1000", "1000:0", "node", "nobody", "rootless", "1", "10", "0day", "_root", "x0", "4294967295"])(
-    "%j is not root",
+    "the user %j is not root",
     (user) => expect(isRoot(user)).toBe(false),
   );
 });
 
-describe("an image", () => {
+describe("needsRoot", () => {
   it.each([
     "lscr.io/linuxserver/plex:1",
     "ghcr.io/linuxserver/bookstack",
     "gitea/gitea:1.22",
     "gitlab/gitlab-ce",
     "docker:27-dind",
-  ])("%s starts as root alone", (image) => expect(needsRoot(image)).toBe(true));
+  ])("the image %s requires root", (image) => expect(needsRoot(image)).toBe(true));
 
   it.each(["gitea/gitea:1.22-rootless", "docker:27-cli", "postgres", "acme/linuxserver"])(
-    "%s starts as an unprivileged user",
+    "the image %s does not require root",
     (image) => expect(needsRoot(image)).toBe(false),
   );
 });

@@ -18,14 +18,14 @@ const load = (services: string) => {
 const service = (name: string, lines: string[]) => [`  ${name}:`, ...lines.map((line) => `    ${line}`), ""].join("\n");
 const data = 'volumes: ["data:/data"]';
 
-describe("a volume", () => {
+describe("shared volumes", () => {
   it.each([
     ["image: postgres:16", "image: postgres:16"],
     ["image: postgres:16", "image: redis:7"],
     ["image: valkey/valkey", "image: docker.io/library/redis:7"],
     ["image: acme/db\n    x-local: { provider: postgres }", "image: postgres"],
     ["image: postgres\n    command: [postgres, -c, fsync=off]", "image: redis\n    command: [--save, '']"],
-  ])("that two databases share is refused with its place: %s, %s", async (first, second) => {
+  ])("a volume of two databases is refused with its line: %s, %s", async (first, second) => {
     const error = (await load(service("one", [first, data]) + service("two", [second, data])).then(
       () => null,
       (refused: unknown) => refused,
@@ -38,40 +38,37 @@ describe("a volume", () => {
 
   it.each([
     [
-      "of one database is read by another service",
+      "one database and another service use",
       service("one", ["image: postgres", data]) + service("two", ["image: nginx", data]),
     ],
     [
-      "is backed up by a program of the same image",
+      "a program of the database's image uses",
       service("one", ["image: postgres", data]) +
         service("two", ["image: postgres", "command: [pg_dump, -h, one]", data]),
     ],
     [
-      "is read only for the other database",
+      "is read-only for the second database",
       service("one", ["image: postgres", data]) + service("two", ["image: postgres", 'volumes: ["data:/data:ro"]']),
     ],
     [
-      "is another one for each database",
+      "only one of two databases uses",
       service("one", ["image: postgres", data]) + service("two", ["image: redis", 'volumes: ["other:/data"]']),
     ],
-    [
-      "of two app services is shared on purpose",
-      service("one", ["image: nginx", data]) + service("two", ["image: node", data]),
-    ],
-  ])("is accepted when it %s", async (_what, services) => {
+    ["two app services share", service("one", ["image: nginx", data]) + service("two", ["image: node", data])],
+  ])("a volume that %s is accepted", async (_what, services) => {
     expect(Object.keys((await load(services)).services)).toEqual(["one", "two"]);
   });
 });
 
-describe("an image", () => {
+describe("embedded servers", () => {
   it.each(["acme/postgres", "bitnami/postgresql:16", "supabase/postgres", "ghcr.io/acme/redis:7"])(
-    "that is not official has no embedded server: %s",
+    "an image that is not official has no embedded server: %s",
     async (image) => {
       expect((await load(service("db", [`image: ${image}`]))).services.db?.local).toBeUndefined();
     },
   );
 
-  it("that the project builds has no embedded server, whatever its name is", async () => {
+  it("an image that the project builds has no embedded server unless x-local names one", async () => {
     const { services } = await load(service("db", ["image: postgres:16", "build: ."]));
     expect(services.db?.local).toBeUndefined();
     const asked = await load(service("db", ["image: postgres:16", "build: .", "x-local: { provider: postgres }"]));

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseBytes, parseDuration, toMegabytes } from "../../../src/stack/definition/units.js";
 
-describe("durations", () => {
+describe("parseDuration", () => {
   it.each([
     ["30s", 30_000],
     ["1m30s", 90_000],
@@ -11,13 +11,13 @@ describe("durations", () => {
     ["1h", 3_600_000],
     ["2500us", 3],
     ["0", 0],
-  ])("%s is %d ms", (text, ms) => expect(parseDuration(text)).toBe(ms));
+  ])("the duration %s is %d ms", (text, ms) => expect(parseDuration(text)).toBe(ms));
 
-  it.each(["", "5", "s", "1 s", "-1s", "1d", "1s,", `${"9".repeat(400)}s`])("%j is invalid", (text) =>
+  it.each(["", "5", "s", "1 s", "-1s", "1d", "1s,", `${"9".repeat(400)}s`])("%j is not a duration", (text) =>
     expect(parseDuration(text)).toBeNull(),
   );
 
-  it("adds its parts", () => {
+  it("a duration is the sum of its parts (property)", () => {
     fc.assert(
       fc.property(
         fc.nat(1000),
@@ -29,7 +29,7 @@ describe("durations", () => {
   });
 });
 
-describe("sizes", () => {
+describe("parseBytes", () => {
   it.each([
     ["512m", 536_870_912],
     ["1G", 1_073_741_824],
@@ -37,11 +37,11 @@ describe("sizes", () => {
     ["10b", 10],
     ["2k", 2048],
     [2048, 2048],
-  ])("%s is %d bytes", (text, bytes) => expect(parseBytes(text)).toBe(bytes));
+  ])("the size %s is %d bytes", (text, bytes) => expect(parseBytes(text)).toBe(bytes));
 
-  it.each(["", "m", "-1m", "1x", "1mm", "1e3", "9".repeat(30), Number.NaN])("%j is invalid", (text) =>
+  it.each(["", "m", "-1m", "1x", "1mm", "1e3", "9".repeat(30), Number.NaN])("%j is not a size", (text) =>
     expect(parseBytes(text)).toBeNull(),
   );
 
-  it("counts megabytes as Docker does", () => expect(toMegabytes(parseBytes("2g") ?? 0)).toBe(2048));
+  it("a megabyte is 1,024 × 1,024 bytes, as in Docker", () => expect(toMegabytes(parseBytes("2g") ?? 0)).toBe(2048));
 });

@@ -1,4 +1,4 @@
-/** What a diagnosis finds at services whose state alone shows nothing wrong, and that it says how each finding is known. */
+/** Findings about services whose state shows no problem. Each finding has evidence. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { crashSummary } from "../../../src/stack/diagnosis/crash-summary.js";
 import type { StackEvent, StackManager } from "../../../src/stack/model.js";
@@ -26,13 +26,13 @@ const diagnose = async (manager: StackManager) => {
 };
 const prints = (text: string) => domain.runtime.service("app").request.sink.write("stdout", Buffer.from(`${text}\n`));
 
-describe("a healthy service", () => {
+describe("diagnose: healthy services", () => {
   it.each([
     ["ERROR in app: division by zero", "logged_errors"],
     ["Traceback (most recent call last):", "logged_errors"],
     ['127.0.0.1 - "GET /orders HTTP/1.1" 500 Internal Server Error', "logged_errors"],
     ['psycopg2.OperationalError: FATAL: database "shopdb" does not exist', "missing_database"],
-  ])("that printed %j a moment ago is not called well", async (line, kind) => {
+  ])("a healthy service that printed %j has a possible problem: %s", async (line, kind) => {
     const manager = await start(compose(service("app")));
     prints(line);
     await until("it is found", async () => (await diagnose(manager)).cause !== null);
@@ -50,7 +50,7 @@ describe("a healthy service", () => {
     "GET /errors/list 200",
     "2024-01-01 [1] LOG:  database system is ready",
     "error_log=stderr",
-  ])("that printed %j is well", async (line) => {
+  ])("a healthy service that printed %j has no problem", async (line) => {
     const manager = await start(compose(service("app")));
     prints(line);
     await until("it is stored", async () => (await manager.logs({ project, query: {} })).lines.length > 0);
@@ -61,7 +61,7 @@ describe("a healthy service", () => {
     ["Restarting 'server.js'", true],
     ["WARNING:  WatchFiles detected changes in 'main.py'. Reloading...", true],
     ["GET /orders 200", false],
-  ])("whose error came before %j: outdated is %s", async (line, outdated) => {
+  ])("an error before the line %j is outdated: %s", async (line, outdated) => {
     const manager = await start(compose(service("app")));
     prints("SyntaxError: Unexpected token ';'");
     await until("it is found", async () => (await diagnose(manager)).cause !== null);
@@ -70,7 +70,7 @@ describe("a healthy service", () => {
     expect((await diagnose(manager)).cause?.kind ?? null).toBe(outdated ? null : "syntax_error");
   });
 
-  it("is named with its newest error, not with one that may be fixed", async () => {
+  it("the newest error in the output is the cause", async () => {
     const manager = await start(compose(service("app")));
     prints('ERROR:  database "shopdb" does not exist\nERROR:  column "price" does not exist at character 23');
     await until(
@@ -82,7 +82,7 @@ describe("a healthy service", () => {
     await until("the third one is stored", async () => (await diagnose(manager)).cause?.kind === "logged_errors");
   });
 
-  it("that is a database is not blamed for an error that it logged before its client was restarted", async () => {
+  it("a database's error from before its client restarted is not a cause", async () => {
     const db = service("db").replace("example/db", "postgres:15");
     const manager = await start(compose(db, service("app", "depends_on: [db]")));
     domain.runtime
@@ -93,7 +93,7 @@ describe("a healthy service", () => {
     expect((await diagnose(manager)).cause).toBeNull();
   });
 
-  it("that may not listen on a privileged port gets the advice to choose another port", async () => {
+  it("a refused bind to a privileged port has the advice to use another port", async () => {
     const manager = await start(compose(service("app")));
     prints("ERROR nginx: [emerg] bind() to 127.0.0.1:80 failed (13: Permission denied)");
     await until("it is found", async () => (await diagnose(manager)).cause !== null);
@@ -101,7 +101,7 @@ describe("a healthy service", () => {
     expect(cause).toMatchObject({ kind: "permission_denied", next: { do: expect.stringContaining("1024") } });
   });
 
-  it("whose newest checks failed is named before they are enough to call it unhealthy", async () => {
+  it("failed checks are the cause before the service becomes unhealthy", async () => {
     let answers = true;
     const manager = await start(compose(service("app").replace("retries: 2", "retries: 100")), {
       app: { probe: () => (answers ? true : "HTTP 500, expected 200") },
@@ -123,7 +123,7 @@ describe("a healthy service", () => {
     });
   });
 
-  it("whose check does not come back is seen to hang", async () => {
+  it("a check that does not return is reported as no_answer", async () => {
     let hang = false;
     const manager = await start(compose(service("app")), {
       app: { probe: () => (hang ? new Promise<true>(() => undefined) : true) },
@@ -135,7 +135,7 @@ describe("a healthy service", () => {
     expect(cause?.explanation).toMatch(/^app has not answered its health check for \d+ s/);
   });
 
-  it("whose volume is empty although it had data has lost it, until its volumes are deleted by a call", async () => {
+  it("a volume that had data and is empty has the cause volume_empty, unless a call deleted it", async () => {
     const volume = "volumes: [data:/data]";
     const text = `${compose(service("app", volume))}volumes: { data: {} }\n`;
     const manager = await start(text, { app: { emptyVolumes: ["data"] } });
@@ -162,7 +162,7 @@ describe("a healthy service", () => {
     expect((await diagnose(later)).cause).toBeNull();
   });
 
-  it("that initialised its volume although it had run before has lost its data", async () => {
+  it("a database that initialises a volume it had used has the cause volume_empty", async () => {
     const manager = await start(compose(service("app", "restart: always")));
     domain.runtime.service("app").end({ exitCode: 0 });
     await until("it is back", async () => {
@@ -177,8 +177,8 @@ describe("a healthy service", () => {
   });
 });
 
-describe("a service whose start was refused", () => {
-  it("is not described by the exit of an earlier instance", async () => {
+describe("diagnose: refused restarts", () => {
+  it("a refused restart is not explained by the exit of an earlier instance", async () => {
     const manager = await start(compose(service("app")));
     domain.runtime.service("app").end({ exitCode: 9 });
     await until("it crashed", async () => (await manager.report(project)).services.app?.state === "crashed");
@@ -192,8 +192,8 @@ describe("a service whose start was refused", () => {
   });
 });
 
-describe("a service whose port never answered during the start", () => {
-  it("is described by its check, not by the exit with which it was stopped afterwards", async () => {
+describe("diagnose: failed starts", () => {
+  it("a start that failed at its check has that check as the cause, not the stop that followed", async () => {
     domain.project(project, compose(service("app").replace("start_period: 10s", "start_period: 0s")));
     domain.runtime.scripts = { app: { probe: () => "connection refused: nothing listens there" } };
     const manager = domain.manager();
@@ -207,8 +207,8 @@ describe("a service whose port never answered during the start", () => {
   });
 });
 
-describe("a stopped stack", () => {
-  it("is one line, with no other finding", async () => {
+describe("diagnose: stopped stacks", () => {
+  it("a stopped stack has one cause and no other finding", async () => {
     const manager = await start(compose(service("app")));
     prints("ERROR: something");
     await manager.stop({ project }, call());
@@ -219,7 +219,7 @@ describe("a stopped stack", () => {
   });
 });
 
-describe("a loop of crashes", () => {
+describe("crashSummary", () => {
   const crash = (atMs: number, data: object): StackEvent => ({
     seq: atMs,
     time: new Date(atMs).toISOString(),
@@ -231,7 +231,7 @@ describe("a loop of crashes", () => {
     data: { ...data },
   });
 
-  it("is summarised with its kills, its time and how long an instance lived", () => {
+  it("repeated crashes are summarised with OOM kills, period and lifetime", () => {
     const crashes = [0, 11, 22, 33, 44, 55].map((s) => crash(s * 1000, { oom_killed: true, lived_ms: 6500 }));
     expect(crashSummary(crashes)).toBe("It crashed 6 times in 55 s (6 OOM kills); an instance lived 6.5 s.");
     expect(crashSummary([crash(0, {}), crash(2500, {})])).toBe("It crashed 2 times in 2.5 s.");

@@ -1,4 +1,4 @@
-/** Changing a running stack: restart, reconciliation, stop, loss of the runtime, shutdown. */
+/** Changes of a running stack: restart, reconciliation, stop, loss of the runtime, shutdown. */
 import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -27,7 +27,7 @@ const needs = (name: string, more = "") => `depends_on: { ${name}: { condition: 
 const CHAIN = compose(service("web", needs("api")), service("api", needs("db", ", restart: true")), service("db"));
 
 describe("restart", () => {
-  it("replaces one instance and leaves the others", async () => {
+  it("a restart replaces one instance and leaves the others running", async () => {
     await up(CHAIN);
     const { pid } = domain.runtime.service("db");
     const outcome = await restart("web");
@@ -47,7 +47,7 @@ describe("restart", () => {
     });
   });
 
-  it("takes along who asked to follow, or all dependants, in order", async () => {
+  it("a restart includes dependents with restart: true, or all dependents, in order", async () => {
     await up(CHAIN);
     expect((await restart("db")).dependents_restarted).toEqual(["api"]);
     expect(domain.runtime.calls).toEqual(["stop api SIGTERM", "stop db SIGTERM", "start db", "start api"]);
@@ -56,7 +56,7 @@ describe("restart", () => {
     expect(domain.runtime.started()).toEqual(["db", "api", "web"]);
   });
 
-  it("is joined by a repeated call, continues when its caller leaves, and returns the state when time runs out", async () => {
+  it("a repeated restart joins the first, which continues when its caller cancels or its time ends", async () => {
     await up(CHAIN);
     domain.runtime.scripts = { web: { startMs: 400 } };
     const leave = new AbortController();
@@ -73,7 +73,7 @@ describe("restart", () => {
     expect(domain.runtime.started()).toEqual(["web"]);
   });
 
-  it("that fails says why, and can be called again", async () => {
+  it("a failed restart reports its error and can be repeated", async () => {
     await up(compose(service("app")));
     domain.runtime.scripts = {
       app: { startErrors: [new StackwardenError("DEPENDENCY_INSTALL_FAILED", "pip failed")] },
@@ -83,14 +83,14 @@ describe("restart", () => {
     expect((await restart("app")).verified).toBe(true);
   });
 
-  it("works although another dependency is ill", async () => {
+  it("a restart succeeds while another dependency has crashed", async () => {
     await up(CHAIN);
     domain.runtime.service("db").end({ exitCode: 1 });
     await until("db crashed", async () => (await manager.report("shop")).services.db?.state === "crashed");
     expect((await restart("api")).verified).toBe(true);
   });
 
-  it("has a budget, with what is known of the cause", async () => {
+  it("failed restarts use up a budget, and its error has the last exit", async () => {
     await up(compose(service("app")));
     domain.runtime.scripts = {
       app: { ends: [1, 2, 3].map((exitCode) => ({ afterMs: 1, exitCode })), probe: () => "no" },
@@ -104,12 +104,12 @@ describe("restart", () => {
     expect((error as StackwardenError).details?.retry_after_seconds).toBeGreaterThan(200);
   });
 
-  it("is never refused after restarts that brought the service up: an agent edits, restarts again", async () => {
+  it("successful restarts do not use up the budget", async () => {
     await up(compose(service("app")));
     for (let i = 0; i < 8; i += 1) expect((await restart("app")).verified).toBe(true);
   });
 
-  it("is refused for what is not there", async () => {
+  it("a restart of an unknown service or a stopped stack is refused", async () => {
     await up(CHAIN);
     await expect(restart("nope")).rejects.toMatchObject({
       code: "UNKNOWN_SERVICE",
@@ -121,8 +121,8 @@ describe("restart", () => {
   });
 });
 
-describe("a start of a running stack", () => {
-  it("replaces what changed, and who reads its address; adds, removes, and leaves the rest", async () => {
+describe("start of a running stack", () => {
+  it("a start replaces changed services and those that use their addresses, and leaves the others", async () => {
     const ports = 'ports: ["8000:8000"]';
     await up(
       compose(
@@ -152,7 +152,7 @@ describe("a start of a running stack", () => {
     ]);
   });
 
-  it("lets dependants with `restart: true` follow, changes limits without a restart, starts what crashed", async () => {
+  it("a start replaces dependents with restart: true, changes limits live and starts crashed services", async () => {
     await up(
       compose(service("api", needs("db", ", restart: true")), service("db"), service("lim", "cpus: 1"), service("ill")),
     );
@@ -172,7 +172,7 @@ describe("a start of a running stack", () => {
     expect(domain.runtime.calls).toContain('limits lim {"cpus":2}');
   });
 
-  it("adds a service of an inactive profile that a call names, and refuses a name that the file does not have", async () => {
+  it("a start adds a named service of an inactive profile, and refuses an unknown name", async () => {
     domain.project("shop", compose(service("app"), service("extra", "profiles: [more]")));
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
@@ -189,7 +189,7 @@ describe("a start of a running stack", () => {
     expect(domain.runtime.services.get("app")?.generation).toBe(1);
   });
 
-  it("keeps ports and profiles of the call that started it, and takes new wishes after the start under way", async () => {
+  it("a later start keeps ports and profiles, and new ports apply after the start in progress", async () => {
     const text = compose(service("app", 'ports: ["8000"]'), service("extra", "profiles: [more]"));
     write(text);
     await manager.start({ project: "shop", ports: { app: 9001 }, profiles: ["more"] }, call());
@@ -211,7 +211,7 @@ describe("a start of a running stack", () => {
     });
   });
 
-  it("replaces an unchanged service when the runtime has to, and those that follow it", async () => {
+  it("a start replaces an unchanged service when the runtime requires it, and its dependents", async () => {
     await up(CHAIN);
     write(`${CHAIN}${service("new")}`);
     domain.runtime.updateReplaces = { api: "a folder that it can write to became a mount" };
@@ -221,7 +221,7 @@ describe("a start of a running stack", () => {
     expect(domain.runtime.calls.join()).not.toContain("stop db");
   });
 
-  it("changes nothing when the new definition is refused", async () => {
+  it("a start with a refused definition changes nothing", async () => {
     await up(CHAIN);
     write("services: { app: { image: x, network_mode: host } }");
     await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
@@ -235,7 +235,7 @@ describe("a start of a running stack", () => {
 });
 
 describe("stop", () => {
-  it("is in reverse order, idempotent, and deletes volumes only on request", async () => {
+  it("a stop runs in reverse order, can be repeated, and deletes volumes only on request", async () => {
     await up(
       `${CHAIN}  vol:\n    image: x\n    x-local: { command: [a] }\n    volumes: ["data:/d"]\nvolumes: { data: {} }\n`,
     );
@@ -253,7 +253,7 @@ describe("stop", () => {
     expect((await fresh.stop({ project: "shop", removeVolumes: true }, call())).removed_volumes).toEqual(["data"]);
   });
 
-  it("ends a start under way", async () => {
+  it("a stop ends a start in progress", async () => {
     write(CHAIN);
     domain.runtime.scripts = { db: { startMs: 60_000 } };
     const starting = manager.start({ project: "shop" }, call());
@@ -263,7 +263,7 @@ describe("stop", () => {
     expect(stopped).toMatchObject({ status: "stopped", verified: true });
   });
 
-  it("returns while it continues when time runs out; a start waits for its end", async () => {
+  it("a stop whose time ends continues, and a start waits for its end", async () => {
     await up(compose(service("app", "stop_grace_period: 1s")));
     domain.runtime.scripts = { app: { ignoresStop: true } };
     const early = await manager.stop({ project: "shop", timeoutMs: 50 }, call());
@@ -274,8 +274,8 @@ describe("stop", () => {
   });
 });
 
-describe("a runtime that dies", () => {
-  it("loses every service, and the stack can be started again", async () => {
+describe("loss of the runtime", () => {
+  it("a lost runtime makes every service lost, and the stack can start again", async () => {
     await up(CHAIN);
     domain.runtime.stacks[0]?.lose("engine gone");
     await until("lost", async () => (await manager.report("shop")).state === "lost");
@@ -287,7 +287,7 @@ describe("a runtime that dies", () => {
     expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
   });
 
-  it("ends a start that waits", async () => {
+  it("a lost runtime ends a start in progress", async () => {
     write(CHAIN);
     domain.runtime.scripts = { db: { probe: () => "no" } };
     const starting = manager.start({ project: "shop" }, call());
@@ -299,7 +299,7 @@ describe("a runtime that dies", () => {
 });
 
 describe("projects", () => {
-  it("of two servers are locked: one runs a stack, the other names its process", async () => {
+  it("a project that another server runs is refused with that server's process id", async () => {
     await up(CHAIN);
     const other = domain.manager({}, [new FakeRuntime()]);
     await expect(other.start({ project: "shop" }, call())).rejects.toMatchObject({
@@ -311,7 +311,7 @@ describe("projects", () => {
     });
   });
 
-  it("keep their folder while they run, and are listed although theirs is gone", async () => {
+  it("a project keeps its folder while it runs, and is listed when its folder does not exist", async () => {
     await up(CHAIN);
     domain.project("elsewhere", CHAIN);
     await expect(manager.start({ project: "shop", folder: "elsewhere" }, call())).rejects.toMatchObject({
@@ -327,7 +327,7 @@ describe("projects", () => {
     expect((await domain.manager().report("shop")).notes[0]).toContain("cannot be read");
   });
 
-  it("keep what a service printed that their file has no more, also when it cannot be read", async () => {
+  it("logs of a service remain readable after the compose file no longer has it or cannot be read", async () => {
     domain.runtime.scripts = { api: { prints: "good bye" } };
     await up(CHAIN);
     write(compose(service("db")));
@@ -343,7 +343,7 @@ describe("projects", () => {
     await expect(logs("api", "ghost")).rejects.toMatchObject(unknown);
   });
 
-  it("keep their folder when it is moved: the new place needs the operator's configuration", async () => {
+  it("a moved folder is a conflict until the operator configures the new path", async () => {
     await up(CHAIN);
     const [folder, moved] = [join(domain.root, "shop"), join(domain.root, "moved")];
     renameSync(folder, moved);
@@ -357,13 +357,13 @@ describe("projects", () => {
     ]);
     await manager.stop({ project: "shop" }, call());
     expect(manager.running()).toEqual([]);
-    // Its secrets and data do not pass to whatever folder asks for its id.
+    // No other folder inherits the project's secrets and data.
     await expect(manager.start({ project: "shop", folder: "moved" }, call())).rejects.toMatchObject({
       code: "PROJECT_CONFLICT",
     });
   });
 
-  it("run side by side", async () => {
+  it("two projects run side by side", async () => {
     for (const project of ["one", "two"]) domain.project(project, CHAIN);
     await Promise.all(["one", "two"].map((project) => manager.start({ project }, call())));
     expect((await manager.list()).map(({ project, state }) => [project, state])).toEqual([
@@ -374,7 +374,7 @@ describe("projects", () => {
 });
 
 describe("shutdown", () => {
-  it("stops everything within its deadline, once, and takes no more calls", async () => {
+  it("shutdown stops every stack within its deadline, once, and refuses further calls", async () => {
     await up(compose(service("app", "stop_grace_period: 60s"), service("good")));
     domain.runtime.scripts = { app: { ignoresStop: true } };
     const begun = Date.now();
@@ -385,7 +385,7 @@ describe("shutdown", () => {
     await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
   });
 
-  it("continues although a runtime cannot close, and logs it", async () => {
+  it("shutdown continues and logs an error when a runtime cannot close", async () => {
     domain.runtime.close = async () => {
       throw new Error("stuck");
     };
@@ -393,7 +393,7 @@ describe("shutdown", () => {
     expect(domain.logged).toContain("error a runtime did not close");
   });
 
-  it("does not wait for ever for a runtime that hangs", async () => {
+  it("shutdown ends at its deadline when a runtime hangs", async () => {
     await up(compose(service("app")));
     const [stack] = domain.runtime.stacks;
     if (stack !== undefined) stack.close = () => new Promise(() => undefined);

@@ -1,4 +1,4 @@
-/** What a start would do, without starting anything; and starts and stops of some of the services. */
+/** check_stack, and starts and stops of selected services. */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -10,8 +10,8 @@ beforeEach(() => {
 });
 afterEach(() => domain.close());
 
-describe("a check", () => {
-  it("names services, ports, files, runtime and notes, and starts and keeps nothing", async () => {
+describe("check_stack", () => {
+  it("a check reports services, ports, files, runtime and notes, and starts and stores nothing", async () => {
     domain.project(
       "shop",
       compose(service("db", "ports: ['5432:5432']"), service("app", "depends_on: [db]\ntty: true")),
@@ -28,7 +28,7 @@ describe("a check", () => {
     expect(existsSync(join(domain.state, "projects", "shop"))).toBe(false);
   });
 
-  it("lists what policy refuses and what is wrong in all files, and what runs without those services", async () => {
+  it("a check lists the problems of all files, and the services that start without the faulty ones", async () => {
     domain.project(
       "shop",
       compose(service("proxy", "privileged: true"), service("bad", "cpus: x"), service("app", "depends_on: [proxy]")),
@@ -44,7 +44,7 @@ describe("a check", () => {
     expect(check.notes).toContain("app starts without proxy, on which it depends: proxy is left out.");
   });
 
-  it("says when no runtime is available, and refuses names that the files do not have", async () => {
+  it("a check reports an unavailable runtime, and refuses unknown services and profiles", async () => {
     domain.project("shop", compose(service("app")));
     domain.runtime.available = false;
     const manager = domain.manager();
@@ -56,7 +56,7 @@ describe("a check", () => {
     await expect(manager.check(profiles)).rejects.toMatchObject({ code: "INVALID_INPUT" });
   });
 
-  it("resolves the model as Compose writes it, with secrets hidden", async () => {
+  it("the resolved model has Compose's form and no secrets", async () => {
     domain.project(
       "shop",
       `${compose(service("app", 'environment: { DB_PASSWORD: hunter222, URL: "x://hunter222@db" }\nports: ["80"]'))}name: named\n`,
@@ -70,10 +70,10 @@ describe("a check", () => {
   });
 });
 
-describe("some of the services", () => {
+describe("selected services", () => {
   const running = (): string[] => [...domain.runtime.alive].map((one) => one.service).sort();
 
-  it("start with what they depend on, are joined by others, and stop alone", async () => {
+  it("a start of selected services includes dependencies, and a stop leaves the others running", async () => {
     domain.project("shop", compose(service("db"), service("app", "depends_on: [db]"), service("extra")));
     const manager = domain.manager();
     await manager.start({ project: "shop", folder: "shop", services: ["app"] }, call());
@@ -93,7 +93,7 @@ describe("some of the services", () => {
     expect(all.after.state).toBe("stopped");
   });
 
-  it("start although policy refuses one that is left out", async () => {
+  it("a stack starts without a service that policy refuses", async () => {
     domain.project("shop", compose(service("proxy", "privileged: true"), service("app", "depends_on: [proxy]")));
     const manager = domain.manager();
     await expect(manager.start({ project: "shop", folder: "shop" }, call())).rejects.toMatchObject({
@@ -105,7 +105,7 @@ describe("some of the services", () => {
     expect(await manager.check({ project: "shop" })).toMatchObject({ left_out: ["proxy"] });
   });
 
-  it("come from the files that the caller names", async () => {
+  it("a start uses the compose files that the caller names", async () => {
     const folder = domain.project("shop", compose(service("app")));
     writeFileSync(join(folder, "dev.yaml"), compose(service("dev")));
     await domain.manager().start({ project: "shop", folder: "shop", files: ["dev.yaml"] }, call());

@@ -1,4 +1,4 @@
-/** A start of a running stack that fails: what runs before it runs after it, and reports say what does not. */
+/** A failed start of a running stack: its services run as before, and reports name those that do not. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { SharedStackManager } from "../../../src/stack/model.js";
@@ -40,8 +40,8 @@ async function up(...services: string[]): Promise<void> {
   domain.runtime.calls.length = 0;
 }
 
-describe("a start that changes a running stack and fails", () => {
-  it("starts the former instances of the replaced services again, and names them", async () => {
+describe("start_stack on a running stack that fails", () => {
+  it("a failed start runs the former instances again and names them", async () => {
     await up(...SHOP);
     const db = domain.runtime.service("db").pid;
     domain.project("shop", compose(service("db"), failing(api), worker, service("extra")));
@@ -67,13 +67,13 @@ describe("a start that changes a running stack and fails", () => {
       service: "api",
       explanation: "The last start failed; the services that it had replaced (api, worker) run as before.",
     });
-    // The file is still another one than the running definition.
+    // The file still differs from the running definition.
     await until("api is stale", async () => (await manager.report("shop")).services.api?.stale?.fix === "start_stack");
     domain.project("shop", compose(...SHOP));
     expect((await start()).status).toBe("already_running");
   });
 
-  it("leaves the stack degraded, not starting, where a former instance does not come back", async () => {
+  it("a stack whose former instance does not come up is degraded, and the error names it", async () => {
     await up(...SHOP);
     let broken = false;
     domain.runtime.scripts.api = { probe: (check) => (broken ? "HTTP 500" : probe(check)) };
@@ -103,7 +103,7 @@ describe("a start that changes a running stack and fails", () => {
     expect(await start()).toMatchObject({ status: "reconciled", verified: true });
   });
 
-  it("changes nothing for a service that completed, and takes no new one", async () => {
+  it("a rollback does not run a completed service again", async () => {
     const migrate = service("migrate").replace(/\n {4}healthcheck:.*/, "");
     const app = service("api", "depends_on: { migrate: { condition: service_completed_successfully } }");
     domain.runtime.scripts = { migrate: { ends: [{ afterMs: 1 }, { afterMs: 1 }] }, api: { probe } };
@@ -117,7 +117,7 @@ describe("a start that changes a running stack and fails", () => {
     expect(await states()).toEqual({ migrate: "completed", api: "healthy" });
   });
 
-  it("does not keep its ports, limits and selection", async () => {
+  it("a failed start does not keep its ports, limits and selection", async () => {
     await up(...SHOP);
     domain.runtime.scripts.api = {
       startErrors: [new StackwardenError("UNSUPPORTED", "Port 80 cannot be used.")],
@@ -139,7 +139,7 @@ describe("a start that changes a running stack and fails", () => {
     expect(domain.runtime.service("db").limits.pids).toBeUndefined();
   });
 
-  it("is rolled back when its caller cancels, and ended by a stop", async () => {
+  it("a cancelled start is rolled back, and a stop ends a start without a rollback", async () => {
     await up(...SHOP);
     domain.project("shop", compose(service("db"), service("api", "environment: { A: b }"), worker));
     domain.runtime.scripts.api = { startMs: 60_000, probe };
@@ -165,7 +165,7 @@ describe("a start that changes a running stack and fails", () => {
     expect(domain.runtime.started()).toEqual(["api"]);
   });
 
-  it("ends the restart in progress of a service that it added", async () => {
+  it("a rollback ends the pending restart of a service that the start added", async () => {
     await up(service("db"));
     const plain = (text: string): string => text.replace(/\n {4}healthcheck:.*/, "");
     domain.runtime.scripts.web = { ends: [{ afterMs: 20, exitCode: 1 }] };
@@ -182,7 +182,48 @@ describe("a start that changes a running stack and fails", () => {
     expect(alive()).toEqual(["db"]);
   });
 
-  it("that is refused before a change is not a failed start", async () => {
+  describe("services with a pending restart", () => {
+    const crashing = service("web", "restart: on-failure:9");
+    const later = async () => (await eventsOf(manager, "shop", "restart_scheduled")).length;
+
+    /** Crashes `web` until its restart waits for a second. */
+    async function crashOften(): Promise<void> {
+      domain.runtime.scripts.web = { ends: [{ afterMs: 1, exitCode: 5 }], probe };
+      domain.runtime.service("web").end({ exitCode: 5 });
+      await until("it waits for its restart", async () => (await later()) === 2 && (await states()).web === "crashed");
+      domain.runtime.calls.length = 0;
+    }
+
+    it("a pending restart of a service that the failed start did not change takes place after the rollback", async () => {
+      await up(crashing, api);
+      await crashOften();
+      // The start begins with both; web waits for nothing, and fails at once.
+      domain.runtime.scripts.web = { startErrors: [new StackwardenError("UNSUPPORTED", "no such program")], probe };
+      domain.project("shop", compose(crashing, api, service("extra")));
+      expect((await failed()).details).toMatchObject({ rolled_back: [], down: [] });
+      expect((await manager.report("shop")).services.web).toMatchObject({ state: "crashed" });
+      expect(await later()).toBe(3);
+      const health = await manager.health({ project: "shop", waitFor: "healthy", timeoutMs: 20_000 }, call());
+      expect(health).toMatchObject({ overall_healthy: true, wait: { met: true } });
+      expect(alive()).toEqual(["api", "web"]);
+    });
+
+    it("a pending restart of a service that the failed start replaced or removed uses the former definition", async () => {
+      for (const next of [[failing(api), service("web", "restart: always")], [failing(api)]]) {
+        await up(crashing, api);
+        await crashOften();
+        domain.project("shop", compose(...next));
+        expect((await failed()).details).toMatchObject({ rolled_back: ["api"], down: [] });
+        const { message } = (await eventsOf(manager, "shop", "restart_scheduled")).at(-1) ?? {};
+        expect(message).toMatch(/^web starts again in \d+ ms\.$/);
+        await until("web runs", async () => (await states()).web === "healthy");
+        expect(alive()).toEqual(["api", "web"]);
+        await manager.stop({ project: "shop", forget: true }, call());
+      }
+    });
+  });
+
+  it("a start that is refused before a change is recorded as start_refused", async () => {
     await up(...SHOP);
     await expect(start({ limits: { db: { memory_mb: 6 } } })).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
     domain.runtime.updateError = new StackwardenError("PORT_IN_USE", "Host port in use: 3000 (api).");
@@ -199,8 +240,8 @@ describe("a start that changes a running stack and fails", () => {
   });
 });
 
-describe("a stop of some services", () => {
-  it("does not start others that have ended, whose failure would bring the stopped ones back", async () => {
+describe("stop_stack with services", () => {
+  it("a stop of some services does not start others that crashed", async () => {
     await up(service("web"), service("api"));
     domain.runtime.scripts.api = { startErrors: [new StackwardenError("UNSUPPORTED", "no such program")] };
     domain.runtime.service("api").end({ exitCode: 1 });
@@ -213,8 +254,8 @@ describe("a stop of some services", () => {
   });
 });
 
-describe("reports of a service that did not start", () => {
-  it("have the exit of the instance that failed, not of an earlier one", async () => {
+describe("reports after a failed start", () => {
+  it("a failed start reports the exit of its own instance, not of an earlier one", async () => {
     await up(service("api"));
     domain.runtime.scripts.api = { probe: () => "HTTP 404" };
     domain.project("shop", compose(failing(service("api"))));
@@ -225,7 +266,7 @@ describe("reports of a service that did not start", () => {
     expect(error.details?.exit).toBeNull();
   });
 
-  it("do not call a service crashed whose start ended because another one failed", async () => {
+  it("services whose start ended because another failed are stopped, not crashed", async () => {
     domain.project(
       "shop",
       compose(failing(service("api")), service("worker", "depends_on: [api]"), service("web", needs("api"))),
@@ -243,7 +284,7 @@ describe("reports of a service that did not start", () => {
       expect(health.services[name]?.message).toMatch(/^Not started: The service api did not start: its health check/);
   });
 
-  it("say that a restart failed, and the stack is degraded", async () => {
+  it("a failed restart leaves the stack degraded with the reason, and a successful one never does", async () => {
     await up(service("db"), service("api").replace("start_period: 10s", "start_period: 0s"));
     domain.runtime.scripts.api = { probe: () => "HTTP 500" };
     const seen = new Set<string>();
@@ -263,7 +304,7 @@ describe("reports of a service that did not start", () => {
       "The last start failed: its health check (fake) failed 2 times: HTTP 500.",
     );
     expect([...seen].sort()).toEqual(["degraded", "starting"]);
-    // A restart that succeeds is never reported as degraded meanwhile.
+    // A successful restart is never reported as degraded.
     domain.runtime.scripts.api = { probe };
     seen.clear();
     const follow = manager.subscribe((change) => {
@@ -278,8 +319,8 @@ describe("reports of a service that did not start", () => {
   });
 });
 
-describe("the answer of a start that changes a running stack", () => {
-  it("names what was replaced, started and removed, and why", async () => {
+describe("result of start_stack on a running stack", () => {
+  it("the message names what was replaced, started, stopped and changed, with the reasons", async () => {
     await up(...SHOP, service("web"), service("old"));
     domain.runtime.service("web").end({ exitCode: 1 });
     await until("crashed", async () => (await states()).web === "crashed");

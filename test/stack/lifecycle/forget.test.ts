@@ -1,4 +1,4 @@
-/** Projects whose folder is gone, projects that are forgotten, and stacks that no call uses. */
+/** Projects without their folder, deleted projects, and idle stacks. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -21,7 +21,7 @@ const forget = (project = "shop") => manager.stop({ project, forget: true }, cal
 const directory = () => join(domain.state, "projects", "shop");
 const listed = async () => (await manager.list()).find(({ project }) => project === "shop");
 
-it("a folder without a project is reported as not started, with nothing stored", async () => {
+it("a folder without a project is reported as never started, with nothing stored", async () => {
   const note = "The stack has never been started; no data is stored for it.";
   const reports = async () => ({
     app: (await manager.health({ project: "shop" }, call())).services.app?.message,
@@ -36,8 +36,8 @@ it("a folder without a project is reported as not started, with nothing stored",
   expect(await reports()).toEqual({ app: note, note });
 });
 
-describe("a project whose folder is gone", () => {
-  it("is marked, is refused with the way to delete it, and is forgotten with its data on every runtime", async () => {
+describe("projects whose folder does not exist", () => {
+  it("a project without its folder is listed as such, refuses a start, and is deleted by forget", async () => {
     await start();
     domain.runtime.volumes.set("shop/data", 7);
     await manager.stop({ project: "shop" }, call());
@@ -57,7 +57,7 @@ describe("a project whose folder is gone", () => {
     await expect(forget()).rejects.toMatchObject({ code: "UNKNOWN_PROJECT" });
   });
 
-  it("is marked while its stack runs; the stack can be stopped and forgotten in one call", async () => {
+  it("a running stack without its folder is stopped and deleted by forget", async () => {
     await start();
     rmSync(folder, { recursive: true });
     expect(await listed()).toMatchObject({ state: "running", folder_missing: true });
@@ -67,7 +67,7 @@ describe("a project whose folder is gone", () => {
     expect(existsSync(directory())).toBe(false);
   });
 
-  it("of another client's root is neither named nor deleted", async () => {
+  it("a project outside a client's roots is neither named nor deleted", async () => {
     await start();
     await manager.stop({ project: "shop" }, call());
     rmSync(folder, { recursive: true });
@@ -82,8 +82,8 @@ describe("a project whose folder is gone", () => {
   });
 });
 
-describe("a project that is forgotten", () => {
-  it("starts anew: with new passwords, without its events", async () => {
+describe("stop_stack with forget", () => {
+  it("a deleted project starts anew without its earlier events", async () => {
     await start();
     await forget();
     expect(existsSync(directory())).toBe(false);
@@ -91,13 +91,13 @@ describe("a project that is forgotten", () => {
     expect((await eventsOf(manager, "shop", "stack_started")).length).toBe(1);
   });
 
-  it("keeps everything stored when a runtime cannot delete its part; a later call completes it", async () => {
+  it("forget keeps everything stored when a runtime cannot delete its data, and can be repeated", async () => {
     await start();
     domain.runtime.removeErrors = [new StackwardenError("RUNTIME_UNAVAILABLE", "The engine does not respond.")];
     await expect(forget()).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
     expect(existsSync(join(directory(), "project.json"))).toBe(true);
     expect((await eventsOf(manager, "shop")).length).toBeGreaterThan(0);
-    // What an engine keeps for ever is named.
+    // The result names what an engine cannot delete.
     domain.runtime.keptData = ["Volumes were not deleted: the engine x still holds their content."];
     const outcome = await forget();
     expect(outcome).toMatchObject({ forgotten: true, not_deleted: domain.runtime.keptData });
@@ -107,7 +107,7 @@ describe("a project that is forgotten", () => {
     expect(existsSync(directory())).toBe(false);
   });
 
-  it("stays when another server runs it", async () => {
+  it("forget is refused while another server runs the stack", async () => {
     await start();
     const other = domain.manager();
     await expect(other.stop({ project: "shop", forget: true }, call())).rejects.toMatchObject({
@@ -118,7 +118,7 @@ describe("a project that is forgotten", () => {
 });
 
 describe("idle_stop", () => {
-  it("stops a stack that no call uses, with an event that says why", async () => {
+  it("a stack that no call uses is stopped, and an event gives the reason", async () => {
     await start({ idleStopMs: 200 });
     expect(await listed()).toMatchObject({ state: "running", idle_stop: { seconds: 0.2 } });
     await until("the stack stopped", async () => (await listed())?.state === "stopped");
@@ -127,7 +127,7 @@ describe("idle_stop", () => {
     expect(await listed()).not.toHaveProperty("idle_stop");
   });
 
-  it("counts from the end of the last call; a call in progress is use, a list of all projects is not", async () => {
+  it("the idle time begins with the end of the last call on the stack", async () => {
     await start({ idleStopMs: 300 });
     const waiting = manager.events({ project: "shop", after: 1_000_000, waitMs: 900 });
     await new Promise((resolve) => setTimeout(resolve, 600));
@@ -136,7 +136,7 @@ describe("idle_stop", () => {
     await until("the stack stopped", async () => (await listed())?.state === "stopped");
   });
 
-  it("comes from the settings; a start overrides it for its stack and a later one changes it", async () => {
+  it("a start overrides the configured idle time and keeps it for later starts", async () => {
     const own = domain.manager({ idleStopMs: 60_000 });
     await own.start({ project: "shop" }, call());
     const report = async () => (await own.list())[0]?.idle_stop?.seconds;
@@ -148,7 +148,7 @@ describe("idle_stop", () => {
   });
 });
 
-it("a folder that is back is used again", async () => {
+it("a folder that exists again is used again", async () => {
   await start();
   await manager.stop({ project: "shop" }, call());
   rmSync(folder, { recursive: true });

@@ -32,7 +32,7 @@ const applied = (
   };
 };
 
-describe("limits that are refused", () => {
+describe("checkLimits", () => {
   it.each([
     [{ cpus: 0 }, /cpus must be a number from 0\.01 to 2/],
     [{ cpus: 2.01 }, /machine's cores/],
@@ -45,11 +45,11 @@ describe("limits that are refused", () => {
     [{ pids: 1.5 }, /whole number/],
     [{ pids: 0 }, /from 1/],
     [{ pids: 3 }, /below the 4 processes/],
-  ])("%o", (limits, message) => {
+  ])("the limits %o are refused with the reason", (limits, message) => {
     expect(() => checkLimits({ service: "db", limits, capacity, stats: stats() })).toThrow(message);
   });
 
-  it("name every reason at once", () => {
+  it("a refusal has every reason", () => {
     try {
       checkLimits({ service: "db", limits: { cpus: 9, memory_mb: 1, pids: 0 }, capacity, stats: null });
       expect.unreachable();
@@ -63,19 +63,19 @@ describe("limits that are refused", () => {
     [{}, false],
     [{ cpus: 2, memory_mb: 1000, pids: 4 }, false],
     [{ memory_mb: 50, pids: 1 }, true],
-  ])("but not %o (force: %s)", (limits, force) => {
+  ])("the limits %o are accepted (force: %s)", (limits, force) => {
     expect(() => checkLimits({ service: "db", limits, capacity, stats: stats(), force })).not.toThrow();
   });
 
-  it("nothing is in use when the service does not run", () => {
+  it("a limit of a service that does not run is not compared with its usage", () => {
     expect(() =>
       checkLimits({ service: "db", limits: { memory_mb: 6, pids: 1 }, capacity, stats: null }),
     ).not.toThrow();
   });
 });
 
-describe("limits read back", () => {
-  it("hold within the kernel's rounding, and only when enforced", () => {
+describe("limitsHold, notEnforced and pressure", () => {
+  it("limits hold within the kernel's rounding, and only when they are enforced", () => {
     expect(limitsHold({ cpus: 0.5, memory_mb: 512, pids: 10 }, applied(0.5, 511.99, 10))).toBe(true);
     expect(limitsHold({}, applied(null, null, null, "none"))).toBe(true);
     expect(limitsHold({ cpus: 0.5 }, applied(1, null, null))).toBe(false);
@@ -83,7 +83,7 @@ describe("limits read back", () => {
     expect(limitsHold({ cpus: 0.5 }, applied(0.5, null, null, "advisory"))).toBe(false);
   });
 
-  it("have a reason where nothing enforces them", () => {
+  it("notEnforced gives the reason for each limit that is not enforced", () => {
     expect(notEnforced({ cpus: 1, pids: 3 }, applied(null, null, null, "none"))).toEqual([
       "cpus: no cgroups here",
       "pids: no cgroups here",
@@ -91,7 +91,7 @@ describe("limits read back", () => {
     expect(notEnforced({ cpus: 1 }, applied(1, 1, 1))).toEqual([]);
   });
 
-  it("show pressure in sentences", () => {
+  it("pressure describes each resource close to its limit", () => {
     expect(pressure(stats(), applied(1, 512, 100))).toEqual([]);
     expect(
       pressure(

@@ -25,8 +25,8 @@ const checkedPorts = async () =>
   (await check()).services.flatMap(({ ports }) => ports.map(({ host_port }) => host_port));
 const limits = () => domain.runtime.service("web").limits;
 
-describe("a port that a call selects", () => {
-  it("applies to later starts, is named, and ends with ports: {} or when the compose file changes it", async () => {
+describe("ports of a call", () => {
+  it("a call's port applies to later starts until ports: {} or a change of the compose file", async () => {
     write(web("8080:80"), service("db", "ports: ['5432:5432']"));
     const first = await start({ ports: { web: 8081, db: 5555 } });
     const note = expect.stringContaining("host port 8081 of web (compose file: 8080)");
@@ -34,7 +34,7 @@ describe("a port that a call selects", () => {
     expect(await start()).toMatchObject({ status: "already_running" });
     expect((await check()).notes).toContainEqual(note);
     expect(await checkedPorts()).toEqual([8081, 5555]);
-    // The file is edited: its port is newer.
+    // The edited file's port is newer than the call's.
     write(web("8090:80"), service("db", "ports: ['5432:5432']"));
     expect(await checkedPorts()).toEqual([8090, 5555]);
     expect((await check()).notes.join()).not.toContain("8081");
@@ -51,7 +51,7 @@ describe("a port that a call selects", () => {
     expect(cleared.after.notes.join()).not.toContain("Set by calls");
   });
 
-  it("does not prevent a start without its service", async () => {
+  it("a call's port does not prevent a start after its service was removed", async () => {
     write(web("8080:80"), service("db"));
     await start({ ports: { web: 8081 } });
     write(service("db"));
@@ -59,8 +59,8 @@ describe("a port that a call selects", () => {
   });
 });
 
-describe("a limit that a call sets", () => {
-  it("applies until the compose file changes it, or 0 returns to the compose file", async () => {
+describe("limits of a call", () => {
+  it("a call's limit applies to later starts until 0 or a change of the compose file", async () => {
     write(web("8080:80", "mem_limit: 256m"));
     await start();
     const set = (change: object) => manager.setLimits({ project: "shop", service: "web", limits: change }, call());
@@ -80,7 +80,7 @@ describe("a limit that a call sets", () => {
       "limits of web changed, web has the compose file's changed memory_mb (512), not 128 of an earlier call",
     );
     expect(limits()).toEqual({ memory_mb: 512, pids: 50 });
-    // The limit of the earlier call is gone, also when the file has its old value again.
+    // The call's limit remains removed when the file returns to its former value.
     write(web("8080:80", "mem_limit: 256m"));
     await start();
     expect(limits()).toEqual({ memory_mb: 256, pids: 50 });
@@ -94,9 +94,9 @@ describe("a limit that a call sets", () => {
 });
 
 describe("limits that cannot be stored", () => {
-  it("are a warning of a start that succeeded, not its failure", async () => {
+  it("a start whose limits cannot be stored succeeds with a warning", async () => {
     write(web("8080:80"));
-    // A directory in place of the file: each write of it fails.
+    // A directory in place of the file makes each write fail.
     const file = join(domain.state, "projects", "shop", "limits.json");
     mkdirSync(join(file, "x"), { recursive: true });
     const phrase = /the limits of this start were not stored for later starts \(.*EISDIR.*\)/;
@@ -114,8 +114,8 @@ describe("limits that cannot be stored", () => {
   });
 });
 
-describe("a check of the ports", () => {
-  it("does not call a port busy that a start of the same stack holds", async () => {
+describe("check_stack: host ports", () => {
+  it("a port that the stack's own start holds is not reported as in use", async () => {
     write(web("8080:80"));
     let check: ReturnType<typeof manager.check> | undefined;
     const { open, checkPorts } = domain.runtime;
@@ -148,7 +148,7 @@ describe("a check of the ports", () => {
     expect((await begun)?.verified).toBe(true);
   });
 
-  it("names a port that is in use, with its owner, and not those of the project's running stack", async () => {
+  it("a port in use is reported with its owner, except those of the project's running stack", async () => {
     write(web("8080:80"));
     domain.runtime.busyPorts.add(8080);
     expect(await check()).toMatchObject({
@@ -177,14 +177,14 @@ describe("a check of the ports", () => {
     expect((await check()).startable).toBe(false);
   });
 
-  it("says which ports a linked work tree takes now; its start reports them", async () => {
+  it("a check of a linked work tree announces the replacement of a port in use, and its start reports it", async () => {
     const folder = write(web("8080:80"), service("db", "ports: ['5432:5432']"));
     mkdirSync(join(domain.root, "main", ".git", "worktrees", "shop"), { recursive: true });
     writeFileSync(join(folder, ".git"), `gitdir: ${join(domain.root, "main", ".git", "worktrees", "shop")}\n`);
     domain.runtime.busyPorts.add(8080);
     const checked = await check();
     expect(checked.startable).toBe(true);
-    // The resolved model stays what the files say.
+    // The resolved model has the ports of the file.
     expect((await manager.resolve({ project: "shop" })).model).toMatchObject({
       services: { web: { ports: [{ target: 80, published: "8080" }] } },
     });

@@ -1,4 +1,4 @@
-/** Secrets are hidden, and reports stay usable: what a caller must use again is never replaced. */
+/** Redaction hides secrets and keeps names that a caller must use again. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => domain.close());
 
-it("redaction keeps names of services and databases and words that equal a password, and hides generated secrets", async () => {
+it("redaction keeps service names and ordinary words that equal a password, and hides secrets", async () => {
   const stack = compose(
     service(
       "shopdb-init",
@@ -36,7 +36,7 @@ it("redaction keeps names of services and databases and words that equal a passw
   expect(events).not.toContain("hunter-42");
 });
 
-it("redaction hides a secret at the place where the text of a check is cut", async () => {
+it("redaction hides a secret where the text of a check is cut", async () => {
   domain.project("shop", `${compose(service("web"))}\nsecrets:\n  made: { x-generate: true }\n`);
   const manager = domain.manager();
   await manager.start({ project: "shop" }, call());

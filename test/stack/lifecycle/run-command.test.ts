@@ -1,4 +1,4 @@
-/** Commands of callers in services, by a runtime that does what a script says. */
+/** run_command on a scripted runtime. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ExecRequest } from "../../../src/stack/runtime.js";
 import { call, Domain, eventsOf, until } from "../../support/domain.js";
@@ -49,7 +49,7 @@ const ask = (fields: object = {}) => ({
 });
 
 describe("run_command", () => {
-  it("runs in the running instance and answers with its output and exit code", async () => {
+  it("run_command runs in the running instance and returns its output and exit code", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     domain.runtime.scripts.web = {
@@ -72,7 +72,7 @@ describe("run_command", () => {
     expect(domain.runtime.calls).toContain("exec web npm test");
   });
 
-  it("keeps its lines in the service's log, marked, and events that name who ran it", async () => {
+  it("run_command adds marked lines to the service's log, and events with the actor", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     domain.runtime.scripts.web = { exec: prints("one\ntwo\n") };
@@ -87,7 +87,7 @@ describe("run_command", () => {
     ]);
   });
 
-  it("redacts secrets and removes what steers a terminal, also from binary output", async () => {
+  it("run_command redacts secrets and removes control characters, also from binary output", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     const binary = Buffer.from(Array.from({ length: 256 }, (_, at) => at));
@@ -99,7 +99,7 @@ describe("run_command", () => {
     expect(stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
   });
 
-  it("keeps head and tail of a flood, and reports how much was omitted and how to read it", async () => {
+  it("run_command returns the first and last bytes of long output, and how to read the rest", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     domain.runtime.scripts.web = {
@@ -113,7 +113,7 @@ describe("run_command", () => {
     expect(omitted?.how_to_get).toMatch(/^get_logs \{.*"grep": "\[command [0-9a-f]{4}\]"/);
   });
 
-  it("cuts one endless line without a secret's part at the cut", async () => {
+  it("run_command cuts a long line without showing part of a secret", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     domain.runtime.scripts.web = { exec: prints("a".repeat(65_526), "very-secret-value-1", "b".repeat(200_000)) };
@@ -122,7 +122,7 @@ describe("run_command", () => {
     expect(stdout).not.toContain("very-secr");
   });
 
-  it("ends a command at its time limit and reports it, without an error", async () => {
+  it("run_command ends a command at its time limit and reports it without an error", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     domain.runtime.scripts.web = { exec: endless };
@@ -131,7 +131,7 @@ describe("run_command", () => {
     expect(outcome.message).toContain("timeout_seconds");
   });
 
-  it("fails with OPERATION_CANCELLED when its caller leaves, and says where the output is", async () => {
+  it("run_command fails with OPERATION_CANCELLED when its caller cancels, and the hint names the log", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     domain.runtime.scripts.web = { exec: endless };
@@ -145,7 +145,7 @@ describe("run_command", () => {
     });
   });
 
-  it("splits text without a shell, and gives it to the shell only when asked", async () => {
+  it("run_command splits text without a shell, and uses a shell only on request", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     await manager.runCommand(ask({ command: `echo "a b" $(id) rm 'x y'` }), call());
@@ -171,7 +171,7 @@ describe("run_command", () => {
       });
   });
 
-  it("lists declared commands and runs them by name", async () => {
+  it("run_command runs declared commands by name, and reports list them", async () => {
     const manager = domain.manager();
     expect((await manager.report("shop")).services.web?.commands).toEqual(["migrate", "test"]);
     await manager.start({ project: "shop" }, call());
@@ -180,7 +180,7 @@ describe("run_command", () => {
     expect(domain.runtime.calls).toContain("exec web npm test -- --all");
   });
 
-  it("runs only declared commands where the operator requires it, and none where commands are off", async () => {
+  it("run_command with commands: declared refuses other commands, and with off all of them", async () => {
     const manager = domain.manager({ commands: "declared" });
     await manager.start({ project: "shop" }, call());
     await manager.runCommand(ask({ command: "migrate" }), call());
@@ -199,7 +199,7 @@ describe("run_command", () => {
     });
   });
 
-  it("runs in a fresh instance when asked, or when the service does not run", async () => {
+  it("run_command uses a one-off instance on request, or when the service does not run", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     expect(await manager.runCommand(ask({ oneOff: true }), call())).toMatchObject({ one_off: true, exit_code: 0 });
@@ -212,7 +212,7 @@ describe("run_command", () => {
     expect(domain.runtime.calls.filter((one) => one.startsWith("one-off"))).toHaveLength(3);
   });
 
-  it("opens a temporary stack where none runs, with its dependencies on request, and leaves nothing", async () => {
+  it("run_command in a stopped stack opens a temporary one and leaves nothing running", async () => {
     const manager = domain.manager();
     domain.runtime.scripts.web = { exec: prints("done\n") };
     expect(await manager.runCommand(ask(), call())).toMatchObject({ one_off: true, stdout: "done\n" });
@@ -223,14 +223,14 @@ describe("run_command", () => {
     expect(domain.runtime.started()).toEqual(["db"]);
     expect(domain.runtime.alive.size).toBe(0);
     expect(domain.runtime.stacks.every(({ closed }) => closed)).toBe(true);
-    // A one-off instance takes no port away.
+    // A one-off instance publishes no port.
     expect(domain.runtime.stacks.at(-1)?.request.definition.services.web?.ports).toEqual([]);
     expect((await manager.report("shop")).state).toBe("stopped");
-    // The project is free again.
+    // The project's lock is released.
     expect((await manager.start({ project: "shop" }, call())).status).toBe("running");
   });
 
-  it("lets a start wait for the command in a stopped stack, and a stop end it", async () => {
+  it("a start waits for run_command in a stopped stack, and a stop ends the command", async () => {
     const manager = domain.manager();
     domain.runtime.scripts.web = { exec: endless };
     const running = manager.runCommand(ask({ timeoutMs: 60_000 }), call());
@@ -242,7 +242,7 @@ describe("run_command", () => {
     expect((await start).status).toBe("running");
   });
 
-  it("refuses an unknown service with the valid names, running or not", async () => {
+  it("run_command refuses an unknown service with the valid names", async () => {
     const manager = domain.manager();
     const unknown = { code: "UNKNOWN_SERVICE", details: { valid: ["db", "web"] } };
     await expect(manager.runCommand(ask({ service: "nope" }), call())).rejects.toMatchObject(unknown);
@@ -250,7 +250,7 @@ describe("run_command", () => {
     await expect(manager.runCommand(ask({ service: "nope" }), call())).rejects.toMatchObject(unknown);
   });
 
-  it("bounds how many commands run at the same time", async () => {
+  it("run_command refuses a 17th concurrent command", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     domain.runtime.scripts.web = { exec: endless };

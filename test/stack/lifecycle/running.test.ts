@@ -1,4 +1,4 @@
-/** A running stack: crashes, restart policies, health, limits, what callers may ask. */
+/** A running stack: crashes, restart policies, health, limits, and reports. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { StackChange, StackManager } from "../../../src/stack/model.js";
 import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
@@ -18,8 +18,8 @@ const up = async (text: string, project = "shop") => {
 const state = async (name: string) => (await manager.report("shop")).services[name]?.state;
 const health = async (name: string) => (await manager.health({ project: "shop" }, call())).services[name];
 
-describe("a crash", () => {
-  it("is an event with its cause, and the policy brings the service back", async () => {
+describe("crashes and restart policies", () => {
+  it("a crash is an event with exit code and last lines, and the restart policy applies", async () => {
     domain.runtime.scripts = { app: { prints: "last words" } };
     await up(compose(service("app", "restart: on-failure")));
     domain.runtime.service("app").end({ exitCode: 9 });
@@ -41,7 +41,7 @@ describe("a crash", () => {
     });
   });
 
-  it("of a killed process names the signal, and an OOM kill", async () => {
+  it("a crash by a signal reports the signal and an OOM kill", async () => {
     await up(compose(service("a"), service("b")));
     domain.runtime.service("a").end({ exitCode: null, signal: "SIGSEGV" });
     domain.runtime.service("b").end({ exitCode: null, signal: "SIGKILL", oomKilled: true });
@@ -49,13 +49,13 @@ describe("a crash", () => {
     expect((await health("a"))?.message).toBe("Not running: it was ended by SIGSEGV.");
     expect((await health("b"))?.error).toContain("OOM kill");
     expect((await manager.report("shop")).state).toBe("degraded");
-    // Nothing brings them back: waiting would be in vain.
+    // Nothing restarts the services, so that the wait ends at once.
     const { wait } = await manager.health({ project: "shop", waitFor: "healthy", timeoutMs: 20_000 }, call());
     expect(wait).toMatchObject({ met: false });
     expect(wait?.reason).toContain("a is crashed");
   });
 
-  it("is final when the policy's restarts are used up", async () => {
+  it("a service stays crashed when its policy's restarts are used up", async () => {
     await up(compose(service("app", "restart: on-failure:1")));
     domain.runtime.service("app").end({ exitCode: 1 });
     await until("it runs again", () => domain.runtime.started().length === 2 && !domain.runtime.service("app").ended);
@@ -64,7 +64,7 @@ describe("a crash", () => {
     expect(await state("app")).toBe("crashed");
   });
 
-  it("with code 0 is a completion, unless the policy is always", async () => {
+  it("exit code 0 completes a service unless its policy is always", async () => {
     await up(compose(service("job", "restart: on-failure"), service("server", "restart: always")));
     domain.runtime.service("job").end({ exitCode: 0 });
     domain.runtime.service("server").end({ exitCode: 0 });
@@ -73,7 +73,7 @@ describe("a crash", () => {
     expect(await eventsOf(manager, "shop", "service_completed")).toHaveLength(1);
   });
 
-  it("is retried when the start itself fails", async () => {
+  it("a restart by policy is retried when the start fails", async () => {
     await up(compose(service("app", "restart: always")));
     domain.runtime.scripts = { app: { startErrors: [new Error("no process")] } };
     domain.runtime.service("app").end({ exitCode: 1 });
@@ -84,7 +84,7 @@ describe("a crash", () => {
     expect((await eventsOf(manager, "shop", "warning"))[0]?.message).toContain("no process");
   });
 
-  it("that is waiting for its restart is not restarted after a stop", async () => {
+  it("a stop cancels a scheduled restart", async () => {
     await up(compose(service("app", "restart: always")));
     domain.runtime.service("app").end({ exitCode: 1 });
     await until("scheduled", async () => (await eventsOf(manager, "shop", "restart_scheduled")).length === 1);
@@ -94,8 +94,8 @@ describe("a crash", () => {
   });
 });
 
-describe("health", () => {
-  it("turns with the checks, after `retries` failures, without overlapping checks", async () => {
+describe("health_status", () => {
+  it("a service turns unhealthy after retries failures, and healthy again, without overlapping checks", async () => {
     let well = true;
     domain.runtime.scripts = { app: { probe: () => (well ? true : "HTTP 503 token=abcdef987654") } };
     await up(compose(service("app")));
@@ -118,7 +118,7 @@ describe("health", () => {
     expect(domain.runtime.calls.filter((one) => one.startsWith("overlap"))).toEqual([]);
   });
 
-  it("is checked now when asked, by several callers at once", async () => {
+  it("concurrent calls with fresh: true share one check", async () => {
     let probes = 0;
     domain.runtime.scripts = {
       app: {
@@ -136,7 +136,7 @@ describe("health", () => {
     expect(domain.runtime.calls.filter((one) => one.startsWith("overlap"))).toEqual([]);
   });
 
-  it("of a check that breaks is a failure, not a crash of ours", async () => {
+  it("a check that throws makes the service unhealthy", async () => {
     let broken = false;
     domain.runtime.scripts = {
       app: {
@@ -151,7 +151,7 @@ describe("health", () => {
     await until("unhealthy", async () => (await health("app"))?.message === "the check itself failed: probe broke");
   });
 
-  it("ends its waiting when the caller leaves", async () => {
+  it("a wait ends when its caller cancels", async () => {
     await up(compose(service("app")));
     const leave = new AbortController();
     const waiting = manager.health({ project: "shop", waitFor: "stopped" }, call({ signal: leave.signal }));
@@ -162,8 +162,8 @@ describe("health", () => {
   });
 });
 
-describe("limits", () => {
-  it("change live, are read back, kept, and hold for the next start", async () => {
+describe("set_limits", () => {
+  it("limits change live, are read back and apply to the next start", async () => {
     await up(compose(service("app", "cpus: 1\nmem_limit: 128m")));
     const changed = await manager.setLimits({ project: "shop", service: "app", limits: { cpus: 2 } }, call());
     expect(changed).toMatchObject({
@@ -182,7 +182,7 @@ describe("limits", () => {
     expect(domain.runtime.service("app").limits).toEqual({ cpus: 2, pids: 50, memory_mb: 256 });
   });
 
-  it("are refused when impossible, and nothing changes", async () => {
+  it("an impossible limit is refused and changes nothing", async () => {
     await up(compose(service("app", "mem_limit: 128m")));
     domain.runtime.scripts = { app: { stats: { memory_mb: 100 } } };
     const set = (limits: object, force = false) =>
@@ -199,7 +199,7 @@ describe("limits", () => {
     });
   });
 
-  it("that nothing enforces are said to be so, or refused where the operator wants that", async () => {
+  it("limits that are not enforced are reported as such, or refused when the operator requires it", async () => {
     domain.runtime.level = "none";
     await up(compose(service("app", "mem_limit: 128m")));
     const changed = await manager.setLimits({ project: "shop", service: "app", limits: { cpus: 1 } }, call());
@@ -215,8 +215,8 @@ describe("limits", () => {
   });
 });
 
-describe("what callers ask", () => {
-  it("stats with what presses, only of what runs", async () => {
+describe("stats, logs, events and lists", () => {
+  it("stats have the pressure on each limit, and none for services that do not run", async () => {
     domain.runtime.scripts = {
       app: { stats: { memory_mb: 125, cpu_cores: 1, throttled_seconds: 4, oom_kills: 1, pids: 3 } },
     };
@@ -234,7 +234,7 @@ describe("what callers ask", () => {
     await expect(manager.stats({ project: "shop" })).rejects.toMatchObject({ code: "STACK_NOT_RUNNING" });
   });
 
-  it("logs: three different errors, and what was printed stays", async () => {
+  it("logs distinguish three errors, and remain readable after the stack stopped", async () => {
     domain.project(
       "shop",
       compose(service("app", "depends_on: { db: { condition: service_healthy } }"), service("db")),
@@ -271,14 +271,14 @@ describe("what callers ask", () => {
       { project: "shop", service: "app", lines: 1, bytes: "app says".length, dropped: 0 },
     ]);
     await manager.stop({ project: "shop" }, call());
-    // Also when the definition cannot be read any more, and by another server.
+    // Logs remain readable when the definition cannot be read, also for another server.
     domain.project("shop", "services: [");
     const other = domain.manager();
     expect(await other.logTotals()).toEqual([]);
     expect((await other.logs({ project: "shop", query: { services: ["db"] } })).lines).toHaveLength(1);
   });
 
-  it("events by service and type, and waits for them", async () => {
+  it("events are filtered by service and can be waited for", async () => {
     await up(compose(service("app")));
     const { next_cursor: after } = await manager.events({ project: "shop" });
     const waiting = manager.events({ project: "shop", after, service: "app", waitMs: 10_000 });
@@ -291,7 +291,7 @@ describe("what callers ask", () => {
     expect((await manager.events({ project: "fresh" })).events).toEqual([]);
   });
 
-  it("projects and services are listed, and their changes are reported", async () => {
+  it("projects and services are listed, and subscribers receive each kind of change", async () => {
     const changes: StackChange[] = [];
     const unsubscribe = manager.subscribe((change) => changes.push(change));
     expect(manager.projects()).toEqual([]);

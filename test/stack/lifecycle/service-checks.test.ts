@@ -1,4 +1,4 @@
-/** Which checks decide about a service that has no healthcheck. */
+/** Checks of services without a healthcheck. */
 import { describe, expect, it } from "vitest";
 import type { Healthcheck, ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
 import { checksOf, requireChecks, uncheckedDependency } from "../../../src/stack/lifecycle/service-checks.js";
@@ -10,8 +10,8 @@ const TIMED = { intervalMs: 1, timeoutMs: 1, retries: 1, startPeriodMs: 1, start
 const tests = (fields: Partial<ServiceDefinition>, runtime: "dagger" | "docker" | "local" = "dagger") =>
   checksOf(service(fields), runtime).map(({ test }) => test);
 
-describe("the checks of a service", () => {
-  it("are the file's own where it has one", () => {
+describe("checksOf", () => {
+  it("a service with a healthcheck has that check alone", () => {
     const healthcheck = {
       test: { kind: "cmd" as const, argv: ["x"] },
       intervalMs: 1,
@@ -23,7 +23,7 @@ describe("the checks of a service", () => {
     expect(checksOf(service({ healthcheck, ports: [port(80)], image: "postgres" }), "dagger")).toEqual([healthcheck]);
   });
 
-  it("are none where the file disables them, and none where nothing can be checked", () => {
+  it("a service with a disabled healthcheck or without ports has no check", () => {
     const none = {
       test: { kind: "none" as const },
       intervalMs: 1,
@@ -37,7 +37,7 @@ describe("the checks of a service", () => {
     expect(tests({ expose: [9000] })).toEqual([]);
   });
 
-  it("cover every published port once", () => {
+  it("each published port has one connection check", () => {
     expect(tests({ image: "acme/api", ports: [port(80), port(9090), port(80)] })).toEqual([
       { kind: "tcp", port: 80 },
       { kind: "tcp", port: 9090 },
@@ -55,18 +55,18 @@ describe("the checks of a service", () => {
     ["rabbitmq:3-management", { kind: "tcp", port: 5672 }],
     ["memcached", { kind: "tcp", port: 11_211 }],
     ["nginx:alpine", { kind: "tcp", port: 80 }],
-  ])("know what the official image %s speaks", (image, test) => {
+  ])("the official image %s is checked by its protocol", (image, test) => {
     expect(tests({ image })).toEqual([test]);
   });
 
   it.each(["acme/postgres", "bitnami/postgresql", "ghcr.io/acme/redis", "localhost:5000/nginx"])(
-    "claim nothing of %s, which is not official",
+    "the unofficial image %s has no check",
     (image) => {
       expect(tests({ image })).toEqual([]);
     },
   );
 
-  it("do not take a client that runs in a server's image for the server", () => {
+  it("a client command in a server's image has no check of the server", () => {
     expect(tests({ image: "postgres:16", command: ["pg_dump", "-h", "db"] })).toEqual([]);
     expect(tests({ image: "postgres:16", command: ["sh", "-c", "psql -h postgres -c 'select 1'"] })).toEqual([]);
     expect(tests({ image: "redis:7", entrypoint: ["redis-cli"], command: ["monitor"] })).toEqual([]);
@@ -76,11 +76,11 @@ describe("the checks of a service", () => {
     expect(tests({ image: "postgres:16", command: ["-c", "max_connections=10"] })).toEqual([{ kind: "postgres" }]);
   });
 
-  it("follow a port that the file publishes instead of the image's usual one", () => {
+  it("a published port replaces the image's usual port", () => {
     expect(tests({ image: "nginx", ports: [port(8080)] })).toEqual([{ kind: "tcp", port: 8080 }]);
   });
 
-  it("look on the local runtime at what runs there, not at the image", () => {
+  it("on the local runtime the check follows the program, not the image", () => {
     expect(tests({ image: "mysql", local: { command: ["./db"], environment: {} } }, "local")).toEqual([]);
     expect(tests({ image: "postgres", local: { provider: "postgres", environment: {} } }, "local")).toEqual([
       { kind: "postgres" },
@@ -88,7 +88,7 @@ describe("the checks of a service", () => {
   });
 });
 
-describe("service_healthy", () => {
+describe("requireChecks", () => {
   const stack = (db: Partial<ServiceDefinition>): StackDefinition => ({
     name: "shop",
     source: "compose.yaml",
@@ -104,13 +104,13 @@ describe("service_healthy", () => {
     notes: [],
   });
 
-  it("is refused on a service that nothing checks, as Compose refuses it", () => {
+  it("service_healthy on a service without a check is refused", () => {
     expect(() => requireChecks(stack({ image: "acme/db" }), "local")).toThrow(
       /services\.web\.depends_on\.db waits for service_healthy, but nothing checks db/,
     );
   });
 
-  it("waits on a runtime with images until the image is there, which may bring a check", () => {
+  it("service_healthy is accepted on a runtime whose image may have a check", () => {
     for (const runtime of ["docker", "dagger"] as const)
       expect(() => requireChecks(stack({ image: "acme/db" }), runtime)).not.toThrow();
     const ofImage: Healthcheck = { ...TIMED, test: { kind: "cmd", argv: ["true"] } };
@@ -120,17 +120,17 @@ describe("service_healthy", () => {
     expect(uncheckedDependency("web", "db")).toMatchObject({ code: "INVALID_STACK" });
   });
 
-  it("is met by the check of a published port or of a known protocol", () => {
+  it("service_healthy is accepted on a published port or a known protocol", () => {
     expect(() => requireChecks(stack({ image: "acme/db", ports: [port(5000)] }), "dagger")).not.toThrow();
     expect(() => requireChecks(stack({ image: "postgres:16" }), "dagger")).not.toThrow();
   });
 });
 
-describe("the address of a published port", () => {
+describe("addressOf and unidentifiedPorts", () => {
   const endpoint = { service: "web", container_port: 80, host: "127.0.0.1" as const, host_port: 8080 };
   const cmd = (...argv: string[]) => ({ kind: "cmd" as const, argv });
 
-  it("is a URL where the port was observed to speak HTTP, or the health check sends HTTP to it", () => {
+  it("a port that speaks HTTP has a URL", () => {
     expect(addressOf(endpoint, undefined, new Map([[80, "http"]]))).toBe("http://127.0.0.1:8080");
     expect(addressOf(endpoint, { kind: "http", port: 80, path: "/", status: 200 }, undefined)).toBe(
       "http://127.0.0.1:8080",
@@ -141,7 +141,7 @@ describe("the address of a published port", () => {
     );
   });
 
-  it("is host and port otherwise", () => {
+  it("a port that is not known to speak HTTP has host and port", () => {
     expect(addressOf(endpoint, { kind: "http", port: 81, path: "/", status: 200 }, new Map())).toBe("127.0.0.1:8080");
     expect(addressOf(endpoint, cmd("curl", "http://localhost:8000/"), undefined)).toBe("127.0.0.1:8080");
     expect(addressOf(endpoint, cmd("curl", "http://localhost.example/"), undefined)).toBe("127.0.0.1:8080");
@@ -149,7 +149,7 @@ describe("the address of a published port", () => {
     expect(addressOf({ ...endpoint, protocol: "udp" }, undefined, new Map([[80, "http"]]))).toBe("127.0.0.1:8080/udp");
   });
 
-  it("needs no answer where the check shows it, or where the port belongs to another protocol", () => {
+  it("only TCP ports of unknown protocol are identified", () => {
     const ports = [port(80), port(9000), port(5432), { containerPort: 53, protocol: "udp" as const }];
     const healthcheck = { ...TIMED, test: cmd("curl", "http://localhost") };
     expect(unidentifiedPorts(service({ ports, healthcheck }))).toEqual([9000]);

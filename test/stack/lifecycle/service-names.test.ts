@@ -1,4 +1,4 @@
-/** Names of services: members of Object.prototype, and instances of one service. */
+/** Service names that are members of Object.prototype, and names of instances. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { invoke, operationNamed } from "../../../src/operations/index.js";
 import { call, compose, Domain, eventsOf, service } from "../../support/domain.js";
@@ -11,7 +11,7 @@ beforeEach(() => {
 afterEach(() => domain.close());
 
 it.each(["constructor", "toString", "hasOwnProperty", "valueOf"])(
-  "%s is started, read, limited, restarted and stopped",
+  "a service with the name %s can be started, read, limited, restarted and stopped",
   async (name) => {
     domain.project("shop", compose(service(name, "ports: [8080]"), service("web", `depends_on: [${name}]`)));
     domain.runtime.scripts = { [name]: { prints: "a line" } };
@@ -33,7 +33,7 @@ it.each(["constructor", "toString", "hasOwnProperty", "valueOf"])(
   },
 );
 
-it("the name of a service that runs several times leads to all of its instances", async () => {
+it("the name of a scaled service applies to all of its instances", async () => {
   const text = (scale: number): string =>
     compose(service("web", `scale: ${scale}\nports: [80]`), service("proxy", "depends_on: [web]"));
   domain.project("shop", text(3));
@@ -72,13 +72,13 @@ it("the name of a service that runs several times leads to all of its instances"
   expect(limited).toMatchObject({ live: true, verified: true });
   expect(runtime.service("web-3").limits.memory_mb).toBe(300);
 
-  // An instance that crashed is replaced alone.
+  // A restart of one instance leaves the others.
   runtime.service("web-2").end({ exitCode: 1 });
   const restarted = await manager.restart({ project, service: "web-2" }, call());
   expect(restarted).toMatchObject({ service: "web-2", verified: true, dependents_restarted: [] });
   expect(await states()).toEqual({ web: 1, "web-2": 2, "web-3": 1, proxy: 1 });
   expect((await eventsOf(manager, project, "service_crashed")).map((one) => one.service)).toEqual(["web-2"]);
-  // The answer names the instances that do not run, also when the first one is among them.
+  // The result names the instances that do not run, even the first one.
   runtime.service("web").end();
   const lowered = await manager.setLimits({ project, service: "web", limits: { pids: 90 } }, call());
   expect(lowered).toMatchObject({
@@ -91,7 +91,7 @@ it("the name of a service that runs several times leads to all of its instances"
   });
   expect(runtime.service("web-2").limits.memory_mb).toBe(300);
 
-  // With a smaller scale, the first instances keep running.
+  // A smaller scale keeps the first instances.
   domain.project("shop", text(2));
   await manager.start({ project }, call());
   expect(await states()).toEqual({ web: 2, "web-2": 3, proxy: 1 });

@@ -1,4 +1,4 @@
-/** Several clients change one stack at the same time: what conflicts comes one after the other, nothing runs twice. */
+/** Several clients change one stack at the same time: conflicting changes run one after the other. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { StackEvent, StackManager } from "../../../src/stack/model.js";
@@ -20,13 +20,13 @@ const SHOP = compose(
 );
 const VOLUMES = "\nvolumes: { data: {} }\n";
 
-/** Services of which more than one instance lives. */
+/** Services with more than one running instance. */
 const doubled = (): string[] => {
   const names = [...domain.runtime.alive].map((one) => one.service);
   return names.filter((name, index) => names.indexOf(name) !== index);
 };
 
-it("a restart of a service and one of its dependency leave one instance of each", async () => {
+it("concurrent restarts of a service and its dependency leave one instance of each", async () => {
   domain.project("shop", SHOP + VOLUMES);
   const manager = domain.manager({ restartBudget: 100 });
   await manager.start({ project: "shop" }, call());
@@ -43,7 +43,7 @@ it("a restart of a service and one of its dependency leave one instance of each"
   }
 });
 
-it("a restart during a start comes after it", async () => {
+it("a restart during a start waits for the start's end", async () => {
   domain.project("shop", SHOP + VOLUMES);
   let ready = false;
   domain.runtime.scripts = { web: { probe: () => (ready ? true : "not yet") } };
@@ -54,13 +54,13 @@ it("a restart during a start comes after it", async () => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(domain.runtime.calls.filter((one) => one === "start db")).toHaveLength(1);
   ready = true;
-  // The restart may have taken the service down before the start's answer was observed.
+  // The restart may stop the service before the start's result is observed.
   expect((await starting).status).toMatch(/^(healthy|starting)$/);
   expect((await restarting).verified).toBe(true);
   expect(domain.runtime.calls.filter((one) => one === "start db")).toHaveLength(2);
 });
 
-it("a start that comes during a stop with deletion waits for both, and finds no data", async () => {
+it("a start during a stop with deletion waits for both and has no data", async () => {
   domain.project("shop", SHOP + VOLUMES);
   const manager = domain.manager();
   await manager.start({ project: "shop" }, call());
@@ -78,7 +78,7 @@ it("a start that comes during a stop with deletion waits for both, and finds no 
   expect(types).toEqual(["stack_started", "stack_stopped", "warning", "stack_started"]);
 });
 
-/** The same numbers in every run. */
+/** Pseudo-random numbers, the same in every run. */
 function random(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -87,51 +87,54 @@ function random(seed: number): (below: number) => number {
   };
 }
 
-it.each([1, 2, 3, 4])("whatever they do in whatever order, all is answered and consistent (seed %i)", async (seed) => {
-  domain.project("shop", SHOP + VOLUMES);
-  const manager = domain.manager({ restartBudget: 1000 });
-  domain.runtime.scripts = { db: { startMs: 5 }, cache: { startMs: 5 }, web: { startMs: 5 } };
-  const heard: StackEvent[] = [];
-  manager.subscribe((change) => {
-    if (change.kind === "events" && change.event !== undefined) heard.push(change.event);
-  });
-  const pick = random(seed);
-  const unexpected: unknown[] = [];
-  const client = async (name: string, view: StackManager): Promise<void> => {
-    for (let step = 0; step < 25; step += 1) {
-      const cancel = new AbortController();
-      const request = call({ actor: name, signal: cancel.signal });
-      const target = ["db", "cache", "web"][pick(3)] as string;
-      const operations = [
-        () => view.start({ project: "shop", wait: pick(2) === 0 }, request),
-        () => view.start({ project: "shop", timeoutMs: pick(30) }, request),
-        () => view.stop({ project: "shop", removeVolumes: pick(3) === 0, timeoutMs: 20 + pick(2000) }, request),
-        () => view.restart({ project: "shop", service: target, dependents: pick(2) === 0 }, request),
-        () => view.restart({ project: "shop", service: target, timeoutMs: pick(20) }, request),
-        () => view.setLimits({ project: "shop", service: target, limits: { memory_mb: 64 + pick(64) } }, request),
-        () => view.health({ project: "shop", fresh: true }, request),
-        async () => {
-          for (const one of domain.runtime.alive) if (one.service === target) one.end({ exitCode: 1 });
-        },
-      ];
-      if (pick(5) === 0) setTimeout(() => cancel.abort(), pick(20));
-      try {
-        await operations[pick(operations.length)]?.();
-      } catch (error) {
-        const known = ["STACK_NOT_RUNNING", "SERVICE_NOT_STARTED", "OPERATION_CANCELLED", "SERVICE_START_FAILED"];
-        if (!(error instanceof StackwardenError) || !known.includes(error.code)) unexpected.push(error);
+it.each([1, 2, 3, 4])(
+  "concurrent operations of four clients leave one instance of each service (seed %i)",
+  async (seed) => {
+    domain.project("shop", SHOP + VOLUMES);
+    const manager = domain.manager({ restartBudget: 1000 });
+    domain.runtime.scripts = { db: { startMs: 5 }, cache: { startMs: 5 }, web: { startMs: 5 } };
+    const heard: StackEvent[] = [];
+    manager.subscribe((change) => {
+      if (change.kind === "events" && change.event !== undefined) heard.push(change.event);
+    });
+    const pick = random(seed);
+    const unexpected: unknown[] = [];
+    const client = async (name: string, view: StackManager): Promise<void> => {
+      for (let step = 0; step < 25; step += 1) {
+        const cancel = new AbortController();
+        const request = call({ actor: name, signal: cancel.signal });
+        const target = ["db", "cache", "web"][pick(3)] as string;
+        const operations = [
+          () => view.start({ project: "shop", wait: pick(2) === 0 }, request),
+          () => view.start({ project: "shop", timeoutMs: pick(30) }, request),
+          () => view.stop({ project: "shop", removeVolumes: pick(3) === 0, timeoutMs: 20 + pick(2000) }, request),
+          () => view.restart({ project: "shop", service: target, dependents: pick(2) === 0 }, request),
+          () => view.restart({ project: "shop", service: target, timeoutMs: pick(20) }, request),
+          () => view.setLimits({ project: "shop", service: target, limits: { memory_mb: 64 + pick(64) } }, request),
+          () => view.health({ project: "shop", fresh: true }, request),
+          async () => {
+            for (const one of domain.runtime.alive) if (one.service === target) one.end({ exitCode: 1 });
+          },
+        ];
+        if (pick(5) === 0) setTimeout(() => cancel.abort(), pick(20));
+        try {
+          await operations[pick(operations.length)]?.();
+        } catch (error) {
+          const known = ["STACK_NOT_RUNNING", "SERVICE_NOT_STARTED", "OPERATION_CANCELLED", "SERVICE_START_FAILED"];
+          if (!(error instanceof StackwardenError) || !known.includes(error.code)) unexpected.push(error);
+        }
+        expect(doubled()).toEqual([]);
       }
-      expect(doubled()).toEqual([]);
-    }
-  };
-  const view = () => manager.within({ settings: { ...domain.settings, restartBudget: 1000 }, everyProject: false });
-  await Promise.all(["one", "two", "three", "four"].map((name) => client(name, view())));
-  expect(unexpected).toEqual([]);
-  expect((await manager.start({ project: "shop" }, call())).after.state).toBe("running");
-  expect([...domain.runtime.alive].map((one) => one.service).sort()).toEqual(["cache", "db", "web"]);
-  expect((await manager.stop({ project: "shop" }, call())).verified).toBe(true);
-  expect(domain.runtime.alive.size).toBe(0);
-  // Every event is there once, in order, and everybody heard the same.
-  expect(heard.map(({ seq }) => seq)).toEqual(heard.map((_, index) => index + 1));
-  expect(await eventsOf(manager, "shop")).toEqual(heard.slice(-1000));
-});
+    };
+    const view = () => manager.within({ settings: { ...domain.settings, restartBudget: 1000 }, everyProject: false });
+    await Promise.all(["one", "two", "three", "four"].map((name) => client(name, view())));
+    expect(unexpected).toEqual([]);
+    expect((await manager.start({ project: "shop" }, call())).after.state).toBe("running");
+    expect([...domain.runtime.alive].map((one) => one.service).sort()).toEqual(["cache", "db", "web"]);
+    expect((await manager.stop({ project: "shop" }, call())).verified).toBe(true);
+    expect(domain.runtime.alive.size).toBe(0);
+    // Every subscriber received every event once and in order.
+    expect(heard.map(({ seq }) => seq)).toEqual(heard.map((_, index) => index + 1));
+    expect(await eventsOf(manager, "shop")).toEqual(heard.slice(-1000));
+  },
+);

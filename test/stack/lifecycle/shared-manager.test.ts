@@ -1,4 +1,4 @@
-/** Several clients on one manager: what each may reach, whose settings hold, who did what. */
+/** Several clients on one manager: the projects that each reaches, the settings in effect, and actors of events. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -23,7 +23,7 @@ function twoFolders() {
   return { manager, one, two, view };
 }
 
-it("a client reaches projects below its roots, and receives events of no others", async () => {
+it("a client reaches only projects below its roots and receives no events of others", async () => {
   const { one, two, view } = twoFolders();
   const first = view(one.root);
   const second = view(two.root);
@@ -44,7 +44,7 @@ it("a client reaches projects below its roots, and receives events of no others"
   ])
     await expect(attempt()).rejects.toMatchObject({ code: "FOLDER_NOT_ALLOWED" });
   expect(heard.filter((change) => change.kind !== "projects")).toEqual([]);
-  // A person's own commands reach whatever runs, but start nothing outside their roots.
+  // The command line reaches every running stack, and starts nothing outside its roots.
   const person = view(two.root, true);
   expect(person.projects()).toEqual([one.id]);
   expect((await person.stop({ project: one.id }, call())).status).toBe("stopped");
@@ -53,7 +53,7 @@ it("a client reaches projects below its roots, and receives events of no others"
   });
 });
 
-it("a project that stopped stays out of another client's reach, though its folder is remembered", async () => {
+it("a stopped project stays out of reach of clients whose roots do not contain it", async () => {
   const { one, two, view } = twoFolders();
   await view(one.root).start({ project: one.id }, call());
   await view(one.root).stop({ project: one.id }, call());
@@ -61,7 +61,7 @@ it("a project that stopped stays out of another client's reach, though its folde
   await expect(view(two.root).report(one.id)).rejects.toMatchObject({ code: "FOLDER_NOT_ALLOWED" });
 });
 
-it("a stack has the settings of the client that started it, and a stricter client does not join it", async () => {
+it("a stack has the settings of the client that started it, and a stricter client is refused", async () => {
   const { manager, one } = twoFolders();
   domain.runtime.level = "none";
   const limited = join(domain.root, "limited");
@@ -80,7 +80,7 @@ it("a stack has the settings of the client that started it, and a stricter clien
   expect((await loose.start({ project: one.id, folder: one.folder }, call())).status).toBe("healthy");
 });
 
-it("every event of what a client asked for carries that client", async () => {
+it("every event names the client whose call caused it", async () => {
   const { one, view } = twoFolders();
   const client = view(one.root);
   const by = (actor: string) => call({ actor });
@@ -96,7 +96,7 @@ it("every event of what a client asked for carries that client", async () => {
   expect(actors("stack_stopped")).toEqual(["carol/3#c"]);
 });
 
-it("limits that two clients set at the same time are both kept", async () => {
+it("limits that several clients set at the same time are all kept", async () => {
   domain.project("shop", compose(...["a", "b", "c", "d"].map((name) => service(name))));
   const manager = domain.manager();
   const views = ["a", "b", "c", "d"].map((name) => ({
@@ -112,7 +112,7 @@ it("limits that two clients set at the same time are both kept", async () => {
   expect(Object.values(after.services).map(({ limits }) => limits?.memory_mb.value)).toEqual([100, 100, 100, 100]);
 });
 
-it("ending a client's view ends nothing", async () => {
+it("the end of a client's view does not stop its stack", async () => {
   const { one, view, manager } = twoFolders();
   const client = view(one.root);
   await client.start({ project: one.id }, call());

@@ -1,4 +1,4 @@
-/** A definition that takes long to refuse must not delay each report of each client. */
+/** A definition that takes long to refuse does not delay every report. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import { call, compose, Domain, service } from "../../support/domain.js";
@@ -25,7 +25,7 @@ function managerWithReader(ms: number) {
   return domain.manager({ projects: { shop: { folder } } });
 }
 
-it("reports read a definition that failed after 2 s once in 20 s; a start reads it at once", async () => {
+it("reports read a definition that failed after 2 s once in 20 s, and a start reads it at once", async () => {
   const manager = managerWithReader(2000);
   for (let at = 0; at < 3; at += 1)
     await expect(manager.logs({ project: "shop", query: {} })).rejects.toMatchObject({ code: "INVALID_STACK" });

@@ -1,4 +1,4 @@
-/** Snapshots of a project's data, by a runtime whose volumes are numbers. */
+/** Snapshots of a project's data, on a runtime whose volumes are numbers. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -34,10 +34,23 @@ const started = async (settings = {}) => {
   return manager;
 };
 const volume = (name: string): number | undefined => domain.runtime.volumes.get(name);
+/** Copies wait from now on. @returns a function that lets them go on */
+function holdCopies(): () => void {
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const copy = domain.runtime.copyVolumes.bind(domain.runtime);
+  domain.runtime.copyVolumes = async (request, archive) => {
+    await held;
+    return copy(request, archive);
+  };
+  return release;
+}
 const folder = (): string => join(domain.state, "projects", "shop", "snapshots");
 
 describe("snapshots", () => {
-  it("saves the data of a running stack while exactly its writers are paused, and restores it when stopped", async () => {
+  it("a save pauses only the services that write the data, and a restore requires a stopped stack", async () => {
     const manager = await started();
     const { snapshot } = await manager.saveSnapshot({ project: "shop", name: "one" }, call());
     expect(snapshot).toMatchObject({ name: "one", bytes: 100, volumes: { data: 100, uploads: 0 }, runtime: "local" });
@@ -64,7 +77,7 @@ describe("snapshots", () => {
     expect((await manager.start({ project: "shop" }, call())).verified).toBe(true);
   });
 
-  it("resumes the services also when the copy fails, and leaves nothing of it", async () => {
+  it("a failed save resumes the services and leaves no files", async () => {
     const manager = await started();
     domain.runtime.copyErrors.push(new StackwardenError("STORAGE_FAILED", "The disk is full."));
     await expect(manager.saveSnapshot({ project: "shop" }, call())).rejects.toMatchObject({ code: "STORAGE_FAILED" });
@@ -75,7 +88,29 @@ describe("snapshots", () => {
     expect((await manager.snapshots("shop")).snapshots).toEqual([]);
   });
 
-  it("makes no check of a paused service, so that it does not become unhealthy", async () => {
+  it("a command in a paused service begins after the pause, and never when it was cancelled or timed out", async () => {
+    const manager = await started();
+    const release = holdCopies();
+    const saving = manager.saveSnapshot({ project: "shop", service: "db" }, call());
+    await until("it is paused", () => domain.runtime.calls.includes("pause db"));
+    const run = (word: string, timeoutMs: number, signal = new AbortController().signal) =>
+      manager.runCommand(
+        { project: "shop", service: "db", command: [word], timeoutMs, maxBytes: 1000 },
+        call({ signal }),
+      );
+    const waiting = run("waits", 60_000);
+    expect(await run("late", 20)).toMatchObject({ timed_out: true, exit_code: null });
+    const cancelling = AbortSignal.timeout(20);
+    await expect(run("cancelled", 60_000, cancelling)).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+    const commands = () => domain.runtime.calls.filter((one) => one.startsWith("exec"));
+    expect(commands()).toEqual([]);
+    release();
+    await saving;
+    expect(await waiting).toMatchObject({ timed_out: false, exit_code: 0 });
+    expect(commands()).toEqual(["exec db waits"]);
+  });
+
+  it("a paused service is not checked and does not become unhealthy", async () => {
     const manager = await started();
     let probed = 0;
     domain.runtime.scripts.db = {
@@ -84,15 +119,7 @@ describe("snapshots", () => {
         return "it is paused";
       },
     };
-    let release = (): void => undefined;
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    const copy = domain.runtime.copyVolumes.bind(domain.runtime);
-    domain.runtime.copyVolumes = async (request, archive) => {
-      await held;
-      return copy(request, archive);
-    };
+    const release = holdCopies();
     const saving = manager.saveSnapshot({ project: "shop", service: "db" }, call());
     await until("it is paused", () => domain.runtime.calls.includes("pause db"));
     await manager.health({ project: "shop", fresh: true }, call());
@@ -103,7 +130,7 @@ describe("snapshots", () => {
     await until("it is checked again", () => probed > 0);
   });
 
-  it("keeps names apart, lists in order of time, and refuses unknown ones with the known", async () => {
+  it("snapshots have unique names, are listed by time, and unknown names are refused", async () => {
     const manager = await started();
     await manager.saveSnapshot({ project: "shop", name: "b" }, call());
     await manager.saveSnapshot({ project: "shop", name: "a" }, call());
@@ -121,7 +148,7 @@ describe("snapshots", () => {
     expect(statSync(folder()).mode & 0o777).toBe(0o700);
   });
 
-  it("refuses a service without a named volume, an unknown one, and a project without data", async () => {
+  it("a save without a named volume, service or data is refused", async () => {
     const manager = await started();
     await expect(manager.saveSnapshot({ project: "shop", service: "web" }, call())).rejects.toMatchObject({
       code: "INVALID_INPUT",
@@ -136,7 +163,7 @@ describe("snapshots", () => {
     });
   });
 
-  it("bounds number and bytes; automatic ones make room, the oldest first", async () => {
+  it("number and bytes of snapshots are limited, and automatic ones are deleted first", async () => {
     const manager = await started({ snapshots: { maxCount: 2, maxBytes: 1000 } });
     await manager.stop({ project: "shop", removeVolumes: true }, call());
     await manager.start({ project: "shop" }, call());
@@ -159,19 +186,19 @@ describe("snapshots", () => {
     expect(volume("shop/data")).toBeUndefined();
   });
 
-  it("saves the data before volumes are deleted, and says where it is", async () => {
+  it("a stop that deletes volumes saves their data first and names the snapshot", async () => {
     const manager = await started();
     const outcome = await manager.stop({ project: "shop", removeVolumes: true }, call());
     expect(outcome.message).toContain(`snapshot ${outcome.snapshot}`);
     expect(volume("shop/data")).toBeUndefined();
     await manager.restoreSnapshot({ project: "shop", snapshot: outcome.snapshot ?? "" }, call());
     expect(volume("shop/data")).toBe(100);
-    // Nothing is left to save.
+    // No data remains to save.
     domain.runtime.volumes.clear();
     expect(await manager.stop({ project: "shop", removeVolumes: true }, call())).not.toHaveProperty("snapshot");
   });
 
-  it("keeps a snapshot that is being restored", async () => {
+  it("a snapshot cannot be deleted while it is restored, and a start waits for the restore", async () => {
     const manager = await started();
     await manager.saveSnapshot({ project: "shop", name: "one" }, call());
     await manager.stop({ project: "shop" }, call());
@@ -200,8 +227,8 @@ describe("snapshots", () => {
   });
 });
 
-describe("a start on another project's data", () => {
-  it("copies the present data and the generated passwords of a running project, once", async () => {
+describe("start_stack with data_from", () => {
+  it("data_from copies the data and generated passwords of a running project, once", async () => {
     const manager = await started();
     domain.project("copy", SHOP);
     const first = await manager.start({ project: "copy", dataFrom: { project: "shop" } }, call());
@@ -219,7 +246,7 @@ describe("a start on another project's data", () => {
     expect(volume("copy/data")).toBe(55);
   });
 
-  it("takes a snapshot that is named, and never overwrites data", async () => {
+  it("data_from copies a named snapshot and never overwrites data", async () => {
     const manager = await started();
     await manager.saveSnapshot({ project: "shop", name: "seeded" }, call());
     domain.runtime.volumes.set("shop/data", 1);
@@ -233,7 +260,7 @@ describe("a start on another project's data", () => {
     expect(volume("copy/data")).toBe(100);
   });
 
-  it("refuses itself, an unknown project, an unknown snapshot and a project without data", async () => {
+  it("data_from refuses the project itself, unknown names and a project without data", async () => {
     const manager = await started();
     domain.project("copy", SHOP);
     const start = (dataFrom: { project: string; snapshot?: string }) =>

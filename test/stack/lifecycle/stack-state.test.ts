@@ -1,4 +1,4 @@
-/** One model of state: nothing that is derived from a stack's services contradicts itself. */
+/** States, messages and results that are derived from services agree. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { startOutcome } from "../../../src/stack/lifecycle/results.js";
@@ -68,8 +68,8 @@ function observe(phase: StackPhase, reached: Reached | null, states: readonly Se
   return { state, health, outcome };
 }
 
-describe("a stack's reports", () => {
-  it("call a stack starting only while something starts, or a change in progress can start it", () => {
+describe("stackState, startOutcome and restartStatus (properties)", () => {
+  it("a stack is starting only while a service starts or a change can start one", () => {
     fc.assert(
       fc.property(anyStack, fc.boolean(), ({ states }, changing) => {
         const coming = states.some((one) => ["pending", "starting", "stopping"].includes(one));
@@ -81,7 +81,7 @@ describe("a stack's reports", () => {
     );
   });
 
-  it("agree about whether everything is as it should be, for every combination of states", () => {
+  it("state, overall_healthy and verified agree for every combination of states", () => {
     fc.assert(
       fc.property(anyStack, ({ phase, reached, states }) => {
         const { state, health, outcome } = observe(phase, reached, states);
@@ -95,7 +95,7 @@ describe("a stack's reports", () => {
     );
   });
 
-  it("have a status that says success exactly when the start is verified", () => {
+  it("a start's status is a success exactly when the start is verified", () => {
     fc.assert(
       fc.property(anyStack, ({ phase, reached, states }) => {
         const { outcome } = observe(phase, reached, states);
@@ -107,7 +107,7 @@ describe("a stack's reports", () => {
     );
   });
 
-  it("never call every service healthy while one fails, waits, or is not checked", () => {
+  it("no message says that every service is healthy unless each one is checked and healthy", () => {
     fc.assert(
       fc.property(anyStack, ({ phase, reached, states }) => {
         const { outcome, health } = observe(phase, reached, states);
@@ -122,7 +122,7 @@ describe("a stack's reports", () => {
     );
   });
 
-  it("name every service once: as missing, or as up", () => {
+  it("every service is either missing or up", () => {
     fc.assert(
       fc.property(anyStack, ({ phase, reached, states }) => {
         const { health } = observe(phase, reached, states);
@@ -134,7 +134,7 @@ describe("a stack's reports", () => {
     );
   });
 
-  it("call a restart verified only in a state in which the service is up", () => {
+  it("a restart's status is a success only when the service is up", () => {
     for (const state of SERVICE_STATES)
       for (const over of [true, false]) {
         const status = restartStatus(over, state);
@@ -143,8 +143,8 @@ describe("a stack's reports", () => {
   });
 });
 
-describe("a service's state", () => {
-  it("takes every transition of the table and refuses every other one", () => {
+describe("WatchedState and TRANSITIONS", () => {
+  it("each transition of the table is accepted and every other one is refused", () => {
     fc.assert(
       fc.property(fc.array(anyState, { maxLength: 20 }), (steps) => {
         const watched = new WatchedState(() => undefined);
@@ -163,7 +163,7 @@ describe("a service's state", () => {
     );
   });
 
-  it("reaches every state from the first, and can be started again from every state without an instance", () => {
+  it("every state is reachable, and a state without an instance can become starting", () => {
     const reached = new Set<ServiceState>(["pending"]);
     for (const state of reached) for (const next of TRANSITIONS[state]) reached.add(next);
     expect([...reached].sort()).toEqual([...SERVICE_STATES].sort());
@@ -171,7 +171,7 @@ describe("a service's state", () => {
       expect(TRANSITIONS[state]).toContain("starting");
   });
 
-  it("is never healthy without a check that answered after a start: a crash or a stop comes before a start", () => {
+  it("no service becomes healthy or running after an end without starting", () => {
     for (const state of ["crashed", "stopped", "completed", "lost", "pending"] as const) {
       expect(mayFollow(state, "healthy")).toBe(false);
       expect(mayFollow(state, "running")).toBe(false);

@@ -1,4 +1,4 @@
-/** Stale code: running instances that are older than their sources. */
+/** Stale code: instances that are older than their sources. */
 import { mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -18,10 +18,10 @@ const write = (path: string, text = "new\n"): void => {
   const file = join(folder, path);
   mkdirSync(dirname(file), { recursive: true });
   const asked = Date.now();
-  // The clock of file times is some milliseconds behind.
+  // File times are some milliseconds behind the clock.
   do {
     writeFileSync(file, text);
-    // In the future, as on a disk whose clock is wrong: the time of the change counts.
+    // A modification time in the future, as from a wrong clock; the time of the change counts.
     utimesSync(file, asked / 1000 + 60, asked / 1000 + 60);
   } while (statSync(file).ctimeMs < asked);
 };
@@ -40,8 +40,8 @@ const health = async () => (await manager.health({ project: "shop", fresh: true 
 const stale = async (name = "app") => (await health())[name]?.stale;
 const restart = () => manager.restart({ project: "shop", service: "app" }, call());
 
-describe("a changed source", () => {
-  it("makes its service stale in every report until the service is restarted; others stay as they are", async () => {
+describe("changed source files", () => {
+  it("a changed file makes its service stale in every report until the service restarts", async () => {
     await up(
       compose(
         service("app").replace("{ command: [run] }", "{ command: [run], working_dir: app }"),
@@ -57,7 +57,7 @@ describe("a changed source", () => {
       files: ["app/main.py"],
     });
     expect(await stale("web")).toBeUndefined();
-    // The diagnosis names it beside another problem, or when the service is asked for.
+    // The diagnosis names stale code beside another problem, or for a named service.
     const diagnosed = (service?: string) => manager.diagnose({ project: "shop", ...(service && { service }) });
     expect(await diagnosed()).toMatchObject({ cause: null, others: [] });
     expect((await diagnosed("web")).cause).toBeNull();
@@ -77,7 +77,7 @@ describe("a changed source", () => {
     expect(await stale()).toBeUndefined();
   });
 
-  it("is not what caches, installed packages, ignored files, databases and links to elsewhere hold", async () => {
+  it("caches, installed packages, ignored files, databases and outside links do not make a service stale", async () => {
     await up(compose(service("app")), {
       ".gitignore": "build/\n*.gen.ts\n",
       "a.py": "",
@@ -101,7 +101,7 @@ describe("a changed source", () => {
     expect((await stale())?.files[0]).toBe("a.py");
   });
 
-  it("counts in a build context unless .dockerignore leaves it out, and in binds that hold no data", async () => {
+  it("a build context counts without what .dockerignore names, and data folders do not count", async () => {
     const docker = new FakeRuntime("docker");
     await up(
       `services:
@@ -132,7 +132,7 @@ describe("a changed source", () => {
     expect((await stale("db"))?.files).toEqual(["init.sql"]);
   });
 
-  it("is of no effect on a server that reloads by itself, except its installed manifest", async () => {
+  it("only the manifest makes a server stale that reloads its sources", async () => {
     await up(
       compose(
         service("app").replace(
@@ -148,7 +148,7 @@ describe("a changed source", () => {
     expect((await stale())?.files).toEqual(["package.json"]);
   });
 
-  it("is of no effect when the command of the image reloads it, or when a file server reads it for each request", async () => {
+  it("a reloading command of the image and a file server do not become stale", async () => {
     const docker = new FakeRuntime("docker");
     docker.scripts = { app: { command: ["docker-entrypoint.sh", "npm", "run", "dev"] } };
     await up(
@@ -175,7 +175,7 @@ describe("a changed source", () => {
     expect(await stale("web")).toBeUndefined();
     write("web/nginx.conf");
     expect((await stale("web"))?.files).toEqual(["web/nginx.conf"]);
-    // The bind covers the folder that the image was built from.
+    // The bind covers the image's source folder.
     write("app/server.js");
     expect(await stale()).toBeUndefined();
     docker.service("app").end({ exitCode: 1 });
@@ -186,7 +186,7 @@ describe("a changed source", () => {
     expect((await stale())?.files).toEqual(["app/server.js"]);
   });
 
-  it("is of effect on such a server when it runs on a copy", async () => {
+  it("a reloading server that runs on a copy becomes stale", async () => {
     const dagger = new FakeRuntime("dagger");
     await up(
       `services:
@@ -204,7 +204,7 @@ describe("a changed source", () => {
     expect((await stale())?.files).toEqual(["main.ts"]);
   });
 
-  it("does not use up the restart budget, also when the service has crashed meanwhile", async () => {
+  it("restarts after a change do not use up the restart budget", async () => {
     await up(compose(service("app")), { "main.py": "" });
     domain.runtime.scripts = {
       app: { ends: Array.from({ length: 6 }, () => ({ afterMs: 1, exitCode: 1 })), probe: () => "no" },
@@ -217,7 +217,7 @@ describe("a changed source", () => {
     expect((await restart()).status).toBe("healthy");
   });
 
-  it("that is replaced by a folder, a loop of links or a named place outside does not fail the report", async () => {
+  it("a source folder that became a link does not fail the report", async () => {
     await up(compose(service("app").replace("{ command: [run] }", "{ command: [run], working_dir: app }")), {
       "app/main.py": "",
     });
@@ -230,10 +230,10 @@ describe("a changed source", () => {
   });
 });
 
-describe("a changed definition", () => {
+describe("changed definitions", () => {
   const TEXT = compose(service("app", "env_file: app.env"), service("web"));
 
-  it("makes the services stale whose definition differs, and start_stack applies it", async () => {
+  it("a service whose definition changed is stale until start_stack", async () => {
     await up(TEXT, { "app.env": "COLOUR=red\n" });
     write("compose.yaml", `${TEXT}# a comment\n`);
     expect(await stale()).toBeUndefined();
@@ -247,7 +247,7 @@ describe("a changed definition", () => {
     expect(await stale()).toBeUndefined();
   });
 
-  it("includes the content of configs and of secret files, and a start replaces the services that use them", async () => {
+  it("changed configs and secret files are part of a service's definition", async () => {
     const text = `${compose(service("app", "configs: [made]"), service("web", "secrets: [key]"), service("other"))}
 configs: { made: { file: made.conf } }
 secrets: { key: { file: key.bin } }
@@ -269,7 +269,7 @@ secrets: { key: { file: key.bin } }
     expect(await generations()).toEqual([2, 3, 1]);
   });
 
-  it("is a note when it adds or removes services, or cannot be read", async () => {
+  it("added and removed services and an unreadable file are notes", async () => {
     await up(TEXT, { "app.env": "" });
     write("compose.yaml", compose(service("app", "env_file: app.env"), service("worker")));
     const notes = async (): Promise<string[]> => {
@@ -286,7 +286,7 @@ secrets: { key: { file: key.bin } }
     expect((await notes()).join()).toContain("cannot be used now; check_stack lists the problems");
   });
 
-  it("generates no secret", async () => {
+  it("a report generates no secret", async () => {
     await up(TEXT, { "app.env": "" });
     write("compose.yaml", `${TEXT}secrets: { fresh: { x-generate: true, environment: FRESH } }\n`);
     await health();

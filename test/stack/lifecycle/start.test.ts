@@ -1,4 +1,4 @@
-/** Starting a stack: order, readiness, rollback, who joins, who leaves. */
+/** Starts of a stack: order, readiness, rollback, and callers that join or cancel. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -19,7 +19,7 @@ const THREE = compose(
   service("cache"),
 );
 
-it("a start is in dependency order, independent services in parallel, and reports the observed state", async () => {
+it("a start follows the dependencies, runs independent services in parallel and reports their state", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { db: { startMs: 100 }, cache: { startMs: 100 } };
   const manager = domain.manager();
@@ -45,7 +45,7 @@ it("a start is in dependency order, independent services in parallel, and report
   expect((await eventsOf(manager, "shop", "stack_started"))[0]?.actor).toBe("test/1");
 });
 
-it("a start waits for completion, or only for the dependency's start, as the condition requires", async () => {
+it("a start waits for a dependency's completion or start, as its condition requires", async () => {
   domain.project(
     "shop",
     compose(
@@ -71,7 +71,7 @@ it("a start waits for completion, or only for the dependency's start, as the con
   expect((await manager.report("shop")).services.migrate?.state).toBe("completed");
 });
 
-it("a failed start has the cause and the last lines, and stops the started services", async () => {
+it("a failed start reports the cause and the last lines, and stops the started services", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { prints: "password=topsecret1 boom", probe: () => new Promise(() => undefined) } };
   const manager = domain.manager();
@@ -90,12 +90,12 @@ it("a failed start has the cause and the last lines, and stops the started servi
   expect(domain.runtime.started()).not.toContain("web");
   expect((await manager.report("shop")).state).toBe("stopped");
   expect((await eventsOf(manager, "shop", "stack_start_failed"))[0]?.message).toContain("api");
-  // The lock went too.
+  // The project's lock was released.
   domain.runtime.scripts = {};
   expect((await domain.manager().start({ project: "shop" }, call())).status).toBe("healthy");
 });
 
-it("a failed start has the runtime's refusal, also where another service waits for the refused one", async () => {
+it("a failed start reports the runtime's refusal when another service waits for the refused one", async () => {
   domain.project("shop", THREE);
   const refused = new StackwardenError("DEPENDENCY_INSTALL_FAILED", "pip install ended with 1.", {
     hint: "Correct it.",
@@ -111,7 +111,7 @@ it.each([
   [{ exitCode: 1 }, "Error: listen EACCES: permission denied 0.0.0.0:443", /port from 1024 upwards/],
   [{ exitCode: 1 }, "EACCES: permission denied, open '/data/x'", /^It lacks a permission/],
   [{ exitCode: 1 }, "Error: listen EACCES: permission denied /run/app.sock", /^It lacks a permission/],
-])("a start that fails with %j %j has the step that fixes it", async (exit, prints, step) => {
+])("a start that fails with %j %j has a hint that fixes it", async (exit, prints, step) => {
   domain.project("shop", compose(service("app", "mem_limit: 100m")));
   domain.runtime.scripts = { app: { prints, probe: () => "connection refused" } };
   const starting = domain.manager().start({ project: "shop" }, call());
@@ -121,7 +121,7 @@ it.each([
   expect((error as StackwardenError).report().hint).toMatch(step);
 });
 
-it("a start fails when checks fail too often", async () => {
+it("a start fails when its checks fail too often", async () => {
   domain.project("shop", compose(service("app").replace("start_period: 10s", "start_period: 0s")));
   domain.runtime.scripts = { app: { probe: () => "HTTP 500" } };
   const error = await domain
@@ -132,7 +132,7 @@ it("a start fails when checks fail too often", async () => {
   expect((error as Error).message).toContain("its health check (fake) failed 2 times: HTTP 500");
 });
 
-it("a start has a deadline for the whole stack, and names the missing services", async () => {
+it("a start that exceeds its deadline fails and names the missing services", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { probe: () => "not ready" } };
   const error = await domain
@@ -144,7 +144,7 @@ it("a start has a deadline for the whole stack, and names the missing services",
   expect([...domain.runtime.alive]).toEqual([]);
 });
 
-it("a start is joined by a repeated call, and continues when one of two callers cancels", async () => {
+it("a repeated start joins the first one, which continues when one of two callers cancels", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { db: { startMs: 300 } };
   const manager = domain.manager();
@@ -178,7 +178,7 @@ it("a start is rolled back when its only caller cancels", async () => {
   expect((await manager.report("shop")).state).toBe("stopped");
 });
 
-it("a start returns the true state when time runs out, continues, and is joined by the next call", async () => {
+it("a start whose time ends returns the current state, continues, and is joined by the next call", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { startMs: 400 } };
   const manager = domain.manager();
@@ -189,7 +189,7 @@ it("a start returns the true state when time runs out, continues, and is joined 
   expect(early.next).toMatchObject({ operation: "health_status", input: { wait_for: "healthy" } });
   const cancel = new AbortController();
   const again = manager.start({ project: "shop" }, call({ signal: cancel.signal }));
-  // Somebody was told that it goes on: nobody's cancelling ends it any more.
+  // A caller received "starting", so that a later cancellation does not end the start.
   cancel.abort();
   await expect(again).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
   const health = await manager.health({ project: "shop", waitFor: "healthy" }, call());
@@ -198,7 +198,7 @@ it("a start returns the true state when time runs out, continues, and is joined 
   expect(domain.runtime.started()).toHaveLength(4);
 });
 
-it("a start names the missing services when time runs out before the definition was read", async () => {
+it("a start whose time ends before the definition is read names the missing services", async () => {
   domain.project("shop", THREE);
   const manager = domain.manager();
   const early = await manager.start({ project: "shop", timeoutMs: 0 }, call());
@@ -210,7 +210,7 @@ it("a start names the missing services when time runs out before the definition 
   expect((await manager.health({ project: "shop", waitFor: "healthy" }, call())).wait?.met).toBe(true);
 });
 
-it("a start with wait: false returns at once, but not before it is known to be possible", async () => {
+it("a start with wait: false returns once the definition is accepted", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { db: { startMs: 300 } };
   const manager = domain.manager();
@@ -223,7 +223,7 @@ it("a start with wait: false returns at once, but not before it is known to be p
   });
 });
 
-it("a start retries transient failures, reports them, and gives up at once on permanent ones", async () => {
+it("a start retries transient failures and reports them, and does not retry permanent ones", async () => {
   domain.project("shop", compose(service("app")));
   const reset = Object.assign(new Error("reset token=abcdef123456"), { code: "ECONNRESET" });
   domain.runtime.openErrors = [reset];
@@ -240,7 +240,7 @@ it("a start retries transient failures, reports them, and gives up at once on pe
   expect(await eventsOf(manager, "shop", "retrying")).toHaveLength(2);
 });
 
-it("a start names what an unavailable runtime lacks", async () => {
+it("a start on an unavailable runtime names what is missing", async () => {
   domain.project("shop", compose(service("app")));
   domain.runtime.available = false;
   for (const runtime of ["auto", "local", "dagger"] as const) {
@@ -253,7 +253,7 @@ it("a start names what an unavailable runtime lacks", async () => {
   }
 });
 
-it("a start reports where the data is after a change of the runtime, and a stop deletes it on all", async () => {
+it("a start on another runtime reports where the earlier data is, and a stop deletes it on both", async () => {
   const text = `${compose(service("app", 'volumes: ["data:/d"]'))}volumes: { data: {} }\n`;
   domain.project("shop", text);
   const dagger = new FakeRuntime("dagger");
@@ -275,7 +275,7 @@ it("a start reports where the data is after a change of the runtime, and a stop 
   expect([domain.runtime.removed, dagger.removed]).toEqual([[["data"]], [["data"]]]);
 });
 
-it("services are remembered and secrets generated only for a start that is possible", async () => {
+it("a start generates secrets, redacts them in logs and stores the service names", async () => {
   domain.project(
     "shop",
     compose(
@@ -296,7 +296,7 @@ it("services are remembered and secrets generated only for a start that is possi
   expect(JSON.parse(readFileSync(join(file, "project.json"), "utf8"))).toMatchObject({ services: ["app"] });
 });
 
-it("a start that ends before a new database was ready deletes its new volume, and no volume with data", async () => {
+it("a failed start deletes the new volume of a database that was not ready, and no other", async () => {
   const text = compose(
     `
   db:
@@ -318,7 +318,7 @@ it("a start that ends before a new database was ready deletes its new volume, an
   expect((await eventsOf(manager, "shop", "warning")).map(({ message }) => message)).toContainEqual(
     "The new volume of db (data) was deleted: the start ended before its database was ready. The next start creates it again.",
   );
-  // Once it has answered, its volume stays, whatever else fails.
+  // The volume of a database that was ready is kept when another service fails.
   ready = true;
   runtime.scripts.app = { probe: () => "never", ends: [{ afterMs: 1000, exitCode: 1 }] };
   await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });

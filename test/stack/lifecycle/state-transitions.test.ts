@@ -1,4 +1,4 @@
-/** States of services as callers see them: what was observed, and nothing else. */
+/** States of services in reports: only what was observed. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
 
@@ -18,8 +18,8 @@ const start = async (text: string, scripts: Domain["runtime"]["scripts"] = {}, p
   return { manager, outcome: manager.start({ project }, call()) };
 };
 
-describe("a service that nothing checks", () => {
-  it("is running, not healthy, and the report names it", async () => {
+describe("services without a check", () => {
+  it("a service without a check is running, and the report names it as unchecked", async () => {
     const { manager, outcome } = await start(compose(service("db"), plain("worker")));
     const result = await outcome;
     expect(result).toMatchObject({ status: "running", verified: true, missing: [], next: null });
@@ -34,7 +34,7 @@ describe("a service that nothing checks", () => {
     expect((await manager.diagnose({ project: "shop" })).summary).toContain("nothing checks worker");
   });
 
-  it("cannot be waited for with service_healthy; nothing is started", async () => {
+  it("service_healthy on a service without a check is refused, and no service starts", async () => {
     const { outcome } = await start(
       compose(plain("db"), service("web", "depends_on: { db: { condition: service_healthy } }")),
     );
@@ -46,8 +46,8 @@ describe("a service that nothing checks", () => {
   });
 });
 
-describe("a published port without a healthcheck", () => {
-  it("keeps its service starting until it accepts connections", async () => {
+describe("published ports without a healthcheck", () => {
+  it("a service is starting until its published port accepts connections", async () => {
     let listening = false;
     const { manager, outcome } = await start(compose(plain("web", 'ports: ["3100:3000"]')), {
       web: {
@@ -66,8 +66,8 @@ describe("a published port without a healthcheck", () => {
   });
 });
 
-describe("a service that ends during the start of its stack", () => {
-  it("makes the answer degraded: one status, one message, one state", async () => {
+describe("services that end during a start", () => {
+  it("a service that ends during a start makes the result degraded", async () => {
     let ready = false;
     const { manager, outcome } = await start(compose(service("slow"), plain("worker")), {
       slow: { probe: () => (ready ? true : "not yet") },
@@ -89,7 +89,7 @@ describe("a service that ends during the start of its stack", () => {
     expect(event?.message).toContain("worker is crashed");
   });
 
-  it("is started again by its restart policy, and its dependents wait for it", async () => {
+  it("a service that ends during a start is restarted by its policy, and dependents wait for it", async () => {
     const { manager, outcome } = await start(
       compose(
         service("api", "restart: on-failure:5"),
@@ -105,7 +105,7 @@ describe("a service that ends during the start of its stack", () => {
     expect(services.api).toMatchObject({ state: "healthy", restarts: 1, generation: 2, last_exit: { exit_code: 1 } });
   });
 
-  it("fails the start when its restart policy is used up, with the exit code", async () => {
+  it("a start fails with the exit code when the restart policy is used up", async () => {
     const ends = Array.from({ length: 3 }, () => ({ afterMs: 1, exitCode: 3 }));
     const { outcome } = await start(compose(service("api", "restart: on-failure:1")), {
       api: { probe: () => "no", ends },
@@ -119,8 +119,8 @@ describe("a service that ends during the start of its stack", () => {
   });
 });
 
-describe("a service whose output shows that it lacks a permission", () => {
-  it("names the ways to give it one, the operator's allow_root among them", async () => {
+describe("services that lack a permission", () => {
+  it("a missing permission has a hint that names allow_root", async () => {
     const { outcome } = await start(compose(service("api")), {
       api: {
         probe: () => "no",
@@ -136,9 +136,9 @@ describe("a service whose output shows that it lacks a permission", () => {
   });
 });
 
-describe("a one-shot that ends with exit code 0", () => {
+describe("services that end with exit code 0", () => {
   it.each(["", "healthcheck: { disable: true }"])(
-    "has completed whatever healthcheck it has (%s), and its dependents start",
+    'a service that ends with exit code 0 is completed, and dependents start (healthcheck: "%s")',
     async (healthcheck) => {
       const migrate = healthcheck === "" ? service("migrate") : plain("migrate", healthcheck);
       const { outcome } = await start(
@@ -152,8 +152,8 @@ describe("a one-shot that ends with exit code 0", () => {
   );
 });
 
-describe("a check whose program the service lacks", () => {
-  it("fails at once instead of after the start period", async () => {
+describe("checks whose program is missing", () => {
+  it("a check whose program is missing fails the start at once", async () => {
     const { outcome } = await start(compose(service("web")), { web: { lacksProgram: true } });
     const begun = Date.now();
     await expect(outcome).rejects.toMatchObject({
@@ -163,7 +163,7 @@ describe("a check whose program the service lacks", () => {
     expect(Date.now() - begun).toBeLessThan(5_000);
   });
 
-  it("gives way to the x-probe beside it", async () => {
+  it("x-probe replaces a check whose program is missing", async () => {
     const probes: string[] = [];
     const { outcome } = await start(
       compose(

@@ -19,8 +19,8 @@ const stats = (memory_mb: number): ServiceStats => ({
   reason: null,
 });
 
-describe("the usage history of a stack", () => {
-  it("keeps the samples of the last hour for each present service", async () => {
+describe("UsageHistory", () => {
+  it("the history has one hour of samples of each current service", async () => {
     let now = Date.parse("2026-11-29T12:00:00Z");
     let memory = 100;
     const instance = { stats: async () => stats(memory) };
@@ -47,7 +47,7 @@ describe("the usage history of a stack", () => {
     ]);
   });
 
-  it("has no sample of a service that is down or ends during the measurement", async () => {
+  it("the history has no sample of a service that is down or ends during the measurement", async () => {
     const history = new UsageHistory(() => [
       { name: "down", instance: null },
       { name: "ending", instance: { stats: () => Promise.reject(new Error("it has ended")) } },
@@ -57,7 +57,7 @@ describe("the usage history of a stack", () => {
     expect(["down", "ending", "up"].map((name) => history.of(name).length)).toEqual([0, 0, 1]);
   });
 
-  it("skips a measurement while the runtime has not answered the earlier one", async () => {
+  it("a measurement is skipped while the earlier one is pending", async () => {
     let answer: (value: ServiceStats) => void = () => undefined;
     let calls = 0;
     const instance = {
@@ -89,7 +89,7 @@ describe("get_stats with history", () => {
     await domain.close();
   });
 
-  it("returns the samples that the running stack keeps, one line a minute in the brief result", async () => {
+  it("get_stats returns the samples, and the brief result one line a minute", async () => {
     domain.project("shop", compose(service("app")));
     domain.runtime.scripts = { app: { stats: { cpu_cores: 0.25, memory_mb: 480 } } };
     const manager = domain.manager();

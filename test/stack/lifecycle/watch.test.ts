@@ -1,4 +1,4 @@
-/** `develop.watch`: services follow their files while the stack is watched. */
+/** `develop.watch`: services follow their files. */
 import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -38,9 +38,9 @@ const replaced = (to: number) => until(`generation ${to}`, async () => (await ge
 const restarts = async () =>
   (await eventsOf(manager, "shop", "service_restarting")).map(({ message, actor }) => ({ message, actor }));
 
-describe("a watched stack", () => {
+describe("develop.watch", () => {
   it.each(["restart", "rebuild", "sync+restart"])(
-    "replaces a service for %s once for each burst of changes",
+    "the action %s replaces the service once for a burst of changes",
     async (action) => {
       const { after } = await up(compose(watching(action), service("web")), true);
       expect(after.watching).toEqual(["app"]);
@@ -53,13 +53,13 @@ describe("a watched stack", () => {
         },
       ]);
       expect(await generation("web")).toBe(1);
-      // A removed file is a change too.
+      // The removal of a file is a change as well.
       rmSync(join(folder, "src/main.py"));
       await replaced(3);
     },
   );
 
-  it("does nothing for sync when the service runs in the project's folder, and replaces it elsewhere", async () => {
+  it("sync leaves a service in the project's folder alone, and copies files or replaces it elsewhere", async () => {
     await up(compose(watching("sync"), watching("restart").replace("  app:", "  other:")), true);
     write("src/main.py", "two");
     await until("the other service was replaced", async () => (await generation("other")) === 2);
@@ -71,14 +71,14 @@ describe("a watched stack", () => {
     write("src/main.py", "three");
     await replaced(before + 1);
     await manager.stop({ project: "shop" }, call());
-    // Its binds are copies, into which it can copy changed files.
+    // The binds are copies, and changed files are copied into them.
     dagger.copiedFiles = [];
     await up(compose(`${watching("sync", ", target: /app")}    volumes: ["./src:/app"]\n`), true, dagger);
     const present = await generation();
     write("src/main.py", "four");
     await until("the file is copied", () => (dagger.copiedFiles ?? []).length > 0);
     expect(dagger.copiedFiles).toMatchObject([{ target: "/app/main.py" }]);
-    // A file that is not copied is not named as copied, and stays stale.
+    // An event does not name a file that is not copied, and the service remains stale.
     dagger.privateTargets = ["/app/secrets"];
     write("src/secrets", "hush");
     const messages = async (type: "files_copied" | "warning") =>
@@ -90,7 +90,7 @@ describe("a watched stack", () => {
     expect(await generation()).toBe(present);
   });
 
-  it("copies files for sync into an instance of a built image, and replaces it when that fails", async () => {
+  it("sync copies files into an instance of a built image, and replaces it when the copy fails", async () => {
     const docker = new FakeRuntime("docker");
     docker.copiedFiles = [];
     const copies = () => docker.copiedFiles ?? [];
@@ -120,13 +120,13 @@ describe("a watched stack", () => {
     expect(await messages("warning")).toEqual([
       "Changed files could not be copied into app, which is replaced: read-only",
     ]);
-    // With another rule's change the service is replaced once.
+    // Changes of two rules replace the service once.
     write("Dockerfile", "FROM scratch");
     write("src/deep/er.py", "four");
     await replaced(3);
   });
 
-  it("leaves out what the rule ignores, what .gitignore names and what is outside of include", async () => {
+  it("files of ignore and .gitignore, and files outside include, are not watched", async () => {
     await up(compose(watching("restart", ", ignore: [tmp/], include: ['**/*.py']")), true);
     write(".gitignore", "generated.py\n");
     for (const path of ["src/tmp/a.py", "src/readme.md", "src/generated.py", "src/node_modules/x.py"]) write(path, "x");
@@ -135,7 +135,7 @@ describe("a watched stack", () => {
     expect((await restarts())[0]?.message).toBe("app is being restarted: src/main.py changed.");
   });
 
-  it("continues after a change that does not start, without using up the restart budget", async () => {
+  it("watching continues after a change that fails to start, without using up the restart budget", async () => {
     await up(compose(watching("restart")), true);
     domain.runtime.scripts = {
       app: { ends: Array.from({ length: 4 }, () => ({ afterMs: 1, exitCode: 1 })), probe: () => "no" },
@@ -149,7 +149,7 @@ describe("a watched stack", () => {
     await until("it is healthy", async () => (await manager.report("shop")).services.app?.state === "healthy");
   });
 
-  it("ends with the stack, and with watch: false", async () => {
+  it("watching ends with the stack and with watch: false", async () => {
     await up(compose(watching("restart")), true);
     expect((await manager.start({ project: "shop", watch: false }, call())).after).not.toHaveProperty("watching");
     await manager.start({ project: "shop", watch: true }, call());
@@ -158,25 +158,25 @@ describe("a watched stack", () => {
   });
 });
 
-it("nothing is watched unless a start asks for it; a stack without rules says so", async () => {
+it("only a start with watch: true watches, and a stack without rules has a note", async () => {
   expect((await up(compose(watching("restart")), undefined)).after).not.toHaveProperty("watching");
   await manager.stop({ project: "shop" }, call());
   const { after } = await up(compose(service("app")), true);
   expect(after.notes).toContain("Nothing is watched: no service has develop.watch.");
 });
 
-describe("a rule", () => {
+describe("develop.watch: rules", () => {
   it.each([
     ["{ path: ./src, action: explode }", "INVALID_STACK"],
     ["{ action: sync }", "INVALID_STACK"],
     ["{ path: ./src }", "INVALID_STACK"],
     ["7", "INVALID_STACK"],
     ["{ path: ./src, action: sync, target: app }", "INVALID_STACK"],
-  ])("%s is refused", async (rule, code) => {
+  ])("the rule %s is refused", async (rule, code) => {
     await expect(up(compose(service("app", `develop: { watch: [${rule}] }`)), true)).rejects.toMatchObject({ code });
   });
 
-  it("that leads outside of the project watches nothing, with a note", async () => {
+  it("a rule that leads outside the project watches nothing and has a note", async () => {
     const { after } = await up(compose(service("app", "develop: { watch: [{ path: ../.., action: restart }] }")), true);
     expect(after.notes.join()).toContain(
       "develop.watch of app does not watch ../..: it leads outside the project's folder.",

@@ -2,11 +2,11 @@ import { describe, expect, it } from "vitest";
 import type { LogStore } from "../../../src/stack/logs/types.js";
 import { bytes, openStore, texts, writeLines } from "./log-fixture.js";
 
-/** What the answer costs as it is counted. */
+/** Bytes of the page as the store counts them. */
 const cost = (lines: string[]): number => lines.reduce((sum, text) => sum + Buffer.byteLength(text) + 110, 0);
 
-describe("the budget", () => {
-  it("keeps the newest lines of a tail and tells how to get the others", async () => {
+describe("LogStore.query: byte budget", () => {
+  it("a tail over the budget keeps the newest lines, and the hint's cursor returns the others", async () => {
     const store = await openStore();
     writeLines(store, "api", 1000);
     const page = await store.query({ tail: 1000 });
@@ -18,7 +18,7 @@ describe("the budget", () => {
     expect(texts(await store.query({ cursor }))[0]).toBe("api line 1");
   });
 
-  it("keeps the oldest lines after a cursor, and the next cursor continues right there", async () => {
+  it("a page over the budget keeps the oldest lines, and its next cursor returns those that follow", async () => {
     const store = await openStore();
     writeLines(store, "api", 500);
     const beginning = (await store.query({ tail: 1 })).next_cursor.replace(/\d+$/, "0");
@@ -33,7 +33,7 @@ describe("the budget", () => {
     expect(next.omitted).toMatchObject({ lines: 500 - count - 1, reason: "tail" });
   });
 
-  it("never leaves an answer empty, so that a reader gets on", async () => {
+  it("a page has at least one line even when the line exceeds the budget", async () => {
     const store = await openStore();
     store.sink("api", 1).write("stdout", bytes(`${"x".repeat(5000)}\n${"y".repeat(5000)}\n`));
     const newest = await store.query({ maxBytes: 1 });
@@ -46,7 +46,7 @@ describe("the budget", () => {
   });
 });
 
-describe("repeated lines", () => {
+describe("LogStore.query: repeated lines", () => {
   async function repeating(): Promise<LogStore> {
     const store = await openStore();
     const sink = store.sink("api", 1);
@@ -58,7 +58,7 @@ describe("repeated lines", () => {
   }
   const run = { seq: 2, text: "again", repeated: { count: 431, last_seq: 432, last_time: "1970-01-01T00:00:02.430Z" } };
 
-  it("become one, with how often and until when, seen from the end", async () => {
+  it("a tail returns a run of equal lines as one line with count and last time", async () => {
     const store = await repeating();
     const page = await store.query({ tail: 1000 });
     expect(page.lines).toMatchObject([{ text: "start" }, run, { stream: "stderr" }, { text: "end" }]);
@@ -67,7 +67,7 @@ describe("repeated lines", () => {
     expect(page.line_count).toBe(435);
   });
 
-  it("become the same one seen from a cursor, and the next cursor lies behind all of them", async () => {
+  it("a page returns a run of equal lines as one line, and its next cursor follows the run", async () => {
     const store = await repeating();
     const cursor = (await store.query({})).next_cursor.replace(/\d+$/, "1");
     const page = await store.query({ cursor, tail: 431 });
@@ -76,14 +76,14 @@ describe("repeated lines", () => {
     expect(page.omitted).toMatchObject({ lines: 3, reason: "tail" });
   });
 
-  it("count against tail one by one and stay single when that is wished", async () => {
+  it("tail counts every repeated line, and collapse: false returns each of them", async () => {
     const store = await repeating();
     const page = await store.query({ tail: 10 });
     expect(page).toMatchObject({ line_count: 10, lines: [{ repeated: { count: 7 } }, {}, {}] });
     expect((await store.query({ tail: 10, collapse: false })).lines).toHaveLength(10);
   });
 
-  it("of different instances, services or cuts stay apart", async () => {
+  it("equal lines of different instances, services or original lengths are not collapsed", async () => {
     const store = await openStore();
     for (const generation of [1, 2]) store.sink("api", generation).write("stdout", bytes("ready\n"));
     store.sink("db", 2).write("stdout", bytes("ready\n"));

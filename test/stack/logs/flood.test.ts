@@ -9,7 +9,7 @@ import { bytes, openStore, temporaryDirectory, texts } from "./log-fixture.js";
 const MILLION = 1_000_000;
 const MIB = 1024 * 1024;
 
-/** Lines `from`… as one chunk. */
+/** Lines from number `from` as one chunk. */
 function chunk(from: number, count: number): Uint8Array {
   let text = "";
   for (let index = from; index < from + count; index += 1) text += `request ${index} served in ${index % 97} ms\n`;
@@ -19,15 +19,15 @@ function chunk(from: number, count: number): Uint8Array {
 setFlagsFromString("--expose-gc");
 const collectGarbage: () => void = runInNewContext("gc");
 
-/** Bytes in use, without what is only not yet collected. */
+/** Memory in use after garbage collection. */
 const used = (): number => {
   collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 };
 
-describe("a million lines", () => {
-  it("from a process: none is lost, memory stays flat, the tail is right and cheap", async () => {
+describe("LogStore: a million lines", () => {
+  it("a million lines are kept without loss in 16 MiB of memory, and a tail costs less than a search", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const store = await openStore({ directory, spoolBytes: 128 * MIB });
     const sink = store.sink("api", 1);
@@ -38,7 +38,7 @@ describe("a million lines", () => {
       sink.write("stdout", data);
       if (from % 50_000 === 1) {
         most = Math.max(most, used() - before);
-        // As fast as the disk, which a loaded machine shares.
+        // At the disk's speed, which a loaded machine shares.
         await store.flush();
       }
       await setImmediate();
@@ -62,19 +62,19 @@ describe("a million lines", () => {
     const reopenedMs = performance.now() - reopened;
     const searched = performance.now();
     const found = await again.query({ grep: "request 4711 " });
-    // A tail costs what it returns: nothing beside a search of everything.
+    // A tail costs little compared to a search of the whole log.
     const searchMs = performance.now() - searched;
     expect(tailMs).toBeLessThan(searchMs / 2);
     expect(reopenedMs).toBeLessThan(searchMs / 2);
     expect(texts(found)).toEqual(["request 4711 served in 55 ms"]);
   });
 
-  it("that the disk cannot follow: memory keeps its bound, and every line is kept or counted", async () => {
+  it("a million lines that the disk cannot follow keep the memory limit, and each is kept or counted", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const store = await openStore({ directory, ringBytes: 2 * MIB });
     const sink = store.sink("api", 1);
     const before = used();
-    // The event loop never gets its turn: nothing can be written.
+    // The event loop has no turn, so that nothing can be written.
     let most = 0;
     for (let from = 1; from <= MILLION; from += 2000) {
       sink.write("stdout", chunk(from, 2000));
@@ -92,7 +92,7 @@ describe("a million lines", () => {
     expect((await store.query({ cursor: start })).omitted).toMatchObject({ lines: dropped, reason: "rotated" });
   });
 
-  it("beyond the disk's bound: the newest stay", async () => {
+  it("a log over the disk limit keeps its newest lines and counts the others", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const store = await openStore({ directory, spoolBytes: 8 * MIB });
     const sink = store.sink("api", 1);

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { bytes, openStore, texts, writeLines } from "./log-fixture.js";
 
-/** How soon is measured (docs/BENCHMARKS.md); here only that nobody waits for the time to run out. */
+/** A wait must end long before this. docs/BENCHMARKS.md has the latency. */
 const LONG_MS = 60_000;
 
-describe("waiting for lines", () => {
-  it("ends with the line, long before its time, with nothing written before the call", async () => {
+describe("LogStore.query with waitMs", () => {
+  it("a wait ends with the next line and returns no earlier one", async () => {
     const store = await openStore();
     const sink = store.sink("api", 1);
     sink.write("stdout", bytes("before\n"));
@@ -21,7 +21,7 @@ describe("waiting for lines", () => {
     }
   });
 
-  it("after a cursor with lines behind it does not wait", async () => {
+  it("a query after a cursor does not wait when newer lines exist", async () => {
     const store = await openStore();
     const { next_cursor: cursor } = await store.query({});
     writeLines(store, "api", 3);
@@ -30,7 +30,7 @@ describe("waiting for lines", () => {
     expect(Date.now() - started).toBeLessThan(LONG_MS / 2);
   });
 
-  it("gathers a burst into one answer", async () => {
+  it("lines that are written together are returned in one answer", async () => {
     const store = await openStore();
     const sink = store.sink("api", 1);
     const answer = store.query({ waitMs: LONG_MS });
@@ -41,7 +41,7 @@ describe("waiting for lines", () => {
     expect(texts(await answer)).toEqual(["first", "second"]);
   });
 
-  it("passes over lines that do not match and over other services, and ends in time", async () => {
+  it("a wait ignores lines that do not match and other services, and ends at its time", async () => {
     const store = await openStore();
     const [api, db] = [store.sink("api", 1), store.sink("db", 1)];
     const started = Date.now();
@@ -60,7 +60,7 @@ describe("waiting for lines", () => {
     expect(texts(next)).toEqual(["wanted at last"]);
   });
 
-  it("ends at its time also under a flood of lines that do not match", async () => {
+  it("a wait ends at its time during a flood of lines that do not match", async () => {
     const store = await openStore();
     const sink = store.sink("api", 1);
     const flood = setInterval(() => sink.write("stdout", bytes("noise\n".repeat(100))), 2);
@@ -71,7 +71,7 @@ describe("waiting for lines", () => {
     expect(Date.now() - started).toBeLessThan(LONG_MS / 2);
   });
 
-  it("sees the first line of a service that had no log", async () => {
+  it("a wait returns the first line of a service that had no log", async () => {
     const store = await openStore();
     const answer = store.query({ services: ["late"], waitMs: LONG_MS });
     await sleep(30);
@@ -79,7 +79,7 @@ describe("waiting for lines", () => {
     expect(texts(await answer)).toEqual(["late line 1"]);
   });
 
-  it("ends without lines when the caller goes, before or meanwhile", async () => {
+  it("a wait that its caller cancels, before or during the call, ends without lines", async () => {
     const store = await openStore();
     const started = Date.now();
     expect((await store.query({ waitMs: LONG_MS, signal: AbortSignal.abort() })).lines).toEqual([]);
@@ -87,7 +87,7 @@ describe("waiting for lines", () => {
     expect(Date.now() - started).toBeLessThan(LONG_MS / 2);
   });
 
-  it("ends when the store is closed", async () => {
+  it("a wait ends when the store is closed", async () => {
     const store = await openStore();
     const answer = store.query({ waitMs: LONG_MS });
     await sleep(30);
@@ -99,8 +99,8 @@ describe("waiting for lines", () => {
   });
 });
 
-describe("listeners", () => {
-  it("are notified once a tick for each service, until they unsubscribe; an error in one does not affect others", async () => {
+describe("LogStore.onAppend", () => {
+  it("a listener is called once a tick for each service, and an error in another one does not affect it", async () => {
     const store = await openStore();
     const told: string[] = [];
     store.onAppend(() => {

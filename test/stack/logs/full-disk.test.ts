@@ -9,7 +9,7 @@ afterEach(() => {
   for (const mount of mounts.splice(0)) execFileSync("umount", ["--lazy", mount]);
 });
 
-/** A file system of so many bytes; undefined where this user may not mount one. */
+/** A file system of the given size. Undefined where this user cannot mount one. */
 function smallDisk(bytes: number): string | undefined {
   const directory = join(temporaryDirectory(), "disk");
   mkdirSync(directory);
@@ -22,8 +22,8 @@ function smallDisk(bytes: number): string | undefined {
   return directory;
 }
 
-describe("a disk that cannot be written", () => {
-  it("is reported once when it is full; memory continues, losses are counted, and free space is used again", async (context) => {
+describe("LogStore on a disk that cannot be written", () => {
+  it("a full disk is reported once, lost lines are counted, and freed space is used again", async (context) => {
     const disk = smallDisk(256 * 1024);
     if (disk === undefined) return context.skip("needs the right to mount a tmpfs");
     const errors: NodeJS.ErrnoException[] = [];
@@ -51,7 +51,7 @@ describe("a disk that cannot be written", () => {
     expect(errors).toHaveLength(1);
   });
 
-  it("from the start leaves a store in memory", async () => {
+  it("a store whose folder cannot be created keeps lines in memory", async () => {
     const directory = join(temporaryDirectory(), "logs");
     writeFileSync(directory, "a file in the way");
     const errors: NodeJS.ErrnoException[] = [];
@@ -68,7 +68,7 @@ describe("a disk that cannot be written", () => {
     expect(statSync(directory).isFile()).toBe(true);
   });
 
-  it("is not tried for every line", async () => {
+  it("a failed write is not repeated before a pause", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const store = await openStore({ directory });
     rmSync(directory, { recursive: true });
@@ -78,12 +78,12 @@ describe("a disk that cannot be written", () => {
     writeLines(store, "api", 20_000);
     rmSync(directory);
     await new Promise((resolve) => setTimeout(resolve, 150));
-    // The pause after a failure is not over: nothing was written, nor has memory lost a line.
+    // During the pause after a failure nothing is written, and memory keeps every line.
     expect(() => statSync(join(directory, "s-api"))).toThrow("ENOENT");
     expect(store.stats("api")).toMatchObject({ lines: 40_000, dropped: 0 });
   });
 
-  it("for one service does not hide the others", async () => {
+  it("a service whose folder cannot be read does not hide other services", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const first = await openStore({ directory });
     for (const service of ["api", "db"]) writeLines(first, service, 3);

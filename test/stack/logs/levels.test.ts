@@ -1,4 +1,4 @@
-/** Levels of lines as common programs print them. */
+/** Levels of lines in the formats of common programs. */
 import { expect, test } from "vitest";
 import { continues, levelOf } from "../../../src/stack/logs/levels.js";
 import { patternOf } from "../../../src/stack/logs/patterns.js";
@@ -49,7 +49,7 @@ test.each([
   ["GET /orders/7 500 12ms", "error"],
   ["took 500 ms for GET /orders", null],
   [`${"x".repeat(5000)} ERROR`, null],
-])("%j is %j", (line, level) => {
+])("the level of %j is %j", (line, level) => {
   expect(levelOf(line)).toBe(level);
 });
 
@@ -63,7 +63,7 @@ test.each([
   ["2026-01-31 12:00:00.000 UTC [12] STATEMENT:  select 1", true],
   ["INFO ready", false],
   ["ValueError: x", false],
-])("%j continues the line before: %j", (line, yes) => {
+])("%j continues the line before it: %j", (line, yes) => {
   expect(continues(line)).toBe(yes);
 });
 
@@ -78,11 +78,11 @@ test.each([
   ["took 200 ms", "took 350 ms", true],
   ["took 200ms", "took 350ms", true],
   ["connected to db", "connected to cache", false],
-])("%j and %j have one pattern: %j", (one, other, same) => {
+])("%j and %j have the same pattern: %j", (one, other, same) => {
   expect(patternOf(one) === patternOf(other)).toBe(same);
 });
 
-test("hostile lines cost little time", () => {
+test("levels and patterns of long hostile lines are found within two seconds", () => {
   const begun = performance.now();
   for (const part of ["a1", "1.", "[", "x=", '"level":', " ERROR", "0", "f", "1,"]) {
     const line = part.repeat(4000);

@@ -20,7 +20,7 @@ export function temporaryDirectory(): string {
   return directory;
 }
 
-/** A store of its own directory unless one is given. */
+/** A store in a new directory, or in the given one. */
 export async function openStore(options: Partial<LogStoreOptions> = {}): Promise<LogStore> {
   const directory = options.directory ?? join(temporaryDirectory(), "logs");
   const store = await openLogStore({ redact: (text) => text, ...options, directory });

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { LogLine, LogQuery, LogStore } from "../../../src/stack/logs/types.js";
 import { bytes, openStore, temporaryDirectory, writeLines } from "./log-fixture.js";
 
-/** Numbers of the original lines that a line stands for: its run is without a gap in these tests. */
+/** Numbers of the lines that a collapsed line stands for; runs have no gaps in these tests. */
 const standsFor = ({ seq, repeated }: LogLine): number[] =>
   Array.from({ length: repeated?.count ?? 1 }, (_, index) => seq + index);
 
@@ -23,8 +23,8 @@ async function readAll(
   }
 }
 
-describe("paging with the cursor", () => {
-  it("gives every line exactly once, in order, whatever the pages, while lines are written and evicted", async () => {
+describe("LogStore.query: paging", () => {
+  it("pages return every line once and in order while lines are written and evicted", async () => {
     const action = fc.record({
       service: fc.constantFrom("api", "db", "web"),
       text: fc.constantFrom("same", "other", "x".repeat(300)),
@@ -44,7 +44,7 @@ describe("paging with the cursor", () => {
           await store.flush();
         };
         const start = (await store.query({})).next_cursor;
-        // Between flushes no more than the memory's bound is written, so that nothing is dropped.
+        // Less than the memory limit is written between flushes, so that no line is dropped.
         for (const part of before)
           for (let left = part.count; left > 0; left -= 4) await write({ ...part, count: Math.min(4, left) });
         const rest = [...during];
@@ -66,7 +66,7 @@ describe("paging with the cursor", () => {
     await fc.assert(property, { numRuns: 40 });
   });
 
-  it("gives each matching line once and skips the others", async () => {
+  it("pages of a search return each matching line once and no other", async () => {
     const store = await openStore();
     const start = (await store.query({})).next_cursor;
     writeLines(store, "api", 1000);
@@ -78,9 +78,9 @@ describe("paging with the cursor", () => {
   });
 });
 
-describe("a cursor", () => {
+describe("LogStore.query: cursor", () => {
   it.each(["", "x", "12345678", "12345678:-1", "1234567g:1", "12345678:01", "12345678:1:2"])(
-    "that is damaged is refused: %j",
+    "the malformed cursor %j is refused",
     async (cursor) => {
       const store = await openStore();
       const refused = { code: "INVALID_INPUT", message: "The log cursor is malformed.", hint: expect.any(String) };
@@ -88,7 +88,7 @@ describe("a cursor", () => {
     },
   );
 
-  it("of another log, or ahead of this one, is refused", async () => {
+  it("a cursor of another log, or ahead of this one, is refused", async () => {
     const [one, other] = [await openStore(), await openStore()];
     writeLines(one, "api", 3);
     writeLines(other, "api", 3);

@@ -3,8 +3,8 @@ import { installSink } from "../../../src/stack/logs/sink.js";
 import type { LogStore } from "../../../src/stack/logs/types.js";
 import { bytes, openStore, seqs, temporaryDirectory, texts, writeLines } from "./log-fixture.js";
 
-describe("the newest lines", () => {
-  it("are 100 without a wish, in order, and the answer says how many came before", async () => {
+describe("LogStore.query: tail", () => {
+  it("a query without tail returns the newest 100 lines and the number of earlier ones", async () => {
     const store = await openStore();
     writeLines(store, "api", 250);
     const page = await store.query({});
@@ -17,7 +17,7 @@ describe("the newest lines", () => {
     expect(page.dropped).toEqual({});
   });
 
-  it("are all of them where there are no more, and no line is reported as omitted", async () => {
+  it("a tail longer than the log returns every line and omits none", async () => {
     const store = await openStore();
     writeLines(store, "api", 5);
     expect(await store.query({ tail: 5 })).toMatchObject({ line_count: 5, omitted: null });
@@ -25,7 +25,7 @@ describe("the newest lines", () => {
     expect(await store.query({ services: ["other"] })).toMatchObject({ lines: [], omitted: null });
   });
 
-  it.each([0, -1, 1.5, 10_001, Number.NaN])("cannot be %s many", async (tail) => {
+  it.each([0, -1, 1.5, 10_001, Number.NaN])("a tail of %s is refused", async (tail) => {
     const store = await openStore();
     await expect(store.query({ tail })).rejects.toMatchObject({
       code: "INVALID_INPUT",
@@ -34,7 +34,7 @@ describe("the newest lines", () => {
     });
   });
 
-  it("of several services come in the order they were written", async () => {
+  it("lines of several services are returned in the order they were written", async () => {
     const store = await openStore();
     const sinks = ["api", "db", "web"].map((service) => store.sink(service, 1));
     for (let index = 0; index < 300; index += 1) sinks[(index * index) % 3]?.write("stdout", bytes(`${index}\n`));
@@ -47,8 +47,8 @@ describe("the newest lines", () => {
   });
 });
 
-describe("output of an installation", () => {
-  it("is in no answer unless it is asked for, also from disk and after a restart", async () => {
+describe("LogStore.query: output of an installation", () => {
+  it('only stream: "install" returns an installation\'s output, before and after a restart', async () => {
     const directory = temporaryDirectory();
     const store = await openStore({ directory });
     const own = store.sink("api", 1);
@@ -73,15 +73,15 @@ describe("output of an installation", () => {
   });
 });
 
-describe("filters", () => {
-  it("by literal text ignore the case and read no expression", async () => {
+describe("LogStore.query: filters", () => {
+  it("grep searches literal text without regard to case", async () => {
     const store = await openStore();
     store.sink("api", 1).write("stdout", bytes("An ERROR (1)\nfine\nerror (1)\nerror 1\n"));
     expect(texts(await store.query({ grep: "Error (1)" }))).toEqual(["An ERROR (1)", "error (1)"]);
     expect(await store.query({ grep: "" })).toMatchObject({ line_count: 4 });
   });
 
-  it("by RE2 expression, in linear time", async () => {
+  it("grep with regex takes an RE2 expression, and a hostile one ends in bounded time", async () => {
     const store = await openStore();
     store.sink("api", 1).write("stdout", bytes(`took 12 ms\ntook 1200 ms\n${"a".repeat(5000)}!\n`));
     expect(texts(await store.query({ grep: "\\b\\d{3,} ms$", regex: true }))).toEqual(["took 1200 ms"]);
@@ -90,7 +90,7 @@ describe("filters", () => {
     expect(Date.now() - started).toBeLessThan(20_000);
   });
 
-  it.each(["(unclosed", "a(?=b)", "(a)\\1"])("refuse %s with what to do", async (grep) => {
+  it.each(["(unclosed", "a(?=b)", "(a)\\1"])("the expression %s is refused with a hint", async (grep) => {
     const store = await openStore();
     await expect(store.query({ grep, regex: true })).rejects.toMatchObject({
       code: "INVALID_INPUT",
@@ -98,12 +98,12 @@ describe("filters", () => {
     });
   });
 
-  it("refuse an expression beyond measure", async () => {
+  it("grep refuses an expression of more than 1,000 characters", async () => {
     const store = await openStore();
     await expect(store.query({ grep: "x".repeat(1001) })).rejects.toMatchObject({ code: "INVALID_INPUT" });
   });
 
-  it("by stream and by time, both ends included, whatever the order of the times", async () => {
+  it("stream, since and until filter lines, and both times are inclusive", async () => {
     const store = await openStore();
     const sink = store.sink("api", 1);
     for (const [stream, at] of [
@@ -120,7 +120,7 @@ describe("filters", () => {
     expect(texts(await store.query({ sinceMs: 2000, untilMs: 3000 }))).toEqual(["stdout 3000", "stdout 2000"]);
   });
 
-  it("by the instance before the present one, for each service", async () => {
+  it("previous: true returns the lines of each service's previous instance", async () => {
     const store = await openStore();
     for (const generation of [1, 2, 3]) store.sink("api", generation).write("stderr", bytes(`api ${generation}\n`));
     for (const generation of [1, 2]) store.sink("db", generation).write("stderr", bytes(`db ${generation}\n`));
@@ -131,7 +131,7 @@ describe("filters", () => {
     expect(texts(await store.query({ previous: true, services: ["web"] }))).toEqual(["web 1"]);
   });
 
-  it("say that older lines were left out although only some of them would match", async () => {
+  it("a search with tail reports the older lines it left out, unless it passed all of them", async () => {
     const store = await openStore();
     const lines = Array.from({ length: 400 }, (_, index) => (index % 4 === 0 ? `hit ${index}\n` : `${index}\n`));
     store.sink("api", 1).write("stdout", bytes(lines.join("")));
@@ -139,12 +139,12 @@ describe("filters", () => {
     expect(texts(page)[0]).toBe("hit 360");
     expect(page.omitted).toMatchObject({ lines: 360, reason: "tail" });
     expect(page.omitted?.how_to_get).toContain("matching or not");
-    // The only match is found, and further search for another one has an end.
+    // The search ends although no second line matches.
     const last = await store.query({ grep: "hit 396", tail: 1 });
     expect(last.omitted).toBeNull();
   });
 
-  it("do not search a long log to its end only to say that there is nothing more", async () => {
+  it("a search of a long log that fills its tail reports the lines it left out", async () => {
     const store = await openStore();
     writeLines(store, "api", 30_000);
     const page = await store.query({ grep: "line 30000", tail: 1 });
@@ -152,7 +152,7 @@ describe("filters", () => {
     expect(page.omitted).toMatchObject({ lines: 29_999, reason: "tail" });
   });
 
-  it("that search long stop when the caller goes", async () => {
+  it("a long search ends when its caller cancels", async () => {
     const store = await openStore();
     writeLines(store, "api", 30_000);
     const caller = new AbortController();

@@ -1,4 +1,4 @@
-/** Lines on disk are searched before they are decoded. The answers must be those of a comparison of every line. */
+/** Lines on disk are searched before they are decoded, with the results of a comparison of every line. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { needlesOf } from "../../../src/stack/logs/raw-search.js";
@@ -6,7 +6,7 @@ import { openLogStore } from "../../../src/stack/logs/store.js";
 import type { LogQuery, LogStore } from "../../../src/stack/logs/types.js";
 import { bytes, openStore, temporaryDirectory, texts, writeLines } from "./log-fixture.js";
 
-/** A store whose lines are all on disk. */
+/** A store with every line on disk. */
 async function reopened(lines: readonly string[]): Promise<LogStore> {
   const directory = temporaryDirectory();
   const store = await openLogStore({ directory, redact: (text) => text });
@@ -18,7 +18,7 @@ async function reopened(lines: readonly string[]): Promise<LogStore> {
 const all = async (store: LogStore, query: LogQuery): Promise<string[]> =>
   texts(await store.query({ tail: 10_000, maxBytes: 100_000_000, collapse: false, ...query }));
 
-describe("a search of lines on disk", () => {
+describe("LogStore.query: lines on disk", () => {
   const word = fc.constantFrom(
     "Error",
     "K",
@@ -38,7 +38,7 @@ describe("a search of lines on disk", () => {
   );
   const line = fc.array(word, { maxLength: 5 }).map((words) => words.join(""));
 
-  it("returns what a comparison of every line returns", async () => {
+  it("a search on disk returns the lines that a comparison of every line returns", async () => {
     const lines = fc.array(line, { minLength: 1, maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(lines, line, async (written, grep) => {
@@ -71,12 +71,12 @@ describe("a search of lines on disk", () => {
     ["\\Qa|b\\E", undefined],
     ["a*", undefined],
     ["", undefined],
-  ])("by the expression %s reads lines that contain %j", (expression, needles) => {
+  ])("the expression %s decodes only lines that contain %j", (expression, needles) => {
     expect(needlesOf(expression, true)).toEqual(needles);
   });
 
   it.each(["erro(r|x)", "(?i)disk", "(?i)K\\b", "a{0}b", "b|disK", "^\\S+\\s", "x[^]]y", "(ab)?c", "é+"])(
-    "by the expression %s returns what lines in memory return",
+    "the expression %s returns the same lines from disk as from memory",
     async (grep) => {
       const lines = ["erro error errox", "diſK", "K", "b", "disK", "word here", "x]y xay", "c abc", "éé", "", "{}"];
       const memory = await openStore();
@@ -86,7 +86,7 @@ describe("a search of lines on disk", () => {
     },
   );
 
-  it("keeps the lines around a match, also across blocks", async () => {
+  it("context returns the lines around a match across blocks of a file", async () => {
     const directory = temporaryDirectory();
     const store = await openLogStore({ directory, redact: (text) => text });
     writeLines(store, "api", 40_000);
@@ -108,7 +108,7 @@ describe("a search of lines on disk", () => {
     expect(await all(reading, { grep: "line 7\\d{4}$", regex: true })).toHaveLength(10_000);
   });
 
-  it("of one service does not read the whole log of another", async () => {
+  it("a search for one service returns its newest matches between many lines of another", async () => {
     const directory = temporaryDirectory();
     const store = await openLogStore({ directory, redact: (text) => text });
     writeLines(store, "db", 30_000);

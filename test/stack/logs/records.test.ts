@@ -1,4 +1,4 @@
-/** Errors with their stack traces, lines around them, waiting for a line, and counts instead of lines. */
+/** Errors with stack traces, context, waits for a line, and summaries. */
 import { expect, test } from "vitest";
 import type { LogQuery, LogStore } from "../../../src/stack/logs/types.js";
 import { bytes, openStore, seqs, texts } from "./log-fixture.js";
@@ -32,7 +32,7 @@ const DIRECTIONS: [string, (store: LogStore, query: LogQuery) => Promise<string[
   ],
 ];
 
-test.each(DIRECTIONS)("of %s, only errors come with their stack traces", async (_name, read) => {
+test.each(DIRECTIONS)("minLevel: error returns errors with their stack traces, in %s", async (_name, read) => {
   const store = await shop();
   expect(await read(store, { minLevel: "error" })).toEqual([
     ...TRACEBACK,
@@ -41,7 +41,7 @@ test.each(DIRECTIONS)("of %s, only errors come with their stack traces", async (
   ]);
 });
 
-test.each(DIRECTIONS)("of %s, context adds lines of the same service around each record", async (_name, read) => {
+test.each(DIRECTIONS)("context adds lines of the same service around each record, in %s", async (_name, read) => {
   const store = await shop();
   expect(await read(store, { minLevel: "error", context: 1 })).toEqual([
     "INFO step 2",
@@ -59,13 +59,13 @@ test.each(DIRECTIONS)("of %s, context adds lines of the same service around each
   ]);
 });
 
-test.each(DIRECTIONS)("of %s, text and level are searched in the whole record", async (_name, read) => {
+test.each(DIRECTIONS)("grep and minLevel search whole records, in %s", async (_name, read) => {
   const store = await shop();
   expect(await read(store, { minLevel: "error", grep: "main()" })).toEqual(TRACEBACK.slice(0, 3));
   expect(await read(store, { minLevel: "warning", grep: "nothing" })).toEqual([]);
 });
 
-test("a page of errors can be followed without a gap or a repeat", async () => {
+test("pages of errors follow one another without a repeat", async () => {
   const store = await openStore();
   for (let n = 0; n < 50; n += 1) write(store, "api", `INFO ${n}`, `ERROR ${n}`, "    at one", "    at two");
   const seen: number[] = [];
@@ -80,14 +80,14 @@ test("a page of errors can be followed without a gap or a repeat", async () => {
   expect(seen.length).toBeGreaterThanOrEqual(50);
 });
 
-test("a wait for a line returns at once when the present instance printed it, with lines around it", async () => {
+test("waitFor returns at once, with context, when the current instance has printed the line", async () => {
   const store = await shop();
   const page = await store.query({ services: ["api"], waitFor: "STEP 2", context: 1, waitMs: 60_000 });
   expect(texts(page)).toEqual(["INFO step 1", "INFO step 2", TRACEBACK[0]]);
   expect(page.wait).toMatchObject({ met: true });
 });
 
-test("a wait for a line does not find what an earlier instance or an earlier cursor printed", async () => {
+test("waitFor ignores lines of an earlier instance and lines before the cursor", async () => {
   const store = await openStore();
   write(store, "api", "ready");
   const { next_cursor: cursor } = await store.query({});
@@ -101,7 +101,7 @@ test("a wait for a line does not find what an earlier instance or an earlier cur
   expect(texts(page)).toContain("ready");
 });
 
-test("a wait for a line that never comes ends in time with the last lines, and by its signal", async () => {
+test("waitFor ends at its time with the last lines, or by its signal", async () => {
   const store = await shop();
   const late = await store.query({ services: ["api"], waitFor: "never", waitMs: 20 });
   expect(late.wait).toEqual({ met: false, reason: "No line matched within 0.02 s." });
@@ -112,13 +112,13 @@ test("a wait for a line that never comes ends in time with the last lines, and b
   expect((await waiting).wait?.met).toBe(false);
 });
 
-test("a wait for an expression accepts RE2, and refuses invalid expressions", async () => {
+test("waitFor accepts an RE2 expression and refuses an invalid one", async () => {
   const store = await shop();
   expect((await store.query({ waitFor: "step [34]$", regex: true, waitMs: 1 })).wait?.met).toBe(true);
   await expect(store.query({ waitFor: "(", regex: true })).rejects.toMatchObject({ code: "INVALID_INPUT" });
 });
 
-test("a summary counts by level, by message and over time", async () => {
+test("summary counts lines by level, by message and by period", async () => {
   const store = await openStore();
   const sink = store.sink("api", 1);
   const begin = Date.parse("2026-01-31T12:00:00Z");

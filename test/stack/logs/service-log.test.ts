@@ -35,8 +35,8 @@ async function seqsOf(batches: AsyncGenerator<{ seq: number }[]>): Promise<numbe
 const range = (from: number, through: number): number[] =>
   Array.from({ length: through - from + 1 }, (_, index) => from + index);
 
-describe("lines that leave memory while they are being written", () => {
-  it("are there at every moment", async () => {
+describe("ServiceLog: evicted lines", () => {
+  it("lines that leave memory during a write are in every view exactly once", async () => {
     const { log } = openLog(join(temporaryDirectory(), "api"));
     append(log, 1, 10);
     const written = log.flush();
@@ -46,7 +46,7 @@ describe("lines that leave memory while they are being written", () => {
     expect(log.lines).toBe(25);
     expect(log.losses.total).toBe(0);
     await written;
-    // The view from before tells nothing twice, and a new one finds on disk what left memory.
+    // The earlier view returns no line twice, and a new view reads from disk what left memory.
     expect(await seqsOf(oldestFirst(view, 0, () => true))).toEqual(range(1, 25));
     append(log, 26, 30);
     await log.flush();
@@ -58,7 +58,7 @@ describe("lines that leave memory while they are being written", () => {
     await log.close();
   });
 
-  it("are counted as lost when the writing fails, and only those", async () => {
+  it("evicted lines are counted as lost when their write fails", async () => {
     const file = join(temporaryDirectory(), "file");
     writeFileSync(file, "");
     const { log, errors } = openLog(join(file, "api"));
@@ -74,8 +74,8 @@ describe("lines that leave memory while they are being written", () => {
   });
 });
 
-describe("losses", () => {
-  it("are distinguished by place and time, and stay few", () => {
+describe("DroppedLines", () => {
+  it("losses are counted by position and time in at most 32 entries", () => {
     const losses = new DroppedLines();
     for (let at = 0; at < 100; at += 1) {
       losses.add({ firstSeq: at * 10 + 1, lastSeq: at * 10 + 5, lines: 5, timeMs: at });
@@ -90,7 +90,7 @@ describe("losses", () => {
     expect(new DroppedLines(losses.list).total).toBe(500);
   });
 
-  it("that follow one another are one, and an older place is put before a newer one", () => {
+  it("adjacent losses become one entry, and entries are sorted by position", () => {
     const losses = new DroppedLines();
     for (const seq of [11, 14, 15]) losses.addLine(seq, seq, seq - 3);
     losses.addLine(40, 40, 39);

@@ -22,14 +22,14 @@ function sinkWith(redact: (text: string) => string = (text) => text) {
   return { sink, seen, texts: () => seen.map(({ text }) => text) };
 }
 
-/** `data` cut at the given places. */
+/** `data` cut at the given offsets. */
 function chunks(data: Uint8Array, cuts: number[]): Uint8Array[] {
   const places = [...new Set(cuts.map((cut) => cut % (data.length + 1)))].sort((a, b) => a - b);
   return [0, ...places].map((from, index) => data.subarray(from, places[index] ?? data.length));
 }
 
-describe("lines from chunks", () => {
-  it("are whole, whatever the chunks, also inside characters and CRLF", () => {
+describe("createSink: lines from chunks", () => {
+  it("lines are the same wherever the output is cut into chunks", () => {
     const pieces = fc.constantFrom("a", "ü", "€", "😀", "\n", "\r\n", "\r", " ", "word");
     const property = fc.property(fc.array(pieces, { maxLength: 60 }), fc.array(fc.nat()), (parts, cuts) => {
       const data = bytes(parts.join(""));
@@ -44,7 +44,7 @@ describe("lines from chunks", () => {
     fc.assert(property, { numRuns: 500 });
   });
 
-  it("end at LF or CRLF; blank ones count, a rest becomes one when the stream ends", () => {
+  it("a line ends at LF, CRLF or the end of the stream, and an empty line counts", () => {
     const { sink, texts } = sinkWith();
     sink.write("stdout", bytes("one\r\n\ntwo\nrest"));
     expect(texts()).toEqual(["one", "", "two"]);
@@ -53,14 +53,14 @@ describe("lines from chunks", () => {
     expect(texts()).toEqual(["one", "", "two", "rest"]);
   });
 
-  it("show what a terminal would show after an overwriting carriage return", () => {
+  it("a carriage return within a line replaces the text before it", () => {
     const { sink, texts } = sinkWith();
     sink.write("stdout", bytes(`${"10 % ".repeat(40)}\r50 %\rdone\nnext\r\n1\r2\r3\nfirst\r`));
     sink.write("stdout", bytes("second\n"));
     expect(texts()).toEqual(["done", "next", "3", "second"]);
   });
 
-  it("keep stdout and stderr apart", () => {
+  it("parts of lines of stdout and stderr are not mixed", () => {
     const { sink, seen } = sinkWith();
     sink.write("stdout", bytes("out "));
     sink.write("stderr", bytes("err\n"));
@@ -71,13 +71,13 @@ describe("lines from chunks", () => {
     ]);
   });
 
-  it("replace invalid UTF-8 and lose nothing else", () => {
+  it("invalid UTF-8 is replaced, and all other text is kept", () => {
     const { sink, texts } = sinkWith();
     sink.write("stdout", Uint8Array.from([0x61, 0xff, 0x62, 0x0a, 0xe2, 0x82, 0x0a, 0x63, 0x0a]));
     expect(texts()).toEqual(["a\ufffdb", "\ufffd", "c"]);
   });
 
-  it("carry their own time, or the current one where that is invalid", () => {
+  it("a line has the given time, or the current one when that is invalid", () => {
     const { sink, seen } = sinkWith();
     const before = Date.now();
     sink.write("stdout", bytes("a\nb"), 1234.7);
@@ -89,11 +89,11 @@ describe("lines from chunks", () => {
   });
 });
 
-describe("over-long lines", () => {
+describe("createSink: long lines", () => {
   it.each([
     ["in one chunk among others", (line: string) => [`a\n${line}\nb\n`]],
     ["over many chunks", (line: string) => [line.slice(0, 7), line.slice(7, 9000), line.slice(9000), "\nb\n"]],
-  ])("are cut on a character's border and say their length: %s", (_, toChunks) => {
+  ])("a long line is cut between characters and reports its length: %s", (_, toChunks) => {
     const line = `${"€".repeat(20_000)}`;
     const { sink, seen } = sinkWith();
     for (const chunk of toChunks(line)) sink.write("stdout", bytes(chunk));
@@ -102,7 +102,7 @@ describe("over-long lines", () => {
     expect(seen.at(-1)).toMatchObject({ text: "b", cutFrom: 0 });
   });
 
-  it("of just the bound are left whole", () => {
+  it("a line of exactly the limit is not cut", () => {
     const { sink, seen } = sinkWith();
     sink.write("stdout", bytes(`${"x".repeat(MAX_LINE_BYTES)}\n${"x".repeat(MAX_LINE_BYTES + 1)}\n`));
     expect(seen.map(({ text, cutFrom }) => [text.length, cutFrom])).toEqual([
@@ -111,7 +111,7 @@ describe("over-long lines", () => {
     ]);
   });
 
-  it("of megabytes are counted without being held", () => {
+  it("a line of 64 MiB is cut and counted", () => {
     const { sink, seen } = sinkWith();
     const block = new Uint8Array(1024 * 1024).fill(0x78);
     for (let index = 0; index < 64; index += 1) sink.write("stdout", block);
@@ -119,9 +119,9 @@ describe("over-long lines", () => {
     expect(seen.map(({ text, cutFrom }) => [text.length, cutFrom])).toEqual([[MAX_LINE_BYTES, 64 * 1024 * 1024]]);
   });
 
-  it("do not show a secret's beginning where they were cut off, whatever is removed before it", () => {
+  it("a secret at the cut of a line does not show its beginning", () => {
     const secret = "s3cr3t-value-of-forty-characters-0123456";
-    // Escape sequences fill what is held; the secret lies over its end.
+    // Escape sequences fill the buffer, and the secret crosses its end.
     const filler = "\u001b[31m".repeat((64 * 1024 - 20) / 5);
     const { sink, seen } = sinkWith(createRedactor([secret]).redact);
     sink.write("stdout", bytes(`${filler}${"x".repeat((64 * 1024 - 20) % 5)}${secret}\n`));
@@ -129,7 +129,7 @@ describe("over-long lines", () => {
     expect(seen[0]?.cutFrom).toBeGreaterThan(64 * 1024);
   });
 
-  it("of our own obey the same bound, also when redaction makes them longer", () => {
+  it("lines of the server are cut at the same limit after redaction", () => {
     const { sink, seen } = sinkWith((text) => text.replaceAll("secret", "[redacted]"));
     sink.line("stderr", "y".repeat(10_000));
     sink.line("stderr", "€".repeat(10_000));
@@ -141,8 +141,8 @@ describe("over-long lines", () => {
   });
 });
 
-describe("the border", () => {
-  it("removes escape sequences, control, bidirectional and invisible characters", () => {
+describe("createSink: sanitising and redaction", () => {
+  it("escape sequences and control, bidirectional and invisible characters are removed", () => {
     const { sink, texts } = sinkWith();
     sink.write(
       "stdout",
@@ -151,14 +151,14 @@ describe("the border", () => {
     expect(texts()).toEqual(["red bell evil zerowidth x"]);
   });
 
-  it("redacts a secret that two chunks share, and one that escape sequences interrupt", () => {
+  it("a secret that is split by chunks or escape sequences is redacted", () => {
     const { sink, texts } = sinkWith(createRedactor(["hunter2-hunter2"]).redact);
     sink.write("stdout", bytes("password is hunter2-h"));
     sink.write("stdout", bytes("unter2!\nand hunter2\u001b[1m-hunter2\n"));
     expect(texts()).toEqual(["password is [redacted]!", "and [redacted]"]);
   });
 
-  it("shows nothing of a line that could not be redacted, and never throws", () => {
+  it("a line whose redaction fails is withheld", () => {
     const { sink, texts } = sinkWith(() => {
       throw new Error("defect");
     });

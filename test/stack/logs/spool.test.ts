@@ -21,8 +21,8 @@ const filesOf = (directory: string, service: string): string[] =>
 
 const sizeOf = (files: string[]): number => files.reduce((sum, file) => sum + statSync(file).size, 0);
 
-describe("a restart", () => {
-  it("keeps lines, numbers, generations and cursors", async () => {
+describe("LogStore: restart", () => {
+  it("a restart keeps lines, numbers, generations and cursors", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const first = await openStore({ directory });
     writeLines(first, "api", 300);
@@ -49,14 +49,14 @@ describe("a restart", () => {
     expect(second.lastLines("api", 5)).toEqual(["api line 301", "api line 302"]);
   });
 
-  it("after a crash gives no number twice, and passes over a torn line", async () => {
+  it("after a crash no line number is used twice, and a torn line is skipped", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const crashed = await openStore({ directory });
     writeLines(crashed, "api", 50);
     await crashed.flush();
     writeLines(crashed, "api", 5, 51);
     const { next_cursor: cursor } = await crashed.query({});
-    // What a crash leaves: the index of the open store, some lines, and half a one.
+    // As after a crash: the index of the open store, some lines, and half of one.
     const copy = join(temporaryDirectory(), "logs");
     cpSync(directory, copy, { recursive: true });
     appendFileSync(filesOf(copy, "api")[0] as string, '[51,1500,0,1,"torn');
@@ -74,7 +74,7 @@ describe("a restart", () => {
     expect(texts(await again.query({ tail: 2 }))).toEqual(["api line 50", "api line 100"]);
   });
 
-  it("reads the lines itself where the index is missing or wrong, and starts a new order of cursors", async () => {
+  it("a missing or damaged index is rebuilt from the lines, and earlier cursors are refused", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const first = await openStore({ directory });
     writeLines(first, "api", 20_000, 1, 3);
@@ -98,8 +98,8 @@ describe("a restart", () => {
   });
 });
 
-describe("the spool", () => {
-  it("is for its owner only", async () => {
+describe("LogStore: files", () => {
+  it("log folders have mode 0700 and log files 0600", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const store = await openStore({ directory });
     writeLines(store, "api", 1);
@@ -109,7 +109,7 @@ describe("the spool", () => {
     expect([join(directory, "store.json"), ...filesOf(directory, "api")].map(mode)).toEqual(["600", "600"]);
   });
 
-  it("rotates within its bound and counts what went, also for a cursor before it", async () => {
+  it("files are rotated within the disk limit, and removed lines are counted", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const options = { directory, spoolBytes: 100_000, ringBytes: 20_000 };
     const store = await openStore(options);
@@ -146,7 +146,7 @@ describe("the spool", () => {
     expect((await again.query({ services: ["other"] })).dropped).toEqual({});
   });
 
-  it("keeps what memory still holds countable where the disk's bound is the smaller one", async () => {
+  it("lines in memory stay counted when the disk limit is smaller than memory", async () => {
     const store = await openStore({ spoolBytes: 1, ringBytes: 1_000_000 });
     for (let part = 0; part < 100; part += 1) {
       writeLines(store, "api", 100, part * 100 + 1);
@@ -158,7 +158,7 @@ describe("the spool", () => {
     expect(store.stats("api").lines).toBe(page.lines.length);
   });
 
-  it("searches by time and instance only the files that can hold a match", async () => {
+  it("filters by time, instance and cursor return every match of a log in several files", async () => {
     const store = await openStore({ spoolBytes: 1_000_000, ringBytes: 4000 });
     for (let generation = 1; generation <= 4; generation += 1) {
       const sink = store.sink("api", generation);
@@ -180,7 +180,7 @@ describe("the spool", () => {
     expect(middle.omitted?.lines).toBe(960 - 502);
   });
 
-  it("finds a place in a large file without reading all of it", async () => {
+  it("a cursor at any place of a large file returns the lines that follow, even after truncation", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const store = await openStore({ directory });
     for (let part = 0; part < 30; part += 1) {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { StackEvent } from "../../../src/stack/model.js";
 import { EventLog } from "../../../src/stack/storage/events.js";
 
-describe("events", () => {
+describe("EventLog", () => {
   let folder: string;
   let seen: StackEvent[];
   let errors: unknown[];
@@ -28,7 +28,7 @@ describe("events", () => {
     return log;
   };
 
-  it("are numbered, cleaned, announced, and survive the server", async () => {
+  it("events are numbered and redacted, and are read again after a restart", async () => {
     const first = await open();
     first.add({ type: "warning", message: "password hunter22", service: "db", actor: "claude#1", data: { a: 1 } });
     first.add({ type: "stack_started", message: "up" });
@@ -47,7 +47,7 @@ describe("events", () => {
     ]);
   });
 
-  it("page forwards from a cursor without loss, and show the newest without one", async () => {
+  it("a cursor pages through all events, and a query without one returns the newest", async () => {
     const log = await open();
     for (let at = 1; at <= 25; at += 1) log.add({ type: "warning", message: String(at) });
     expect(await log.query({ limit: 10 })).toMatchObject({ omitted: 15, next_cursor: 25 });
@@ -60,7 +60,7 @@ describe("events", () => {
     expect(read).toEqual(Array.from({ length: 25 }, (_, at) => at + 1));
   });
 
-  it("filter by service and type", async () => {
+  it("a query filters events by service and type", async () => {
     const log = await open();
     log.add({ type: "service_started", service: "a", message: "" });
     log.add({ type: "service_crashed", service: "a", message: "" });
@@ -70,7 +70,7 @@ describe("events", () => {
     ]);
   });
 
-  it("can be waited for, by time, by match and by signal", async () => {
+  it("a query waits for a matching event and ends at its time or by its signal", async () => {
     const log = await open();
     log.add({ type: "warning", message: "before" });
     expect((await log.query({ after: 1, waitMs: 20 })).events).toEqual([]);
@@ -88,7 +88,7 @@ describe("events", () => {
     expect((await log.query({ after: 99, waitMs: 30_000, signal: stop.signal })).events).toEqual([]);
   });
 
-  it("are bounded in memory, and a write failure is reported", async () => {
+  it("memory keeps the newest 2,000 events, and a write that fails is reported", async () => {
     const log = await open(join(folder, "absent", "events.jsonl"));
     for (let at = 0; at < 2_100; at += 1) log.add({ type: "warning", message: "x" });
     await log.flush();
@@ -96,7 +96,7 @@ describe("events", () => {
     expect(errors.length).toBeGreaterThan(0);
   });
 
-  it.each([0, 1001, 1.5, Number.NaN])("refuse the limit %d", async (limit) => {
+  it.each([0, 1001, 1.5, Number.NaN])("a query refuses the limit %d", async (limit) => {
     await expect((await open()).query({ limit })).rejects.toMatchObject({ code: "INVALID_INPUT" });
   });
 });

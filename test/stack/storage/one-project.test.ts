@@ -1,4 +1,4 @@
-/** A folder has one project. */
+/** A folder belongs to one project. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { ProjectStore } from "../../../src/stack/storage/project-store.js";
 import { call, compose, Domain, service } from "../../support/domain.js";
@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => domain.close());
 
-it("a second id for a folder whose stack ran is refused with the first one's name", async () => {
+it("a second project id for a folder whose stack ran is refused, and the error names the first id", async () => {
   const manager = domain.manager();
   await manager.start({ project: "first", folder }, call());
   const second = manager.start({ project: "second", folder }, call());
@@ -28,13 +28,13 @@ it("a second id for a folder whose stack ran is refused with the first one's nam
   expect(domain.runtime.started()).toEqual(["db"]);
 });
 
-it("a second id that the operator names in the configuration is allowed", async () => {
+it("a second project id for a folder is allowed when the operator's configuration names it", async () => {
   const manager = domain.manager({ projects: { second: { folder } } });
   await manager.start({ project: "first", folder }, call());
   expect(await manager.start({ project: "second", folder }, call())).toMatchObject({ verified: true });
 });
 
-it("another id is allowed while the first one never started anything", async () => {
+it("a second project id for a folder is allowed while the first has never started a service", async () => {
   domain.project("shop", "services: [");
   const manager = domain.manager();
   await expect(manager.start({ project: "first", folder }, call())).rejects.toThrow();
@@ -42,7 +42,7 @@ it("another id is allowed while the first one never started anything", async () 
   expect(await manager.start({ project: "second", folder }, call())).toMatchObject({ verified: true });
 });
 
-it("a command without a project uses the folder's project", async () => {
+it("projectIn returns the project that uses a folder, else null", async () => {
   const store = new ProjectStore({ stateDir: domain.state, roots: [domain.root], projects: {} });
   expect(store.projectIn(folder)).toBeNull();
   await domain.manager().start({ project: "first", folder }, call());

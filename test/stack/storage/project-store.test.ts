@@ -33,8 +33,8 @@ afterEach(() => rmSync(top, { recursive: true, force: true }));
 const store = (projects: Record<string, { folder: string; suggested?: true }> = {}) =>
   new ProjectStore({ stateDir, roots: [root], projects });
 
-describe("a project's folder", () => {
-  it("is a root of its name, a folder of its name, the configured one, or the one given", () => {
+describe("ProjectStore.resolveFolder", () => {
+  it("a project's folder is the root or folder of its name, the configured one, or the given one", () => {
     expect(store().resolveFolder("work")).toBe(root);
     expect(store().resolveFolder("shop")).toBe(join(root, "shop"));
     expect(store({ elsewhere: { folder: join(root, "shop") } }).resolveFolder("elsewhere")).toBe(join(root, "shop"));
@@ -42,7 +42,7 @@ describe("a project's folder", () => {
     expect(store().resolveFolder("any", join(root, "shop"))).toBe(join(root, "shop"));
   });
 
-  it("may lie outside the roots only when the operator configured it", () => {
+  it("a folder outside the roots is allowed only when the operator configures it", () => {
     expect(store({ out: { folder: join(top, "outside") } }).resolveFolder("out")).toBe(join(top, "outside"));
     const refused = expect.objectContaining({
       hint: expect.stringMatching(
@@ -54,12 +54,12 @@ describe("a project's folder", () => {
       expect(() => store().resolveFolder("x", folder)).toThrow(expect.objectContaining({ code: "FOLDER_NOT_ALLOWED" }));
   });
 
-  it("is not reached through a symbolic link", () => {
+  it("a symbolic link that leads out of the roots is refused", () => {
     symlinkSync(join(top, "outside"), join(root, "link"));
     expect(() => store().resolveFolder("link")).toThrow(expect.objectContaining({ code: "FOLDER_NOT_ALLOWED" }));
   });
 
-  it("must exist", () => {
+  it("a folder that does not exist, or is a file, is refused", () => {
     expect(() => store().resolveFolder("x", "absent")).toThrow(expect.objectContaining({ code: "INVALID_INPUT" }));
     writeFileSync(join(root, "file"), "");
     expect(() => store().resolveFolder("x", "file")).toThrow(/not an existing folder/);
@@ -68,15 +68,15 @@ describe("a project's folder", () => {
     );
   });
 
-  it.each(["", "../x", "--rm", "A", "__proto__", "constructor\0"])("has no project id %j", (id) => {
+  it.each(["", "../x", "--rm", "A", "__proto__", "constructor\0"])("%j is refused as a project id", (id) => {
     expect(() => store().resolveFolder(id)).toThrow(expect.objectContaining({ code: "INVALID_INPUT" }));
   });
 
-  it("does not take a prototype's key for a configured project", () => {
+  it("the key of an object's prototype is not a configured project", () => {
     expect(() => store().resolveFolder("constructor")).toThrow(expect.objectContaining({ code: "UNKNOWN_PROJECT" }));
   });
 
-  it("of another client's roots is not named to those who ask for what is not there", async () => {
+  it("the error for an unknown project does not name projects outside the client's roots", async () => {
     const elsewhere = join(top, "elsewhere", "private");
     mkdirSync(elsewhere, { recursive: true });
     await store().prepare("hidden", elsewhere);
@@ -89,7 +89,7 @@ describe("a project's folder", () => {
     );
   });
 
-  it("is remembered, and another one of the same id is a conflict, also while the first is away", async () => {
+  it("a project keeps its first folder, and another folder is a conflict even while the first is missing", async () => {
     const first = join(root, "shop");
     await store().prepare("app", first);
     expect(store().resolveFolder("app")).toBe(first);
@@ -97,15 +97,15 @@ describe("a project's folder", () => {
     mkdirSync(join(root, "other"));
     expect(() => store().resolveFolder("app", "other")).toThrow(/belongs to .*shop, not to .*other/);
     rmSync(first, { recursive: true });
-    // Renamed or not mounted: its secrets, volumes and logs are not the other folder's.
+    // A folder that is renamed or not mounted keeps its secrets, volumes and logs.
     expect(() => store().resolveFolder("app", "other")).toThrow(/belongs to .*shop \(which does not exist now\)/);
-    // The operator says where it went; a file of the working directory does not.
+    // The operator can name the new folder; a file of the working directory cannot.
     expect(store({ app: { folder: join(root, "other") } }).resolveFolder("app")).toBe(join(root, "other"));
     const suggested = { app: { folder: join(root, "other"), suggested: true as const } };
     expect(() => store(suggested).resolveFolder("app", "other")).toThrow(/belongs to/);
   });
 
-  it("is not named to a caller whose roots do not reach it", async () => {
+  it("an error does not name the project's folder to a client whose roots do not contain it", async () => {
     await store().prepare("app", join(root, "shop"));
     mkdirSync(join(root, "narrow/app"), { recursive: true });
     const narrow = new ProjectStore({ stateDir, roots: [join(root, "narrow")], projects: {} });
@@ -122,7 +122,7 @@ describe("a project's folder", () => {
     }
   });
 
-  it("cannot be found where no root is allowed", () => {
+  it("without roots, every folder is refused, and the hint says that home folders are not a default", () => {
     const none = new ProjectStore({ stateDir, roots: [], projects: {} });
     for (const folder of [undefined, "shop", join(root, "shop")])
       expect(() => none.resolveFolder("shop", folder)).toThrow(
@@ -131,8 +131,8 @@ describe("a project's folder", () => {
   });
 });
 
-describe("the state directory", () => {
-  it("can be passed through but not listed, and holds limits for the next start", async () => {
+describe("ProjectStore: state directory", () => {
+  it("the state directory has mode 0711 and keeps limits for the next start", async () => {
     const path = await store().prepare("app", root);
     for (const part of [stateDir, join(stateDir, "projects"), path]) expect(statSync(part).mode & 0o777).toBe(0o711);
     await store().keepLimits("app", "db", { cpus: 1 }, { cpus: 2 });
@@ -148,7 +148,7 @@ describe("the state directory", () => {
     expect(readdirSync(path).sort()).toEqual(["limits.json", "project.json"]);
   });
 
-  it("that cannot be made or written is STORAGE_FAILED", async () => {
+  it("a state directory that cannot be created or written fails with STORAGE_FAILED", async () => {
     writeFileSync(stateDir, "a file");
     await expect(store().prepare("app", root)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     await expect(store().lock("app")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
@@ -156,7 +156,7 @@ describe("the state directory", () => {
     expect(store().projectIds()).toEqual([]);
   });
 
-  it("keeps the mode the operator gave it", async () => {
+  it("prepare keeps the mode that the operator gave the state directory", async () => {
     mkdirSync(stateDir);
     chmodSync(stateDir, 0o755);
     await store().prepare("app", root);
@@ -164,8 +164,8 @@ describe("the state directory", () => {
   });
 });
 
-describe("the lock", () => {
-  it("is held by one, released, and held again", async () => {
+describe("ProjectStore.lock", () => {
+  it("a project's lock has one holder, and can be taken again after its release", async () => {
     const path = await store().prepare("app", root);
     const release = await store().lock("app");
     await expect(store().lock("app")).rejects.toMatchObject({ code: "PROJECT_LOCKED", details: { pid: process.pid } });
@@ -176,7 +176,7 @@ describe("the lock", () => {
     expect(readdirSync(path)).toEqual(["project.json"]);
   });
 
-  it("of a dead process, of a reused pid, or damaged, is taken over", async () => {
+  it("a lock of a dead process, a reused process id or damaged content is taken over", async () => {
     const path = await store().prepare("app", root);
     const child = spawn(process.execPath, ["-e", ""]);
     await once(child, "exit");
@@ -189,7 +189,7 @@ describe("the lock", () => {
     expect(readdirSync(path)).toEqual(["project.json"]);
   });
 
-  it("comes with what a dead process was just writing removed, and nothing else", async () => {
+  it("lock removes only the temporary files that a dead process left", async () => {
     const path = await store().prepare("app", root);
     const child = spawn(process.execPath, ["-e", ""]);
     await once(child, "exit");
@@ -200,7 +200,7 @@ describe("the lock", () => {
     expect(readdirSync(path).sort()).toEqual([...kept, "project.json"].sort());
   });
 
-  it("is not released by one who lost it", async () => {
+  it("release does not remove a lock that another holder has replaced", async () => {
     const path = await store().prepare("app", root);
     const release = await store().lock("app");
     writeFileSync(join(path, "lock"), "someone else's");

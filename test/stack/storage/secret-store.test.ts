@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openSecretStore } from "../../../src/stack/storage/secret-store.js";
 
-describe("secret store", () => {
+describe("SecretStore", () => {
   let folder: string;
   let file: string;
   beforeEach(() => {
@@ -22,7 +22,7 @@ describe("secret store", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  it("makes a secret once and keeps it across servers", async () => {
+  it("a secret is generated once and kept across restarts", async () => {
     const first = await openSecretStore(file);
     const secret = await first.generate("postgres-password");
     expect(secret).toMatch(/^[A-Za-z0-9_-]{43}$/);
@@ -32,7 +32,7 @@ describe("secret store", () => {
     expect(second.values()).toEqual([secret]);
   });
 
-  it("keeps every secret of parallel calls, in a file only its owner reads", async () => {
+  it("parallel calls lose no secret, and the file has mode 0600", async () => {
     const store = await openSecretStore(file);
     const made = await Promise.all(["a", "b", "c", "a"].map((name) => store.generate(name)));
     expect(new Set(made).size).toBe(3);
@@ -41,13 +41,16 @@ describe("secret store", () => {
     expect(readdirSync(folder)).toEqual(["secrets.json"]);
   });
 
-  it.each(["not json", "[]", '{"a": 1}', '{"a": ""}', "null"])("never replaces a damaged file: %s", async (text) => {
-    writeFileSync(file, text, { mode: 0o600 });
-    await expect(openSecretStore(file)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-    expect(readFileSync(file, "utf8")).toBe(text);
-  });
+  it.each(["not json", "[]", '{"a": 1}', '{"a": ""}', "null"])(
+    "a damaged file is refused and not replaced: %s",
+    async (text) => {
+      writeFileSync(file, text, { mode: 0o600 });
+      await expect(openSecretStore(file)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+      expect(readFileSync(file, "utf8")).toBe(text);
+    },
+  );
 
-  it("refuses a file that others can read, and a symbolic link", async () => {
+  it("a file that other users can read, and a symbolic link, are refused", async () => {
     writeFileSync(file, "{}");
     chmodSync(file, 0o644);
     await expect(openSecretStore(file)).rejects.toThrow(/0600/);
@@ -57,13 +60,13 @@ describe("secret store", () => {
     await expect(openSecretStore(file)).rejects.toThrow(/regular file/);
   });
 
-  it("fails with STORAGE_FAILED when the folder is gone, and works again afterwards", async () => {
+  it("generate fails with STORAGE_FAILED and keeps no secret when the folder does not exist", async () => {
     const store = await openSecretStore(join(folder, "absent", "secrets.json"));
     await expect(store.generate("a")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     expect(store.values()).toEqual([]);
   });
 
-  it.each(["", "../x", "__proto__", "a b", "x".repeat(129)])("refuses the name %j", async (name) => {
+  it.each(["", "../x", "__proto__", "a b", "x".repeat(129)])("generate refuses the name %j", async (name) => {
     const store = await openSecretStore(file);
     await expect(store.generate(name)).rejects.toMatchObject({ code: "INVALID_STACK" });
     expect(readdirSync(folder)).toEqual([]);

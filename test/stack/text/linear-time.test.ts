@@ -1,6 +1,6 @@
 /**
- * Hard cases for every pattern that meets a service's text: what the patterns look for, repeated and combined so that
- * a search could begin again inside what it has already passed over.
+ * Hard cases for the patterns that process a service's text: what they look for, repeated and combined so that a search
+ * could restart inside of text that it has passed.
  */
 import { describe, expect, it } from "vitest";
 import { createRedactor } from "../../../src/stack/text/redaction.js";
@@ -10,9 +10,9 @@ import { NPM_CREDENTIAL } from "../../../src/stack/text/secret-names.js";
 
 /** Length of the shorter text; the longer one is four times as long. */
 const SIZE = 4 * 1024;
-/** Four times the text takes four times the time where the search is linear, sixteen times where it is quadratic. */
+/** For four times the text, a linear search takes 4 times as long and a quadratic one 16 times. */
 const MOST_RATIO = 10;
-/** A quadratic search cannot be this fast on the longer text, so that shorter times need no second look. In ms. */
+/** Milliseconds on the longer text below which a search cannot be quadratic and is not measured again. */
 const SURELY_LINEAR = 3;
 
 const parts = [
@@ -37,7 +37,7 @@ const hardCase = (lead: string, unit: string): HardCase => ({
   long: lead + fill(unit, 4 * SIZE),
 });
 
-/** Deterministic, so that a failure can be repeated. */
+/** Deterministic, so that failures can be reproduced. */
 function pseudoRandom(seed: number): (most: number) => number {
   let state = seed;
   return (most) => {
@@ -53,7 +53,7 @@ function hardCases(): HardCase[] {
   return [
     ...parts.map((one) => hardCase("", one)),
     ...parts.flatMap((one) => parts.map((other) => hardCase("", one + other))),
-    // What opens something, once, before what never closes it.
+    // An opening part once, before text that never closes it.
     ...['password="', "password='", "://a:", "-----BEGIN PRIVATE KEY-----", "\x1b]"].flatMap((lead) =>
       parts.map((one) => hardCase(lead, one)),
     ),
@@ -62,7 +62,7 @@ function hardCases(): HardCase[] {
 }
 const CASES = hardCases();
 
-/** Processor time in ms: other work on the machine does not count. */
+/** Processor time in ms, which excludes other work on the machine. */
 function timeOf(run: (text: string) => unknown, text: string): number {
   const before = process.cpuUsage();
   run(text);
@@ -70,7 +70,7 @@ function timeOf(run: (text: string) => unknown, text: string): number {
   return (user + system) / 1000;
 }
 
-/** The least of several times: other threads of the process can only add to one. */
+/** The least of several times, to which other threads of the process can only add. */
 const least = (run: (text: string) => unknown, text: string): number =>
   Math.min(...Array.from({ length: 5 }, () => timeOf(run, text)));
 
@@ -82,38 +82,38 @@ const ratio = (run: (text: string) => unknown, { short, long }: HardCase): numbe
 function expectLinear(run: (text: string) => unknown, cases: readonly HardCase[] = CASES): void {
   for (const one of cases) {
     if (timeOf(run, one.long) < SURELY_LINEAR || ratio(run, one) < MOST_RATIO) continue;
-    // Garbage collection may fall into every one of these runs, but not again and again.
+    // Garbage collection can affect each of these runs, but not all of them.
     expect(Math.min(ratio(run, one), ratio(run, one)), one.name).toBeLessThan(MOST_RATIO);
   }
 }
 
-describe("the time of a search is linear in the length of the text", () => {
+describe("time of a search", () => {
   it.each(
     PATTERNS.map(({ expression, replacement }) => [expression.source.slice(0, 50), expression, replacement] as const),
-  )("for the pattern %s", (_name, expression, replacement) => {
+  )("redaction with the pattern %s takes time linear in the text's length", (_name, expression, replacement) => {
     expectLinear((text) => text.replace(expression, replacement as string));
   });
 
-  it("for all patterns together", () => {
+  it("redaction with all patterns takes time linear in the text's length", () => {
     expectLinear(redactPatterns);
   });
 
-  it("for sanitising", () => {
+  it("sanitizeText takes time linear in the text's length", () => {
     expectLinear(sanitizeText);
   });
 
-  it("for npm's settings", () => {
+  it("the search for npm credentials takes time linear in the text's length", () => {
     expectLinear((text) => NPM_CREDENTIAL.test(text));
   });
 
-  it("for known values that resemble each other and the text", () => {
+  it("redaction of similar known values takes time linear in the text's length", () => {
     const alike = createRedactor(Array.from({ length: 300 }, (_, index) => `${"a".repeat(100 + index)}b`));
     alike.redact("built before it is timed");
     expectLinear((text) => alike.redact(text));
     expectLinear((text) => alike.pendingLength(text));
   });
 
-  it("notices a search that is not", () => {
+  it("the measurement detects a quadratic search", () => {
     // The pattern that took 3.4 s for a line of 64 KB.
     const quadratic = /\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+/g;
     expect(() => expectLinear((text) => text.replace(quadratic, ""), [hardCase("", "eyJ-")])).toThrow(/eyJ/);

@@ -3,49 +3,49 @@ import { describe, expect, it } from "vitest";
 import { isOrdinaryWord } from "../../../src/stack/text/ordinary-words.js";
 import { createRedactor, REDACTED } from "../../../src/stack/text/redaction.js";
 
-describe("known values", () => {
+describe("createRedactor with known values", () => {
   const secret = 'p@ss/wörd+"1';
   const { redact } = createRedactor([secret]);
 
   it.each([
     ["as it is", secret],
-    ["URL-encoded", encodeURIComponent(secret)],
-    ["URL-encoded in lower case", encodeURIComponent(secret).replace(/%../g, (hex) => hex.toLowerCase())],
+    ["in a URL", encodeURIComponent(secret)],
+    ["in a URL in lower case", encodeURIComponent(secret).replace(/%../g, (hex) => hex.toLowerCase())],
     ["in a form body", new URLSearchParams({ x: secret }).toString().slice(2)],
-    ["JSON-escaped", JSON.stringify(secret).slice(1, -1)],
-    ["JSON in JSON", JSON.stringify(JSON.stringify(secret)).slice(3, -3)],
-    ["JSON in ASCII", JSON.stringify(secret).slice(1, -1).replace("ö", "\\u00f6")],
-    ["base64", Buffer.from(secret).toString("base64").replace(/=+$/, "").slice(0, -1)],
-    ["base64url", Buffer.from(secret).toString("base64url").slice(0, -1)],
-  ])("%s", (_name, form) => {
+    ["as JSON", JSON.stringify(secret).slice(1, -1)],
+    ["as JSON in JSON", JSON.stringify(JSON.stringify(secret)).slice(3, -3)],
+    ["as JSON in ASCII", JSON.stringify(secret).slice(1, -1).replace("ö", "\\u00f6")],
+    ["in base64", Buffer.from(secret).toString("base64").replace(/=+$/, "").slice(0, -1)],
+    ["in base64url", Buffer.from(secret).toString("base64url").slice(0, -1)],
+  ])("a known value is redacted %s", (_name, form) => {
     expect(redact(`before ${form} after`)).not.toContain(form);
     expect(redact(`before ${form} after`)).toMatch(/^before \S*\[redacted\]\S* after$/);
   });
 
-  it("finds a value inside base64 of user:value, at every alignment", () => {
+  it("a value inside base64 of user:value is redacted at every alignment", () => {
     for (const user of ["a:", "ab:", "abc:"]) {
       const header = Buffer.from(`${user}hunter2secret`).toString("base64");
       expect(createRedactor(["hunter2secret"]).redact(header)).toContain(REDACTED);
     }
   });
 
-  it("overlapping values leave no rest of either", () => {
+  it("overlapping values are redacted entirely", () => {
     const { redact: both } = createRedactor(["abcdef", "cdefghij", "abcdefgh"]);
     expect(both("x abcdefghij y")).toBe(`x ${REDACTED} y`);
     expect(both("x abcdefgh y")).toBe(`x ${REDACTED} y`);
     expect(both("aaa abcdef cdefghij")).toBe(`aaa ${REDACTED} ${REDACTED}`);
   });
 
-  it("a value that overlaps itself is gone entirely", () => {
+  it("a value that overlaps itself is redacted entirely", () => {
     expect(createRedactor(["aaaaaa"]).redact("aaaaaaaaa")).toBe(REDACTED);
   });
 
-  it("ignores short values and ordinary words", () => {
+  it("short values and ordinary words are not redacted", () => {
     const text = "db: connection to postgres as user root";
     expect(createRedactor(["db", "", "root", "postgres"]).redact(text)).toBe(text);
   });
 
-  it("learns later values", () => {
+  it("values that are added later are redacted", () => {
     const redactor = createRedactor();
     expect(redactor.redact("x topsecret-9 y")).toBe("x topsecret-9 y");
     redactor.add(["topsecret-9"]);
@@ -53,17 +53,17 @@ describe("known values", () => {
     expect(redactor.redact("x topsecret-9 y")).toBe(`x ${REDACTED} y`);
   });
 
-  it("a value of several lines is found line by line", () => {
+  it("each line of a value with several lines is redacted", () => {
     const { redact: lines } = createRedactor(["-----BEGIN X-----\nfirst-line-of-it\nsecond-line\n-----END X-----"]);
     expect(lines("got first-line-of-it")).toBe(`got ${REDACTED}`);
     expect(lines("second-line")).toBe(REDACTED);
   });
 
-  it("a value with invisible characters is found after sanitising", () => {
+  it("a value with invisible characters is redacted in sanitised text", () => {
     expect(createRedactor(["se\u200bcret-value"]).redact("my secret-value")).toBe(`my ${REDACTED}`);
   });
 
-  it("property: no known value survives, wherever it stands", () => {
+  it("no known value remains in any text (property)", () => {
     const value = fc
       .string({ minLength: 6, maxLength: 24 })
       .filter((text) => !REDACTED.includes(text) && !isOrdinaryWord(text));
@@ -78,7 +78,7 @@ describe("known values", () => {
     );
   });
 
-  it("property: a text's pending end is the longest beginning of a value with which it ends", () => {
+  it("pendingLength covers the longest beginning of a value at the text's end (property)", () => {
     const word = fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 6, maxLength: 9 });
     fc.assert(
       fc.property(
@@ -101,14 +101,14 @@ describe("known values", () => {
     );
   });
 
-  it("cuts text that is longer than any report, and not within a value", () => {
+  it("text of more than 256 KiB is cut, and never inside a value", () => {
     const text = `${"x".repeat(256 * 1024 - 6)}correct-horse`;
     const shown = createRedactor(["correct-horse"]).redact(text);
     expect(shown.length).toBeLessThan(256 * 1024);
     expect(shown).toMatch(/^x+…$/);
   });
 
-  it("pendingLength finds the beginning of a value at the end of the text", () => {
+  it("pendingLength is the length of a value's beginning at the text's end", () => {
     const redactor = createRedactor(["correct-horse"]);
     expect(redactor.pendingLength("it is correct-ho")).toBe(10);
     expect(redactor.pendingLength("it is cor")).toBe(0);
@@ -117,7 +117,7 @@ describe("known values", () => {
   });
 });
 
-describe("patterns", () => {
+describe("createRedactor without known values", () => {
   const { redact } = createRedactor();
 
   it.each([
@@ -141,7 +141,7 @@ describe("patterns", () => {
     ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_123", REDACTED],
     ["-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- x", `${REDACTED} x`],
     ["-----BEGIN PRIVATE KEY-----MIIE", REDACTED],
-  ])("%s", (text, expected) => {
+  ])("the secret in %j is redacted", (text, expected) => {
     expect(redact(text)).toBe(expected);
     expect(redact(expected), "idempotent").toBe(expected);
   });
@@ -156,12 +156,12 @@ describe("patterns", () => {
     "password=null token=undefined secret=***",
     "Monkey business: keyboard=yes",
     "INFO:     Application startup complete.",
-  ])("keeps %s", (text) => {
+  ])("%j is not changed", (text) => {
     expect(redact(text)).toBe(text);
   });
 
   it.each(['password="', "password='a\\", "://a:", "bearer ", "-----BEGIN PRIVATE KEY-----", "eyJaaaaaaaa.", "token "])(
-    "stays linear for a text full of %j",
+    "a text full of %j is redacted in bounded time",
     (part) => {
       expect(redact(part.repeat(20_000))).toBeTypeOf("string");
     },

@@ -11,7 +11,7 @@ import {
   shortenAtWord,
 } from "../../../src/stack/text/sanitize-text.js";
 
-/** No lone surrogate: they do not survive UTF-8. */
+/** False for lone surrogates, which UTF-8 cannot represent. */
 const isWellFormed = (text: string): boolean => Buffer.from(text).toString() === text;
 
 describe("sanitizeText", () => {
@@ -24,22 +24,22 @@ describe("sanitizeText", () => {
     ["8 bit OSC", "\u009d0;title\u009cshown", "shown"],
     ["DCS", "\x1bPq#0;2;0;0;0\x1b\\after", "after"],
     ["APC, PM, SOS", "a\x1b_x\x1b\\b\x1b^y\x1b\\c\x1bXz\x1b\\d", "abcd"],
-    ["a string sequence without end hides nothing", "\x1b]0;still here", "0;still here"],
+    ["a string sequence without end", "\x1b]0;still here", "0;still here"],
     ["full reset and charset", "\x1bc\x1b(Bx", "x"],
     ["a lone escape at the end", "x\x1b", "x"],
-    ["control characters but tab", "a\0b\x07c\x08d\te\x7ff\u0085", "abcd\tef "],
-    ["line breaks become one space", "a\r\nb\nc\rd\u2028e", "a b c d e"],
+    ["control characters and a tab", "a\0b\x07c\x08d\te\x7ff\u0085", "abcd\tef "],
+    ["line breaks", "a\r\nb\nc\rd\u2028e", "a b c d e"],
     ["bidirectional controls", "\u202eabc\u202c\u2066d\u2069\u200f\u061c", "abcd"],
     ["zero-width characters", "a\u200bb\u200cc\u200dd\u2060e\ufefff\u00adg", "abcdefg"],
     ["tag characters and variation selectors", "a\u{e0041}\u{e0100}\ufe0fb", "ab"],
     ["lone surrogates", "a\ud83db\ude00c", "abc"],
-    ["pairs stay", "ok 🎉 日本 é", "ok 🎉 日本 é"],
-  ])("%s", (_name, text, expected) => {
+    ["surrogate pairs", "ok 🎉 日本 é", "ok 🎉 日本 é"],
+  ])("sanitizeText turns text with %s into plain text", (_name, text, expected) => {
     expect(sanitizeText(text)).toBe(expected);
     expect(mayNeedSanitizing(text)).toBe(text !== expected || text.includes("🎉"));
   });
 
-  it("leaves plain text as it is", () => {
+  it("sanitizeText does not change plain text", () => {
     const text = "GET /health 200 \t«ümläut» 日本";
     expect(sanitizeText(text)).toBe(text);
     expect(mayNeedSanitizing(text)).toBe(false);
@@ -54,7 +54,7 @@ describe("sanitizeText", () => {
     { maxLength: 40 },
   );
 
-  it("is idempotent and leaves nothing that steers a terminal or hides", () => {
+  it("sanitizeText is idempotent and leaves no control or invisible characters", () => {
     fc.assert(
       fc.property(nasty, (parts) => {
         const once = sanitizeText(parts.join(""));
@@ -67,40 +67,40 @@ describe("sanitizeText", () => {
   });
 
   it.each(["\x1b]", "\u009d", "\x1b[", "\x1b]a", "\ud83d", "\u200b", "\x1bP0", "\u009b;", "\u009d\t"])(
-    "stays linear for a text full of %j",
+    "sanitizeText cleans a text full of %j in bounded time",
     (part) => {
-      // A quadratic search would need minutes for this.
+      // A quadratic search would take minutes.
       const text = part.repeat(500_000);
       expect(sanitizeText(text).length).toBeLessThanOrEqual(text.length);
     },
   );
 });
 
-describe("text that is held before it is redacted", () => {
-  it("begins with a whole line, and is not kept where no line begins in it", () => {
+describe("heldEnd and shortenAtWord", () => {
+  it("heldEnd begins with a whole line, and is empty where no line begins within its limit", () => {
     expect(heldEnd("short")).toBe("short");
     expect(heldEnd(`${"s3cret".repeat(3000)}\nlast line`)).toBe("last line");
     expect(heldEnd("x".repeat(HELD_CHARACTERS + 1))).toBe("");
   });
 
-  it("is shortened between words", () => {
+  it("shortenAtWord cuts between words", () => {
     expect(shortenAtWord("short", 10)).toBe("short");
     expect(shortenAtWord("psql --password=s3cret-value -c x", 20)).toBe(`psql ${CUT_MARK}`);
   });
 });
 
 describe("boundText", () => {
-  it("keeps what fits", () => {
+  it("boundText does not change text within the limit", () => {
     expect(boundText("abc", 3)).toBe("abc");
     expect(boundText("", 0)).toBe("");
   });
 
-  it("marks the cut within the bound", () => {
+  it("boundText marks the cut and keeps within the limit", () => {
     expect(boundText("abcdefgh", 6)).toBe(`abc${CUT_MARK}`);
     expect(boundText("abcdefgh", 2)).toBe("ab");
   });
 
-  it("never splits a code point", () => {
+  it("boundText never splits a code point", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme" }), fc.integer({ min: 0, max: 40 }), (text, max) => {
         const bound = boundText(text, max);

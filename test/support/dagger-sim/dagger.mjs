@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Stand-in for the `dagger` program: `version`, and `session` as far as an SDK speaks to it. */
+/** Stand-in for the `dagger` program: `version`, and `session` as far as an SDK uses it. */
 import { setTimeout as delay } from "node:timers/promises";
 import { folderOf, openEngine } from "./engine-folder.mjs";
 
@@ -20,7 +20,7 @@ if (command === "version") {
 } else if (command === "session") {
   const fault = engine.faults().open ?? {};
   if (!rest.includes("--silent")) fail("Error: unexpected arguments");
-  // Loaded by this command alone: it takes longer than the whole of the other.
+  // Only this command loads the module, because loading takes longer than printing the version.
   const { reachable, Session } = await import("./session.mjs");
   process.stdin.resume();
   if (fault.slowMs !== undefined) await delay(fault.slowMs);
@@ -33,7 +33,7 @@ if (command === "version") {
   const session = new Session(engine);
   const port = await session.open();
   if (fault.stays !== undefined) {
-    // An engine that cannot be reached any more: the CLI does not come to its end.
+    // When the engine cannot be reached any more, the CLI does not end.
     if (fault.stays === "for good") process.on("SIGTERM", () => {});
     else process.once("SIGTERM", () => process.exit(1));
     process.stdout.write(`${JSON.stringify({ port, session_token: session.token })}\n`);

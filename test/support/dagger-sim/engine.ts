@@ -1,4 +1,6 @@
-/** A simulated engine for a test: its folder, its socket, its programs, its fault switches. README.md says what it simulates. */
+/**
+ * A simulated engine for a test: folder, socket, programs and fault switches. README.md describes what it simulates.
+ */
 
 import { spawnSync } from "node:child_process";
 import {
@@ -17,52 +19,52 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { machinePython, PYTHON_VARIABLE } from "../machine-python.mjs";
-import { withStandIns } from "../program-dirs.js";
+import { withStubPrograms } from "../program-dirs.js";
 import { removeEngineCgroups } from "./cgroups.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
-/** A fault, and how often it shows before it is gone; without `times` it stays. */
+/** A fault, and how often it occurs. Default: always. */
 interface Times {
   times?: number;
 }
 
 export interface Faults {
-  /** Version that the engine tells. Default v0.21.8. */
+  /** Version that the engine reports. Default v0.21.8. */
   version?: string;
   cliVersion?: string;
-  /** `dagger session` is slow, fails with these words, never says its line, or says another one first. */
+  /** `dagger session` is slow, fails with a message, never prints its line, or prints another one first. */
   open?: {
     slowMs?: number;
     stderr?: string;
     hangs?: boolean;
     line?: string;
-    /** The process does not end with its stdin, or not by SIGTERM either. */
+    /** The process does not end when its standard input closes, or not by SIGTERM either. */
     stays?: "until SIGTERM" | "for good";
   } & Times;
-  /** So many queries find their connection closed. */
+  /** Number of queries whose connection is closed. */
   unanswered?: number;
-  /** The engine behind the session is gone: no query is answered any more. */
+  /** The engine of the session has ended: no query is answered. */
   dead?: boolean;
   /** Requests are accepted and never answered. */
   hung?: boolean;
-  /** Queries are answered with this status. */
+  /** HTTP status of queries. */
   http?: { status: number; body?: string } & Times;
-  /** By image as it is asked for: an error (`unexpected status …: 503`), or slow. */
+  /** By image: an error (`unexpected status …: 503`), or a delay. */
   images?: Record<string, { error?: string; slowMs?: number } & Times>;
-  /** By host name of the service: its start fails, is slow, or never comes to its end. */
+  /** By host name of the service: its start fails, is slow, or never ends. */
   start?: Record<string, { error?: string; slowMs?: number; hangs?: boolean } & Times>;
-  /** A tunnel is slow to begin. */
+  /** Delay of a tunnel's start. */
   tunnel?: { slowMs?: number } & Times;
   streams?: {
-    /** Events are written in pieces of so many bytes. */
+    /** Bytes in each piece in which events are written. */
     pieces?: number;
-    /** Every so many events a stream breaks off in the middle of one, so often. */
+    /** A stream breaks off inside an event, after so many events and so often. */
     breakEvery?: number;
     breakTimes?: number;
-    /** So often a stream is answered with 502. */
+    /** Number of streams that are answered with 502. */
     refuse?: number;
-    /** Records in one event at most. Default 1000. */
+    /** Maximum number of records in one event. Default 1000. */
     batch?: number;
   };
 }
@@ -72,16 +74,16 @@ export interface SimEngine {
   readonly runnerHost: string;
   /** Absolute path of the stand-in `dagger`. */
   readonly cli: string;
-  /** For PATH: `dagger` and `runc`, nothing else. */
+  /** Folder for PATH, with `dagger` and `runc` only. */
   readonly bin: string;
   /** Environment of a server that finds this engine and its programs. */
   readonly env: NodeJS.ProcessEnv;
   faults(faults: Faults): void;
-  /** Ends what is left of it and says if something was. */
+  /** Ends what remains and reports it. */
   close(): Promise<void>;
 }
 
-/** Null, or why no container can be simulated here: sessions and streams work all the same. */
+/** Null, or why containers cannot be simulated here; sessions and streams work in any case. */
 export function whyNoContainers(): string | null {
   if (process.platform !== "linux") return "containers are simulated on Linux only";
   if (process.getuid?.() !== 0) return "containers are simulated by root only";
@@ -119,10 +121,10 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
     runnerHost,
     cli: join(bin, "dagger"),
     bin,
-    // Where tests have a real engine too, its own CLI must not be taken for this one's.
+    // The CLI of a real engine must not be used for this one.
     env: {
       ...process.env,
-      ...withStandIns(bin),
+      ...withStubPrograms(bin),
       _EXPERIMENTAL_DAGGER_CLI_BIN: undefined,
       _EXPERIMENTAL_DAGGER_RUNNER_HOST: runnerHost,
     },
@@ -130,7 +132,7 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
     close: async () => {
       await new Promise<void>((resolve) => server.close(() => resolve()));
       let left: number[] = [];
-      // What is killed needs a moment to be gone.
+      // Killed processes need a moment to end.
       for (let tries = 0; tries < 50; tries += 1) {
         left = removeEngineCgroups(engine);
         if (left.length === 0 && livingSessions(folder).length === 0) break;
@@ -162,7 +164,7 @@ export function livingSessions(folder: string): number[] {
     .map(Number);
 }
 
-/** Ids of the containers that run. */
+/** Ids of the running containers. */
 export const containersOf = (folder: string): string[] => {
   const path = join(folder, "containers");
   const runs = (id: string): boolean => {

@@ -1,9 +1,9 @@
-# Makes a container and is its first process: new namespaces, the mounts and the network of a plan, then init.pl. The
-# process that is started ends as the container ends, 128 + signal when killed. Goes when its parent goes, and takes the
-# container along.
-# enter.pl NETWORK-NAMESPACE PLAN INIT MODE ROOT UID GID GROUPS CWD ENVIRONMENT ARGV...   what follows INIT: init.pl's
-# A plan is a list of steps, each a name and its arguments, every one of them ended by NUL. The steps are system calls of
-# this one process where a shell script would start a program for each.
+# Creates a container and becomes its first process: new namespaces, the mounts and the network of a plan, then init.pl.
+# The process that was started ends with the container's exit code, or 128 + signal. It ends with its parent, and the
+# container ends with it.
+# enter.pl NETWORK-NAMESPACE PLAN INIT MODE ROOT UID GID GROUPS CWD ENVIRONMENT ARGV...   after INIT: init.pl's arguments
+# A plan is a list of steps: a name and its arguments, each terminated by NUL. One process makes the system calls, because
+# a shell script starts a program for each of them.
 use strict;
 use POSIX qw(:sys_wait_h);
 my ($network, $plan, $init, @init) = @ARGV;
@@ -38,7 +38,7 @@ my %steps = (
   file => [1, sub { line($_[0], '') unless -e $_[0] }],
   link => [2, sub { symlink($_[0], $_[1]) or die "link $_[1]: $!\n" }],
   write => [2, \&line],
-  # An end of a pair of interfaces at the session's bridge, the other one in a namespace of the container's own.
+  # A pair of interfaces: one at the session's bridge, the other in the container's network namespace.
   network => [3, sub {
     my ($address, $bridge, $index) = @_;
     open(my $outer, '<', '/proc/thread-self/ns/net') or die "own network: $!\n";

@@ -1,4 +1,4 @@
-/** Runs the documents that the SDK sends: chains of fields, arguments that are literals, inline fragments. */
+/** Executes the documents that the SDK sends: chains of fields, literal arguments, inline fragments. */
 import { parse } from "graphql/language/parser.mjs";
 
 function literal(node) {

@@ -1,7 +1,7 @@
 /**
- * A container: mount, process, network, UTS and IPC namespaces of its own, a root folder laid over the image's, its
- * own cgroup, Docker's default capabilities, an init that hands on signals. Everything the service needs of the host
- * (`/usr`, interpreters) is mounted read-only.
+ * Starts a container: mount, process, network, UTS and IPC namespaces, a root folder over the image's, a cgroup,
+ * Docker's default capabilities, and an init that forwards signals. Folders of the host that a service needs (`/usr`,
+ * interpreters) are mounted read-only.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -56,7 +56,7 @@ function mountSteps({ root, lower, upper, work, image, session, mounts, cgroups 
   ];
 }
 
-/** Host pid of the first process inside; null when it is gone already. */
+/** Process id on the host of the first process inside. Null when it has ended. */
 export function innerPid(outer) {
   try {
     return Number(readFileSync(`/proc/${outer}/task/${outer}/children`, "utf8").trim().split(" ")[0]) || null;
@@ -92,7 +92,7 @@ export function launch({ folder, session, network, image, lower, mounts, cgroups
   });
   const words = [noInit ? "direct" : "init", root, user.uid, user.gid, user.groups.join(",") || "-", cwd];
   const inside = [...words.map(String), join(folder, "environment"), ...args];
-  // Whoever of the chain goes first takes the others along: nothing outlives the session's process.
+  // Both processes end with the session's process, and with each other.
   return spawn("perl", [ENTER, `/proc/${session.holder}/ns/net`, join(folder, "plan"), INIT, ...inside], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     cwd: "/",

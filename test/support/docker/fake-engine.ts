@@ -1,8 +1,8 @@
-/** An engine of the test's own on a socket: it gives the answers that a real one cannot be made to give. */
+/** A fake engine on a socket, for responses that a real one cannot be made to give. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type Engine, openEngine } from "../../../src/runtimes/docker/engine/engine.js";
 
-/** A body is sent as JSON; a function answers by itself; `cut` breaks the connection. */
+/** An object is sent as JSON; a function handles the request; `cut` closes the connection. */
 export type FakeAnswer =
   | { status?: number; body?: unknown; lines?: unknown[] }
   | "cut"
@@ -12,7 +12,7 @@ export interface FakeEngine {
   engine: Engine;
   /** `METHOD path`, without the query. */
   requests: string[];
-  /** Answers a request from now on, such as `POST /build`; several answers are given one after the other. */
+  /** Sets the response to a request such as `POST /build`; several are sent one after the other. */
   on(request: string, ...answers: FakeAnswer[]): void;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** A Podman service of a test's own, with the Docker API: its folders, socket, networks and images end with it. */
+/** A Podman service with the Docker API for a test. Its folders, socket, networks and images are removed with it. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ const HYBRID = "/sys/fs/cgroup/unified";
 const succeeds = (command: string, ...args: string[]): boolean =>
   spawnSync(command, args, { stdio: "ignore" }).status === 0;
 
-/** Why no Podman can be started here, in one line; null where it can. */
+/** Why Podman cannot be started here, in one line. Null if it can. */
 export function whyNoPodman(): string | null {
   if (process.platform !== "linux" || process.getuid?.() !== 0) return "Podman is started as root on Linux only";
   if (!succeeds("podman", "--version"))
@@ -23,10 +23,7 @@ export function whyNoPodman(): string | null {
   return succeeds("iptables", "-L", "-n") ? null : "Podman's networks need iptables, which does not work here";
 }
 
-/**
- * Monitors of commands in containers: they stay for five minutes after the command (`exit_command_delay`), so that its exit
- * code can be asked for.
- */
+/** Monitors of commands in containers, which remain for five minutes after the command (`exit_command_delay`). */
 const monitorsOf = (folder: string): number[] =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -59,10 +56,10 @@ export async function startPodman(images: string[]): Promise<TestPodman> {
     "--events-backend=file",
   ];
   const config = join(folder, "containers.conf");
-  // Podman's own defaults are more than a container of a test machine may permit.
+  // Podman's defaults exceed what a container on a test machine may permit.
   writeFileSync(config, '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n');
   const env = { ...process.env, CONTAINERS_CONF: config };
-  // crun refuses a hybrid of both cgroup versions. Its mounts end with the namespace.
+  // crun refuses a hybrid of both cgroup versions. The mounts end with the namespace.
   const script = `mount --make-rprivate / && { ! mountpoint -q ${HYBRID} || umount -l ${HYBRID}; } && exec podman "$@"`;
   const words = ["--mount", "sh", "-c", script, "sh", ...own, "system", "service", "--time=0", `unix://${socket}`];
   const service: ChildProcess = spawn("unshare", words, { env, stdio: ["ignore", "pipe", "pipe"] });

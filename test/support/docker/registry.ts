@@ -1,4 +1,4 @@
-/** A registry (OCI distribution) of one image, on this machine: it can be busy, and ask for a password. */
+/** A registry (OCI distribution) with one image on this machine. It can be busy, and require a password. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -7,10 +7,10 @@ import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 
 export interface TestRegistry {
-  /** Name of its image, with the registry's host. */
+  /** Name of the image, with the registry's host. */
   image: string;
   host: string;
-  /** So many requests are answered with 503 from now on. */
+  /** Number of further requests that are answered with 503. */
   busyFor(requests: number): void;
   requirePassword(user: string, password: string): void;
   requests: string[];
@@ -28,7 +28,7 @@ async function layerOf(files: Record<string, { bytes: Buffer; mode?: number }>):
   return Buffer.concat(parts);
 }
 
-/** @param program a statically linked program, which is all of the image; its command is `program sh` */
+/** @param program a statically linked program, the only file of the image; the command is `program sh` */
 export async function startRegistry(program: string): Promise<TestRegistry> {
   const layer = await layerOf({ "bin/sh": { bytes: readFileSync(program), mode: 0o755 } });
   const compressed = gzipSync(layer);

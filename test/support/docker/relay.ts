@@ -1,4 +1,4 @@
-/** A socket before a daemon's that can be cut off: what a client sees when its connection breaks. */
+/** A socket in front of a daemon's, whose connections a test can close. */
 import { rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { Transform } from "node:stream";
@@ -11,16 +11,16 @@ const rewriting = (rewrite: (text: string) => string): Transform =>
 export interface Relay {
   /** Socket path, or host and port. */
   path: string;
-  /** Ends every open connection; `refuse`: new ones too, from now on. */
+  /** Closes every open connection; with `refuse` also each new one. */
   cut(refuse?: boolean): void;
-  /** Takes connections again. */
+  /** Accepts connections again. */
   allow(): void;
   close(): Promise<void>;
 }
 
 /**
- * @param at path of a socket; null: any port of 127.0.0.1
- * @param rewrite changes what the daemon says, without changing its length
+ * @param at path of a socket, or null for any port of 127.0.0.1
+ * @param rewrite changes what the daemon sends, without changing its length
  */
 export async function openRelay(
   at: string | null,

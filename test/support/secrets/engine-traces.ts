@@ -1,4 +1,4 @@
-/** What an engine keeps on its own host: its log, its store, the bundles of its containers. Seen by root on the same machine. */
+/** Files of an engine on its host: its log, its store and its containers' bundles, as root sees them. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,9 +6,9 @@ import { join } from "node:path";
 export interface EngineTraces {
   /** Folders with a bundle each. */
   bundles: string;
-  /** Of everything it keeps. */
+  /** The engine's store. */
   store: string;
-  /** Null: it goes nowhere that can be read. */
+  /** Null if the log cannot be read. */
   log: string | null;
 }
 
@@ -20,7 +20,7 @@ const cmdline = (pid: string): string[] => {
   }
 };
 
-/** Of the engine that listens at `unix://…`; null where it is not to be seen here. */
+/** Traces of the engine at `unix://…`. Null if they cannot be read here. */
 export function engineTraces(runnerHost: string): EngineTraces | null {
   if (!runnerHost.startsWith("unix://") || process.getuid?.() !== 0) return null;
   const found = readdirSync("/proc").find((pid) => {
@@ -46,7 +46,7 @@ export interface Bundle {
   env: string[];
 }
 
-/** Looks at the bundles again and again: those of builds and installations are gone within seconds. */
+/** Reads the bundles repeatedly: those of builds and installations exist for seconds only. */
 export function watchBundles(folder: string): { seen: Map<string, Bundle>; stop(): void } {
   const seen = new Map<string, Bundle>();
   const look = (): void => {
@@ -56,7 +56,7 @@ export function watchBundles(folder: string): { seen: Map<string, Bundle>; stop(
         const { process } = JSON.parse(readFileSync(join(folder, id, "config.json"), "utf8")) as { process: Bundle };
         seen.set(id, { args: process.args, env: process.env });
       } catch {
-        // Not written yet, or gone.
+        // The file is not yet written, or already removed.
       }
     }
   };
@@ -70,7 +70,10 @@ export function watchBundles(folder: string): { seen: Map<string, Bundle>; stop(
   };
 }
 
-/** Files below the folder that were written since, and hold one of the texts. `scratch` is for the list of texts. */
+/**
+ * Files below the folder that were written since the given time and contain one of the texts. `scratch` is a folder for
+ * the list of texts.
+ */
 export function filesWith(folder: string, since: Date, texts: readonly string[], scratch: string): string[] {
   const list = join(scratch, "texts");
   writeFileSync(list, `${texts.join("\n")}\n`, { mode: 0o600 });

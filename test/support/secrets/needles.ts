@@ -1,9 +1,9 @@
-/** Looks for secrets in whatever was recorded: as they are, in part, backwards, encoded, and inside of what is base64 or gzip. */
+/** Searches recorded data for secrets: as they are, in part, reversed, encoded, and inside base64 or gzip. */
 import { gunzipSync } from "node:zlib";
 
-/** So much of a value is searched for: a text that was cut in the middle of one still shows. */
+/** Length of the searched parts, which also find a cut text. */
 const PIECE = 12;
-/** Base64 within base64, as an engine's ids are. */
+/** Depth of base64 within base64, as in an engine's ids. */
 const DEEPEST = 4;
 
 const reversed = (text: string): string => [...text].reverse().join("");
@@ -14,7 +14,7 @@ const octal = (text: string): string =>
     /[A-Za-z0-9_.,/:@=+-]/.test(one) ? one : `\\0${one.charCodeAt(0).toString(8).padStart(3, "0")}`,
   ).join("");
 
-/** The characters of base64 that depend on the text alone, wherever it stands in what was encoded. */
+/** The base64 characters that depend only on the text, at each alignment. */
 function base64Cores(text: string): string[] {
   return [0, 1, 2].map((before) => {
     const encoded = Buffer.concat([Buffer.alloc(before), Buffer.from(text)])
@@ -42,7 +42,7 @@ function formsOf(piece: string): string[] {
 
 export type Needles = ReadonlyMap<string, readonly string[]>;
 
-/** Of values of at least 12 characters, by name: their beginning and their end, in every form. */
+/** For values of at least 12 characters, by name: their first and last part in every encoding. */
 export function needlesOf(secrets: Record<string, string>): Needles {
   return new Map(
     Object.entries(secrets).map(([name, value]) => {
@@ -53,7 +53,7 @@ export function needlesOf(secrets: Record<string, string>): Needles {
   );
 }
 
-/** What base64 and gzip hide. */
+/** Content of base64 and gzip. */
 function inside(text: string): string[] {
   return (text.match(/[A-Za-z0-9+/_-]{16,}/g) ?? []).flatMap((run) => {
     const bytes = Buffer.from(run, "base64");
@@ -66,7 +66,7 @@ function inside(text: string): string[] {
   });
 }
 
-/** Finds of one text: `name (form)` with what stands around it. */
+/** Matches in a text: `name (encoding)` with the text around. */
 export function secretsIn(needles: Needles, where: string, text: string | Buffer, depth = 0): string[] {
   const whole = typeof text === "string" ? text : text.toString("latin1");
   const found = [...needles].flatMap(([name, forms]) => {

@@ -1,4 +1,4 @@
-/** Puts itself between a server and a Dagger engine, and gives what was said. */
+/** Records what a server and a Dagger engine send to each other. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,19 +14,19 @@ export interface RecordedRequest {
 }
 
 export interface Recorder {
-  /** Goes first on PATH: `dagger`, `sh` and `runc` that write down how they were called. */
+  /** Folder for the beginning of PATH: `dagger`, `sh` and `runc` that record their calls. */
   readonly bin: string;
   readonly cli: string;
   requests(): RecordedRequest[];
-  /** Bodies of what was answered; of a stream, all of it so far. */
+  /** Bodies of responses; of a stream what has arrived so far. */
   answers(): { url: string; body: Buffer }[];
-  /** How the CLI was called, and with which environment. */
+  /** Arguments and environment of the CLI. */
   calls(): { args: string[]; environment: Record<string, string> }[];
-  /** Arguments of the programs that were run for the engine's host, one text each. */
+  /** Arguments of programs that ran for the engine's host, one text each. */
   words(program: "sh" | "runc"): string[];
-  /** What the CLI printed on standard error. */
+  /** Standard error of the CLI. */
   stderr(): string;
-  /** Of the session that is open, past the recorder. */
+  /** The open session, without the recorder. */
   session(): { port: number; token: string };
 }
 
@@ -34,7 +34,7 @@ const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /**
  * @param folder for the record and the programs
- * @param behind the programs that are spoken to in the end; without `sh`, the engine's host is out of reach
+ * @param behind the recorded programs; without `sh` the engine's host cannot be reached
  */
 export function startRecorder(folder: string, behind: { dagger: string; runc: string; sh: string | null }): Recorder {
   const record = join(folder, "record");
@@ -72,7 +72,7 @@ export function startRecorder(folder: string, behind: { dagger: string; runc: st
   };
 }
 
-/** A GraphQL request's document without the one place where a secret's value must be: `setSecret(plaintext:)`. */
+/** A GraphQL document without the one place where a secret belongs: `setSecret(plaintext:)`. */
 export function withoutPlaintexts(body: string): { document: string; plaintexts: string[] } {
   const { query, ...rest } = JSON.parse(body) as { query: string };
   const plaintexts: string[] = [];

@@ -17,6 +17,7 @@ import { parseDuration } from "../../../stack/definition/units.js";
 import { type ImageHealthcheck, imageHealthcheck } from "../../shared/image-healthcheck.js";
 import { chooseUser, withOwnGroup } from "../../shared/image-user.js";
 import { installationOf } from "../../shared/installation.js";
+import { privateFiles } from "../../shared/private-files.js";
 import { INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
 import { SecretArgs } from "../entry/secret-args.js";
@@ -26,7 +27,8 @@ import { DEPENDENCIES, type InstallOptions, installDependencies } from "./depend
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
 import { ownerNumbers } from "./owner.js";
-import { buildExcludes, privateFiles, uploadFolder } from "./uploads.js";
+import type { Staging } from "./staging.js";
+import { buildExcludes, uploadFolder } from "./uploads.js";
 
 /** How long the entry script waits for the limits before it gives up. */
 export const LIMITS_WAIT_SECONDS = 25;
@@ -41,6 +43,7 @@ export interface ContainerOptions extends Pick<InstallOptions, "env" | "signal" 
   limits: Limits;
   /** True when limits, signals and commands are applied on the engine's host. */
   hostInReach: boolean;
+  staging: Staging;
   /** @param owner gives the owner of a new volume */
   cacheVolume(volume: string, owner: () => Promise<string>): Promise<CacheVolumeId>;
   hostPort(service: string, containerPort: number): number | undefined;
@@ -317,7 +320,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
     hidden,
     user,
     oneOff: oneOffWords,
-    privateFiles: privateFiles(options),
+    privateFiles: privateFiles(options.folder, definition),
     imageHealthcheck: ofImage,
     notes,
   };

@@ -16,7 +16,7 @@ import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/ma
 import { readRequirements } from "../../shared/manifests/python.js";
 import { isLoopbackMirror, mirrorSettings } from "../../shared/mirror-settings.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
-import { type UploadOptions, uploadFolder } from "./uploads.js";
+import { type UploadOptions, uploadFiles, uploadFolder } from "./uploads.js";
 
 export const DEPENDENCIES = "/.stackwarden/deps";
 const DOWNLOADS = "/.stackwarden/downloads";
@@ -117,9 +117,7 @@ async function python(options: InstallOptions, base: Container, manifest: string
   // copy.
   const readable = usesSources
     ? prepared.withDirectory(SOURCES, await uploadFolder(options, folder), { owner: user })
-    : prepared.withMountedDirectory(MANIFEST, client.host().directory(folder, { include, noCache: true }), {
-        readOnly: true,
-      });
+    : prepared.withMountedDirectory(MANIFEST, await uploadFiles(options, folder, include), { readOnly: true });
   const installed = readable
     .withExec(["python3", "-m", "venv", DEPENDENCIES])
     // Paths in a requirements file are relative to the working directory.
@@ -162,7 +160,7 @@ async function node(options: InstallOptions, base: Container, manifest: string):
   if (empty) return { container: base, environment: {} };
   const settings = await secretSettings(options, root, files);
   const include = ["package.json", ...NODE_LOCKS, ...(settings === null ? [".npmrc"] : [])];
-  let seed = client.host().directory(root, { include, noCache: true });
+  let seed = await uploadFiles(options, root, include);
   if (ownScripts.length > 0) {
     notice(
       "warning",

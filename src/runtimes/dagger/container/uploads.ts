@@ -2,7 +2,7 @@
  * Uploads parts of the project's folder to the engine as copies, without history, installed packages and files that the
  * project excludes.
  */
-import { join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import dockerignore from "@balena/dockerignore";
 import type { Client, Directory, File } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
@@ -10,8 +10,10 @@ import type { StackDefinition } from "../../../stack/definition/types.js";
 import { boundedPatterns } from "../../../system/ignore-patterns.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { readRegularFile, statBeneath } from "../../../system/read-regular-file.js";
-import { walkBeneath } from "../../../system/walk-beneath.js";
+import { type WalkOptions, walkBeneath } from "../../../system/walk-beneath.js";
 import { CONTEXT_HINT, CONTEXT_LIMITS, readIgnoreFile } from "../../shared/build-context.js";
+import { privateFiles } from "../../shared/private-files.js";
+import type { Staging } from "./staging.js";
 
 /** Names that are never uploaded, at any depth. */
 const LEFT_OUT = [".git", "node_modules", ".venv", "venv", "__pycache__"].map((name) => `**/${name}`);
@@ -52,14 +54,8 @@ export async function buildExcludes(folder: string, context: string, dockerfile:
 const refuse = (message: string, hint: string): StackwardenError =>
   new StackwardenError("INVALID_STACK", message, { hint });
 
-/**
- * Checks that a folder is in the project, without a link on the way, and within the limits of an upload. The engine's CLI
- * then reads it by its path.
- */
-async function checkFolder(path: string, folder: string, exclude: readonly string[]): Promise<void> {
-  const entry = statBeneath(path, folder);
-  if (entry?.kind !== "folder" || entry.path !== path)
-    throw refuse(`${path} is not (or no longer) in the project's folder.`, "Correct the path in the compose file.");
+/** Whether the engine's patterns exclude a path, relative to the uploaded folder. */
+function exclusion(exclude: readonly string[]): (path: string) => boolean {
   const { text } = boundedPatterns(exclude.join("\n"));
   const patterns = matcher({ ignorecase: false });
   // A pattern that the library cannot read is the engine's to refuse.
@@ -69,10 +65,7 @@ async function checkFolder(path: string, folder: string, exclude: readonly strin
       patterns.add(pattern);
     } catch {}
   }
-  const choose = (inner: string): "take" | "skip" => (patterns.ignores(inner) ? "skip" : "take");
-  const options = { within: folder, limits: CONTEXT_LIMITS, hint: CONTEXT_HINT, choose };
-  // The walk itself checks the limits.
-  for await (const _entry of walkBeneath(path, options));
+  return (path) => patterns.ignores(path);
 }
 
 export interface UploadOptions {
@@ -82,21 +75,39 @@ export interface UploadOptions {
   /** The server's state directory. It is never uploaded, even when it is below the path. */
   stateDir: string;
   definition: Pick<StackDefinition, "privateFiles">;
+  staging: Staging;
+  /** Default: whether the server runs as root. */
+  isRoot?: boolean;
 }
 
-/**
- * Files with secrets are uploaded as secrets or not at all, because the engine keeps every file that is copied to it.
- */
-export const privateFiles = ({ folder, definition }: Pick<UploadOptions, "folder" | "definition">): string[] => [
-  ...new Set([join(folder, ".env"), ...(definition.privateFiles ?? [])]),
-];
+/** Private files below the path, relative to it. */
+export const privateBelow = ({ folder, definition }: UploadOptions, path: string): string[] =>
+  privateFiles(folder, definition).flatMap((file) =>
+    file !== path && isBeneath(path, file) ? [relative(path, file)] : [],
+  );
 
 /** Escapes a path so that the pattern matches it literally. */
 const literally = (path: string): string => path.replace(/[\\*?[\]!]/g, "\\$&");
 
-/** Private files below the path, relative to it. */
-export const privateBelow = (options: UploadOptions, path: string): string[] =>
-  privateFiles(options).flatMap((file) => (file !== path && isBeneath(path, file) ? [relative(path, file)] : []));
+/**
+ * Checks that a folder is in the project, without a link on the way, and that what `choose` takes of it is within the
+ * limits of an upload.
+ * @returns the path that the Dagger CLI reads: for a server that runs as root, of a copy
+ */
+async function sourceOf(
+  { folder, staging, isRoot = process.getuid?.() === 0 }: UploadOptions,
+  path: string,
+  choose: WalkOptions["choose"],
+): Promise<string> {
+  const entry = statBeneath(path, folder);
+  if (entry?.kind !== "folder" || entry.path !== path)
+    throw refuse(`${path} is not (or no longer) in the project's folder.`, "Correct the path in the compose file.");
+  const options = { within: folder, limits: CONTEXT_LIMITS, hint: CONTEXT_HINT, choose };
+  if (isRoot) return staging.copy(path, options);
+  // The walk itself checks the limits.
+  for await (const _entry of walkBeneath(path, options));
+  return path;
+}
 
 /** Uploads the current state of the folder, without reusing an earlier upload. */
 export async function uploadFolder(
@@ -104,11 +115,27 @@ export async function uploadFolder(
   path: string,
   exclude: string[] = LEFT_OUT,
 ): Promise<Directory> {
-  const { client, folder, stateDir } = options;
-  const own = privateBelow(options, path).map(literally);
-  const state = isBeneath(path, stateDir) ? [relative(path, stateDir)] : [];
-  await checkFolder(path, folder, [...exclude, ...state.map(literally)]);
-  return client.host().directory(path, { exclude: [...exclude, ...own, ...state], noCache: true });
+  const { client, stateDir } = options;
+  const excluded = [
+    ...exclude,
+    ...[...privateBelow(options, path), ...(isBeneath(path, stateDir) ? [relative(path, stateDir)] : [])].map(
+      literally,
+    ),
+  ];
+  const isExcluded = exclusion(excluded);
+  // Only a pattern that includes entries again makes an excluded folder contain files of the upload.
+  const otherwise = exclude.some((pattern) => pattern.startsWith("!")) ? "enter" : "skip";
+  const source = await sourceOf(options, path, (inner) => (isExcluded(inner) ? otherwise : "take"));
+  return client.host().directory(source, { exclude: excluded, noCache: true });
+}
+
+/** Uploads single files of a folder. @param files relative to the folder; missing ones are left out */
+export async function uploadFiles(options: UploadOptions, path: string, files: readonly string[]): Promise<Directory> {
+  const source = await sourceOf(options, path, (inner) => {
+    if (files.includes(inner)) return "take";
+    return files.some((file) => file.startsWith(`${inner}/`)) ? "enter" : "skip";
+  });
+  return options.client.host().directory(source, { include: files.map(literally), noCache: true });
 }
 
 export type Upload =
@@ -139,9 +166,11 @@ export async function uploadBind(options: UploadOptions, path: string): Promise<
   const isItself = entry?.path === path;
   if (isItself && entry.kind === "folder") return { kind: "folder", folder: await uploadFolder(options, path) };
   if (isItself && entry.kind === "file") {
-    if (entry.size > 0 && privateFiles(options).includes(path))
+    if (entry.size > 0 && privateFiles(folder, options.definition).includes(path))
       return { kind: "secret", value: readSecretFile(path, folder) };
-    return { kind: "file", file: options.client.host().file(path, { noCache: true }) };
+    const name = basename(path);
+    const source = await sourceOf(options, dirname(path), (inner) => (inner === name ? "take" : "skip"));
+    return { kind: "file", file: options.client.host().file(join(source, name), { noCache: true }) };
   }
   throw refuse(
     entry === undefined ? `${path} does not exist.` : `${path} is neither a file nor a folder.`,

@@ -64,8 +64,7 @@ export class DaggerService implements RuntimeService {
   readonly copyFiles?: (files: readonly FileCopy[]) => Promise<readonly SkippedCopy[]>;
   readonly hooks: HookContext;
   readonly #preStop: PreStop;
-  /** The present pause and its end. */
-  #pause: { held: Promise<Pause>; over: Promise<void>; resolveOver(): void } | null = null;
+  #pause: Promise<Pause> | null = null;
 
   constructor(private readonly options: DaggerServiceOptions) {
     this.service = options.probing.service.name;
@@ -144,8 +143,6 @@ export class DaggerService implements RuntimeService {
       throw new StackwardenError("UNSUPPORTED", `No command can run in ${this.service}: ${unseen}.`, {
         hint: "Use an engine whose container or machine this server can enter, or the docker or local runtime.",
       });
-    // In a paused container no command can begin.
-    await this.#pause?.over;
     return host.stream(containerId, this.service, request);
   }
 
@@ -153,28 +150,19 @@ export class DaggerService implements RuntimeService {
     const { containerId, host, unseen } = this.options;
     if (this.#pause !== null || this.#hasEnded()) return;
     if (containerId === null) throw pauseRefused(unseen);
-    const held = host.pause(containerId);
-    let resolveOver = (): void => {};
-    const over = new Promise<void>((resolve) => {
-      resolveOver = resolve;
-    });
-    this.#pause = { held, over, resolveOver };
+    this.#pause = host.pause(containerId);
     try {
-      await held;
+      await this.#pause;
     } catch (error) {
       this.#pause = null;
-      resolveOver();
       throw error;
     }
   }
 
   async resume(): Promise<void> {
     const pause = this.#pause;
-    if (pause === null) return;
     this.#pause = null;
-    const held = await pause.held.catch(() => null);
-    await held?.release();
-    pause.resolveOver();
+    await (await pause?.catch(() => null))?.release();
   }
 
   #hasEnded(): boolean {

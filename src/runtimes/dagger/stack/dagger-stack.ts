@@ -1,5 +1,6 @@
 /** One running stack on an engine: its session, its services, its gateway. */
 
+import { randomBytes } from "node:crypto";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
@@ -16,6 +17,7 @@ import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { raceAbort } from "../../../system/wait.js";
 import { noTerminal } from "../../shared/no-terminal.js";
 import { noOneOff, readyContainer } from "../container/container.js";
+import { type Staging, withStaging } from "../container/staging.js";
 import { startError } from "../engine/engine-errors.js";
 import type { EngineHost } from "../engine-host/types.js";
 import type { Gateway } from "../gateway/types.js";
@@ -83,7 +85,9 @@ export class DaggerStack implements RuntimeStack {
 
   /** Starts of one service run one at a time; each waits for the exit of the previous instance. */
   startService(request: StartServiceRequest): Promise<RuntimeService> {
-    return this.#starts.run([request.service.name], () => this.#start(request));
+    return this.#starts.run([request.service.name], () =>
+      withStaging(this.request.stateDir, `service-${request.service.name}`, (staging) => this.#start(request, staging)),
+    );
   }
 
   async runOneOff(request: OneOffRequest): Promise<ExecResult> {
@@ -91,7 +95,9 @@ export class DaggerStack implements RuntimeStack {
     this.#refuseWhenOver();
     if (request.exec.terminal !== undefined) throw noTerminal("the Dagger runtime has none");
     if (host.enforcement.level !== "enforced") throw noOneOff(request.service.name, host.enforcement.reason);
-    const running = this.#oneOff(request);
+    const running = withStaging(this.request.stateDir, `command-${randomBytes(8).toString("hex")}`, (staging) =>
+      this.#oneOff(request, staging),
+    );
     const settled = running.then(
       () => undefined,
       () => undefined,
@@ -107,7 +113,7 @@ export class DaggerStack implements RuntimeStack {
     }
   }
 
-  async #oneOff(request: OneOffRequest): Promise<ExecResult> {
+  async #oneOff(request: OneOffRequest, staging: Staging): Promise<ExecResult> {
     const { session, host } = this.parts;
     const signal = AbortSignal.any([request.signal, this.#life.signal]);
     const { exec, service } = request;
@@ -116,7 +122,7 @@ export class DaggerStack implements RuntimeStack {
       signal,
       service: { ...service, environment: { ...service.environment, ...exec.environment } },
     };
-    const ready = await this.#ready(own, exec.command);
+    const ready = await this.#ready(own, staging, exec.command);
     const claimed = await this.#claimVolumes(own, ready.instance);
     try {
       return await runOneOff({ session, host, request: own, ready });
@@ -127,7 +133,7 @@ export class DaggerStack implements RuntimeStack {
     }
   }
 
-  async #start(request: StartServiceRequest): Promise<RuntimeService> {
+  async #start(request: StartServiceRequest, staging: Staging): Promise<RuntimeService> {
     const { service, signal } = request;
     const { session, host, ports } = this.parts;
     this.#refuseWhenOver();
@@ -135,7 +141,7 @@ export class DaggerStack implements RuntimeStack {
     const former = this.#running.get(service.name);
     if (former !== undefined) await raceAbort(former.exited, signal);
     await ports.secure(service.name);
-    const ready = await this.#ready(request);
+    const ready = await this.#ready(request, staging);
     const { instance } = ready;
     const claimed = await this.#claimVolumes(request, instance);
     // Runs concurrently with the service's start, so that published ports are reachable as soon as the service listens.
@@ -214,7 +220,7 @@ export class DaggerStack implements RuntimeStack {
     return (port: number, signal: AbortSignal) => this.parts.gateway.dial(service, port, DIAL_MS, signal);
   }
 
-  async #ready(request: StartServiceRequest, oneOff?: readonly string[]) {
+  async #ready(request: StartServiceRequest, staging: Staging, oneOff?: readonly string[]) {
     const { service, signal, phase, sink, limits } = request;
     const { session, host, ports, env, retry, runnerHost } = this.parts;
     const { projectId, folder, stateDir, notice } = this.request;
@@ -246,6 +252,7 @@ export class DaggerStack implements RuntimeStack {
         definition: this.#definition,
         service,
         limits,
+        staging,
         ...(oneOff === undefined ? {} : { oneOff }),
         hostInReach: host.enforcement.level === "enforced",
         cacheVolume: (volume, owner) =>

@@ -3,6 +3,7 @@
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { OpenStackRequest } from "../../../stack/runtime.js";
+import { removeStaged } from "../container/staging.js";
 import type { DaggerParts } from "../dagger-runtime.js";
 import { findCli } from "../engine/discovery.js";
 import type { Engine } from "../engine/engines.js";
@@ -62,6 +63,7 @@ export async function openStack(
   const { signal, notice } = request;
   const { runnerHost } = engine;
   const cli = await cliPath(options);
+  await removeStaged(request.stateDir);
   let session: GatewaySession = { startGateway: notYet };
   let openTunnel: OpenTunnel = notYet;
   const gateway = parts.openGateway({

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Client } from "@dagger.io/dagger";
+import type { KeptContent } from "../../shared/kept-content.js";
 import { containerWith, PLACE, type VolumeAccess, volumeError, withEngine } from "./access.js";
 import { deletedVolumes, forgetDeleted, forgetVolumes, type VolumeRecord } from "./records.js";
 
@@ -14,11 +15,7 @@ const CONNECT_MS = 20_000;
 const AT_ADDRESS = /^(?:tcp|unix):/;
 
 /** Deleted volumes whose content is left on an engine. */
-export interface KeptContent {
-  /** The engine, as it is named in messages. */
-  engine: string;
-  /** Why it was not deleted: a sentence. */
-  reason: string;
+export interface UnreachedContent extends Pick<KeptContent, "engine" | "reason"> {
   records: VolumeRecord[];
 }
 
@@ -52,10 +49,10 @@ async function emptyAll(access: VolumeAccess, runnerHost: string | null, records
  * @returns the engines on which content is left
  * @throws STORAGE_FAILED
  */
-export async function deleteContent(access: VolumeAccess): Promise<KeptContent[]> {
+export async function deleteContent(access: VolumeAccess): Promise<UnreachedContent[]> {
   const deleted = await deletedVolumes(access.stateDir);
   const hosts = [...new Set(deleted.map(({ runnerHost }) => runnerHost))];
-  const kept = hosts.map(async (runnerHost): Promise<KeptContent[]> => {
+  const kept = hosts.map(async (runnerHost): Promise<UnreachedContent[]> => {
     const records = deleted.filter((record) => record.runnerHost === runnerHost);
     try {
       await emptyAll(access, runnerHost, records);
@@ -74,7 +71,7 @@ export async function deleteContent(access: VolumeAccess): Promise<KeptContent[]
  * @returns the engines on which content is left; a later call deletes it
  * @throws STORAGE_FAILED
  */
-export async function removeVolumes(access: VolumeAccess, volumes: readonly string[]): Promise<KeptContent[]> {
+export async function removeVolumes(access: VolumeAccess, volumes: readonly string[]): Promise<UnreachedContent[]> {
   await forgetVolumes(access.stateDir, volumes);
   return deleteContent(access);
 }

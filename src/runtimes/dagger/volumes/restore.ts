@@ -8,7 +8,7 @@ import type { VolumesRequest } from "../../../stack/runtime.js";
 import { containerWith, PLACE, type VolumeAccess, volumeError, withEngine } from "./access.js";
 import { archiveName, originName } from "./copy.js";
 import { newKey, recordFilling, replaceVolumes, type VolumeRecord } from "./records.js";
-import { deleteContent, type KeptContent } from "./remove.js";
+import { deleteContent, type UnreachedContent } from "./remove.js";
 
 const ARCHIVE = "/stackwarden/volume.tar";
 
@@ -30,7 +30,7 @@ export async function restoreVolumes(
   runnerHost: string | null,
   { volumes, signal }: VolumesRequest,
   archiveDir: string,
-): Promise<KeptContent[]> {
+): Promise<UnreachedContent[]> {
   const { projectId, stateDir, fallbackImage } = access;
   const kept = volumes.filter((volume) => existsSync(join(archiveDir, archiveName(volume))));
   const restored = new Map<string, VolumeRecord | null>(volumes.map((volume) => [volume, null]));

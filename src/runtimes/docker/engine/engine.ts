@@ -222,3 +222,24 @@ export async function openEngine(address: EngineAddress, env: NodeJS.ProcessEnv,
     throw isConnectionError(error) || error instanceof Error ? unreachable(address.host, error) : error;
   }
 }
+
+/** Milliseconds in which an engine must answer. */
+const CONNECT_MS = 15_000;
+
+/**
+ * Connects, as `openEngine`, for a limited time.
+ * @throws RUNTIME_UNAVAILABLE also for an engine that accepts the connection and does not answer
+ */
+export async function connect(
+  address: EngineAddress,
+  env: NodeJS.ProcessEnv,
+  { signal, connectMs = CONNECT_MS }: { signal?: AbortSignal; connectMs?: number } = {},
+): Promise<Engine> {
+  const late = AbortSignal.timeout(connectMs);
+  try {
+    return await openEngine(address, env, signal === undefined ? late : AbortSignal.any([signal, late]));
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error === late.reason ? unreachable(address.host, new Error(`nothing within ${connectMs} ms`)) : error;
+  }
+}

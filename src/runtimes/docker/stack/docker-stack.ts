@@ -20,6 +20,7 @@ import { checkPorts } from "../../shared/check-ports.js";
 import { installationOf } from "../../shared/installation.js";
 import type { Holding } from "../../shared/port-holder.js";
 import { PortLedger, portsInUse } from "../../shared/port-ledger.js";
+import { privateFiles } from "../../shared/private-files.js";
 import { checkedPort } from "../../shared/probes/network-check.js";
 import { serviceAliases } from "../container/compose-settings.js";
 import { replaceable } from "../container/pinned-binds.js";
@@ -262,7 +263,7 @@ export class DockerStack implements RuntimeStack {
       secrets: { ...this.#definition.binarySecrets, ...this.#definition.secrets },
       folder,
       renew: !this.#started.has(service.name),
-      exclude: [stateDir, `${folder}/.env`, ...(this.#definition.privateFiles ?? [])],
+      exclude: [stateDir, ...privateFiles(folder, this.#definition)],
       env,
       retry,
       signal,

@@ -33,7 +33,7 @@ export async function execInside(
   request: ExecRequest,
 ): Promise<ExecResult> {
   const { signal } = request;
-  const { spec, stdin, onOutput, follow } = await attach(place, host, request);
+  const { spec, stdin, onOutput, end, follow } = await attach(place, host, request);
   const unfollow = follow(instance, signal);
   try {
     const {
@@ -49,6 +49,7 @@ export async function execInside(
       onOutput,
       ...(stdin === undefined ? {} : { stdin }),
     });
+    await end();
     return { exitCode, signal: by, oomKilled };
   } catch (error) {
     throw startFailure(error, spec.cwd);
@@ -61,6 +62,8 @@ interface Attached {
   spec: CommandSpec;
   stdin: Buffer | Readable | undefined;
   onOutput: ExecRequest["onOutput"];
+  /** Passes on the output that was held back. */
+  end(): Promise<void>;
   /** Passes changes of the terminal's size on. @returns a function that ends it */
   follow(inside: ManagedProcess, signal: AbortSignal): () => void;
 }
@@ -72,7 +75,8 @@ interface Attached {
 async function attach(place: CommandPlace, host: ProcessHost, request: Omit<ExecRequest, "signal">): Promise<Attached> {
   const { terminal, stdin, onOutput } = request;
   const spec = await commandSpec(place, request);
-  if (terminal === undefined) return { spec, stdin, onOutput, follow: () => () => undefined };
+  if (terminal === undefined)
+    return { spec, stdin, onOutput, end: async () => undefined, follow: () => () => undefined };
   const stty = await terminalPrograms();
   const output = terminalOutput(onOutput);
   const { user } = spec;
@@ -80,6 +84,7 @@ async function attach(place: CommandPlace, host: ProcessHost, request: Omit<Exec
     spec: inTerminal(spec, terminal),
     stdin: terminal.input,
     onOutput: output.onOutput,
+    end: output.end,
     follow: (inside, signal) =>
       followSize(
         terminal,
@@ -126,7 +131,7 @@ export interface OneOffRun {
 /** Runs the command in its own cgroup, which is emptied and removed afterwards. */
 export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneOffRun): Promise<ExecResult> {
   const { exec, signal, projectId, generation, limits, visible, network } = run;
-  const { spec, stdin, onOutput, follow } = await attach(place, host, exec);
+  const { spec, stdin, onOutput, end, follow } = await attach(place, host, exec);
   signal.throwIfAborted();
   const process = await host
     .spawn({
@@ -150,6 +155,7 @@ export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneO
   if (signal.aborted) abort();
   try {
     const { exitCode, signal: by, oomKilled } = await process.exited;
+    await end();
     return { exitCode, signal: by, oomKilled };
   } finally {
     signal.removeEventListener("abort", abort);

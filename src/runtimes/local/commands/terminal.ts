@@ -83,6 +83,14 @@ const MOST_HEAD = 64;
 export function terminalOutput(onOutput: ExecRequest["onOutput"]) {
   let head: Buffer | null = Buffer.alloc(0);
   let device: string | null = null;
+  const passHead = (all: Buffer, lineEnd: number): void | Promise<void> => {
+    const line = all.subarray(0, lineEnd).toString("latin1").trim();
+    const isDevice = /^\/dev\/pts\/\d{1,9}$/.test(line);
+    if (isDevice) device = line;
+    const rest = isDevice ? all.subarray(lineEnd + 1) : all;
+    head = null;
+    return rest.length === 0 ? undefined : onOutput("stdout", rest);
+  };
   return {
     get device(): string | null {
       return device;
@@ -90,14 +98,13 @@ export function terminalOutput(onOutput: ExecRequest["onOutput"]) {
     onOutput: (_stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void> => {
       if (head === null) return onOutput("stdout", chunk);
       head = Buffer.concat([head, chunk]);
-      const end = head.indexOf("\n");
-      if (end < 0 && head.length < MOST_HEAD) return undefined;
-      const line = end < 0 ? "" : head.subarray(0, end).toString("latin1").trim();
-      const isDevice = /^\/dev\/pts\/\d{1,9}$/.test(line);
-      if (isDevice) device = line;
-      const rest = isDevice ? head.subarray(end + 1) : head;
-      head = null;
-      return rest.length === 0 ? undefined : onOutput("stdout", rest);
+      const lineEnd = head.indexOf("\n");
+      if (lineEnd >= 0) return passHead(head, lineEnd);
+      return head.length < MOST_HEAD ? undefined : passHead(head, 0);
+    },
+    /** Passes on what arrived without the end of a first line: `script` or its shell did not begin. */
+    end: async (): Promise<void> => {
+      if (head !== null) await passHead(head, head.length);
     },
   };
 }

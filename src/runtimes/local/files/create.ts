@@ -46,13 +46,13 @@ export async function ensureDir(path: string, mode: number, user?: Owner): Promi
  * Writes a file that only `user` can read. It is created anew each time, so that a link or the mode of an older file
  * has no effect.
  */
-export async function writePrivateFile(path: string, text: string, user?: Owner): Promise<string> {
+export async function writePrivateFile(path: string, content: string | Uint8Array, user?: Owner): Promise<string> {
   await withStorage(`Writing ${path}`, async () => {
     const fresh = `${path}.${randomBytes(6).toString("hex")}`;
     const file = await open(fresh, "wx", 0o600);
     try {
       try {
-        await file.writeFile(text);
+        await file.writeFile(content);
         await file.sync();
         if (user !== undefined && isRootServer()) await file.chown(user.uid, user.gid);
       } finally {

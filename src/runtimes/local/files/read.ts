@@ -11,6 +11,11 @@ const DEFAULT_MAX_BYTES = 4096;
  * @returns null when the file is missing, is not a regular file (a link, a named pipe), or is larger than `maxBytes`
  */
 export async function readOwnFile(folder: string, name: string, maxBytes = DEFAULT_MAX_BYTES): Promise<string | null> {
+  return (await readOwnBytes(folder, name, maxBytes))?.toString("utf8") ?? null;
+}
+
+/** As `readOwnFile`. */
+export async function readOwnBytes(folder: string, name: string, maxBytes: number): Promise<Buffer | null> {
   let opened: Folder;
   try {
     opened = await Folder.open(folder);
@@ -26,7 +31,7 @@ export async function readOwnFile(folder: string, name: string, maxBytes = DEFAU
       const file = await open(entry.path, constants.O_RDONLY | constants.O_NONBLOCK);
       try {
         const { buffer, bytesRead } = await file.read(Buffer.alloc(maxBytes + 1), 0, maxBytes + 1, 0);
-        return bytesRead > maxBytes ? null : buffer.toString("utf8", 0, bytesRead);
+        return bytesRead > maxBytes ? null : buffer.subarray(0, bytesRead);
       } finally {
         await file.close();
       }

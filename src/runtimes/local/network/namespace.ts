@@ -12,7 +12,7 @@ import { readKernelFile } from "../../../system/kernel-file.js";
 import { raceAbort } from "../../../system/wait.js";
 import type { Dial } from "../../shared/probes/dial.js";
 import type { Forward } from "../forward.js";
-import { type Listener, listeners } from "../ports-listeners.js";
+import { type Listener, listeners, recentListenersOf } from "../ports-listeners.js";
 import { ownProgram } from "../process/own-program.js";
 import type { AgentAnswer, AgentRequest } from "./agent.js";
 import type { Loopback } from "./loopback.js";
@@ -200,9 +200,7 @@ export class NetworkNamespace implements Loopback {
     return listeners(this.tables);
   }
 
-  recentListeners(): Promise<Listener[] | null> {
-    return this.listeners();
-  }
+  readonly recentListeners = recentListenersOf(() => this.tables);
 
   readonly dial: Dial = async (port, signal) => {
     signal.throwIfAborted();

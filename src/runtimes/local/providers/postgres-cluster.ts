@@ -10,7 +10,8 @@ import { firstRunnable, SERVICE_PATH } from "../binaries.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
 import { withStorage } from "../files/storage.js";
-import type { RunResult, RunSpec } from "../types.js";
+import type { ProcessHost, RunResult, RunSpec } from "../types.js";
+import { clusterTemplate, copyTemplate, throwawayPassword } from "./cluster-template.js";
 import { type InitScripts, RUN_INIT_SCRIPTS } from "./init-scripts.js";
 import type { PrepareContext } from "./launch-plan.js";
 import { type AuthMethod, localeCandidates } from "./postgres-options.js";
@@ -37,15 +38,16 @@ export async function reachable(program: string, context: PrepareContext): Promi
   });
 }
 
+const isFull = ({ output }: RunResult): boolean => /No space left on device|Disk quota exceeded/i.test(output);
+
 function failure(step: string, service: string, result: RunResult): StackwardenError {
-  const full = /No space left on device|Disk quota exceeded/i.test(result.output);
   const last_lines = result.output.trim().split("\n").slice(-15);
   if (/could not look up effective user ID/.test(result.output))
     return new StackwardenError("UNSUPPORTED", "PostgreSQL cannot be initialised by a user that has no name.", {
       hint: "Run stackwarden as a user that /etc/passwd names, or as root.",
       details: { service, last_lines },
     });
-  return full
+  return isFull(result)
     ? new StackwardenError("STORAGE_FAILED", `Initialising the database of "${service}" filled the disk.`, {
         hint: "Free some space on the state directory's disk, then call again.",
         details: { last_lines },
@@ -66,7 +68,7 @@ type Step = Omit<RunSpec, "argv" | "stdin">;
 
 /** Tries the locales in order, because the available ones differ between machines. */
 async function makeCluster(
-  { host, stack }: PrepareContext,
+  { host, stack }: { host: ProcessHost; stack: { stateDir: string } },
   step: Step,
   { fresh, work, bin, login, options }: Pick<Cluster, "bin" | "login" | "options"> & { fresh: string; work: string },
 ): Promise<RunResult> {
@@ -173,6 +175,82 @@ async function runScripts(
   if (result.exitCode !== 0) throw failure("An initialisation script", request.service.name, result);
 }
 
+/** Databases that initdb creates. */
+const BUILT_IN = ["postgres", "template0", "template1"];
+/** The role that initdb creates. */
+const FIRST_ROLE = { oid: 10, name: "postgres" };
+
+const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+const createDatabase = (name: string): string => `CREATE DATABASE ${identifier(name)}`;
+
+/** PostgreSQL without connections. It reads statements, each followed by a semicolon and an empty line. */
+const singleUser = (bin: string, data: string): string[] => [
+  join(bin, "postgres"),
+  "--single",
+  "-j",
+  ...["dynamic_shared_memory_type=mmap", "log_min_error_statement=panic"].flatMap((setting) => ["-c", setting]),
+  ...["-D", data, "template1"],
+];
+
+const hasFailed = ({ exitCode, output }: RunResult): boolean => exitCode !== 0 || /\b(ERROR|FATAL|PANIC):/.test(output);
+
+/** @returns null when initdb has to run */
+async function copiedCluster(
+  context: PrepareContext,
+  step: Step,
+  { fresh, work, bin, login }: Pick<Cluster, "bin" | "login"> & { fresh: string; work: string },
+): Promise<RunResult | null> {
+  const { host, request, stack, serverStateDir } = context;
+  const { user: role, password, database, method } = login;
+  // initdb refuses such a name.
+  if (role.startsWith("pg_")) return null;
+  const variant = `${password === "" ? "trust" : "scram"}-${method}`;
+  const template = await clusterTemplate({ bin, variant }, context, (user, folder, signal) =>
+    makeCluster(
+      { host, stack: { stateDir: serverStateDir } },
+      {
+        cwd: folder,
+        env: { ...step.env, HOME: folder, TMPDIR: folder },
+        user,
+        signal,
+        timeoutMs: TIMEOUT_MS,
+        visible: [folder],
+        named: true,
+      },
+      {
+        fresh: join(folder, "pgdata"),
+        work: folder,
+        bin,
+        login: { ...login, user: FIRST_ROLE.name, password: password === "" ? "" : throwawayPassword() },
+        options: [],
+      },
+    ),
+  );
+  if (template === null) return null;
+  const statements = [
+    // ALTER ROLE does not rename the role of its own session.
+    ...(role === FIRST_ROLE.name
+      ? []
+      : [`UPDATE pg_authid SET rolname = ${literal(role)} WHERE oid = ${FIRST_ROLE.oid}`]),
+    ...(password === "" ? [] : [`ALTER ROLE ${identifier(role)} PASSWORD ${literal(password)}`]),
+    ...(BUILT_IN.includes(database) ? [] : [createDatabase(database)]),
+  ];
+  const result = await copyTemplate(template, context, step, {
+    work,
+    fresh,
+    use: singleUser(bin, fresh),
+    stdin: statements.map((statement) => `${statement};\n\n`).join(""),
+  });
+  request.signal.throwIfAborted();
+  if (result !== null && !hasFailed(result)) return result;
+  if (result !== null && isFull(result)) throw failure("Copying an empty database", request.service.name, result);
+  // The template is damaged.
+  await removeTree(fresh, stack.stateDir);
+  await removeTree(template, serverStateDir);
+  return null;
+}
+
 /** @throws SERVICE_START_FAILED, STORAGE_FAILED */
 export async function initialiseCluster(
   context: PrepareContext,
@@ -197,32 +275,26 @@ export async function initialiseCluster(
     named: true,
   };
   try {
-    const made = await makeCluster(context, step, { fresh, work, bin, login, options });
-    signal.throwIfAborted();
-    if (made.exitCode !== 0) throw failure("initdb", request.service.name, made);
-    if (!["postgres", "template0", "template1"].includes(login.database)) {
-      const created = await host.run({
-        ...step,
-        argv: [
-          join(bin, "postgres"),
-          "--single",
-          "-j",
-          "-c",
-          "dynamic_shared_memory_type=mmap",
-          "-D",
-          fresh,
-          "template1",
-        ],
-        stdin: `CREATE DATABASE "${login.database.replaceAll('"', '""')}";\n\n`,
-      });
+    const cluster = { fresh, work, bin, login };
+    const copy = options.length === 0 ? await copiedCluster(context, step, cluster) : null;
+    if (copy === null) {
+      const made = await makeCluster(context, step, { ...cluster, options });
       signal.throwIfAborted();
-      if (created.exitCode !== 0 || /\b(ERROR|FATAL|PANIC):/.test(created.output)) {
-        throw failure("CREATE DATABASE", request.service.name, created);
+      if (made.exitCode !== 0) throw failure("initdb", request.service.name, made);
+      if (!BUILT_IN.includes(login.database)) {
+        const created = await host.run({
+          ...step,
+          argv: [...singleUser(bin, fresh)],
+          stdin: `${createDatabase(login.database)};\n\n`,
+        });
+        signal.throwIfAborted();
+        if (hasFailed(created)) throw failure("CREATE DATABASE", request.service.name, created);
       }
     }
     if (scripts !== undefined) await runScripts(context, step, { work, fresh, bin, login, scripts });
     await withStorage("Initialising the database", async () => {
-      if ((await ownerOf(fresh))?.isFolder !== true) throw failure("initdb", request.service.name, made);
+      if ((await ownerOf(fresh))?.isFolder !== true)
+        throw new StackwardenError("SERVICE_START_FAILED", `initdb for "${request.service.name}" made no folder.`);
       await moveInto(fresh, data);
     });
   } finally {

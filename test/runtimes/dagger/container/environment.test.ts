@@ -1,4 +1,4 @@
-/** Variables and installation of a container. */
+/** Environment variables of a container, and its installation of dependencies. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,8 +13,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("environment", () => {
-  it("published addresses are filled in; whatever holds a secret is set apart", () => {
+describe("environment and installation of a container", () => {
+  it("splitEnvironment fills in published addresses and separates values that contain a secret", () => {
     const environment = {
       PLAIN: "a {published:web:80} {published:gone:81} {published:web}",
       URL: "postgres://app:s3cret@db",
@@ -33,7 +33,7 @@ describe("environment", () => {
     expect({ ...split.secret }).toEqual({ URL: "postgres://app:s3cret@db", NAMED: "harmless" });
   });
 
-  it("dependencies are installed only into the bare language's image", () => {
+  it("installationOf returns an installation only for an official image of the language", () => {
     const service = (image: string | undefined, more: object = {}) =>
       ({ image, local: { install: { kind: "python", manifest: "requirements.txt" } }, ...more }) as never;
     expect(installationOf(service("python:3.11-slim"))).toMatchObject({ kind: "python" });

@@ -1,12 +1,28 @@
 /** What is uploaded to an engine, and what is left out. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { removeStaged, withStaging } from "../../../../src/runtimes/dagger/container/staging.js";
 import {
   buildExcludes,
   ignorePatterns,
   uploadBind,
+  uploadFiles,
   uploadFolder,
 } from "../../../../src/runtimes/dagger/container/uploads.js";
 import { copyFiles } from "../../../../src/runtimes/dagger/service/copy-files.js";
@@ -19,13 +35,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("uploads", () => {
-  it("a .dockerignore is read as Docker reads it", () => {
+describe("uploads to an engine", () => {
+  it("ignorePatterns reads a .dockerignore file as Docker does", () => {
     const text = "# comment\n\n/dist/\n./tmp\n  *.log  \n!keep.log\n! /back\n.\n/\n**/cache\r\n";
     expect(ignorePatterns(text)).toEqual(["dist", "tmp", "*.log", "!keep.log", "!back", "**/cache"]);
   });
 
-  it("a build leaves out history, packages and what is ignored, never its Dockerfile", async () => {
+  it("buildExcludes omits history, packages and ignored files, and keeps the Dockerfile", async () => {
     expect(await buildExcludes(folder, folder, "Dockerfile")).toEqual([
       "**/.git",
       "**/node_modules",
@@ -40,7 +56,7 @@ describe("uploads", () => {
     expect((await buildExcludes(folder, folder, "prod.Dockerfile")).slice(-2)).toEqual(["docs", "!prod.Dockerfile"]);
     mkdirSync(join(folder, "odd.dockerignore"));
     expect((await buildExcludes(folder, folder, "odd")).slice(-3)).toEqual(["*", "!src", "!odd"]);
-    // One that cannot be taken as it is must not be passed over: what it names would be uploaded.
+    // An ignore file that cannot be read must not be skipped: the files that it names would be uploaded.
     symlinkSync("prod.Dockerfile.dockerignore", join(folder, "linked.dockerignore"));
     expect((await buildExcludes(folder, folder, "linked")).slice(-2)).toEqual(["docs", "!linked"]);
     symlinkSync("/etc/hostname", join(folder, "away.dockerignore"));
@@ -49,7 +65,7 @@ describe("uploads", () => {
       await expect(buildExcludes(folder, folder, refused)).rejects.toMatchObject({ code: "INVALID_STACK" });
   });
 
-  it("copies are made of what lies in the project, as it is now, without its .env and the server's state", async () => {
+  it("uploads are taken from the project without .env, the state directory and links that lead outside", async () => {
     const asked: unknown[] = [];
     const client = {
       host: () => ({
@@ -57,7 +73,15 @@ describe("uploads", () => {
         file: (path: string, options: object) => asked.push(["file", path, options]),
       }),
     };
-    const options = { client: client as never, folder, stateDir: join(folder, "state"), definition: {} };
+    const staging = { copy: () => Promise.reject(new Error("Only a server that runs as root uploads copies.")) };
+    const options = {
+      client: client as never,
+      folder,
+      stateDir: join(folder, "state"),
+      definition: {},
+      staging,
+      isRoot: false,
+    };
     mkdirSync(join(folder, "app"));
     writeFileSync(join(folder, "app", "one.txt"), "");
     await uploadFolder(options, folder);
@@ -70,7 +94,7 @@ describe("uploads", () => {
     expect(await uploadBind(options, join(folder, "app", "one.txt"))).toMatchObject({ kind: "file" });
     expect(asked[2]).toEqual(["file", join(folder, "app", "one.txt"), { noCache: true }]);
 
-    // What is excluded does not count towards the limits.
+    // Excluded files do not count towards the limits.
     writeFileSync(join(folder, "app", "disk.img"), "");
     truncateSync(join(folder, "app", "disk.img"), 9 * 1024 ** 3);
     await expect(uploadBind(options, join(folder, "app"))).rejects.toMatchObject({
@@ -95,7 +119,56 @@ describe("uploads", () => {
     expect(isBeneath("/a", "/a/..b")).toBe(true);
   });
 
-  it("changed files are copied into a running container when they are empty too, secrets neither by name nor by a link", async () => {
+  it("a server that runs as root uploads copies, which a folder exchanged for a link does not redirect", async () => {
+    const stateDir = mkdtempSync(join(tmpdir(), "stackwarden-state-"));
+    const outside = mkdtempSync(join(tmpdir(), "stackwarden-outside-"));
+    writeFileSync(join(outside, "main.js"), "a file of the machine");
+    mkdirSync(join(folder, "app", "lib"), { recursive: true });
+    mkdirSync(join(folder, "ignored"));
+    writeFileSync(join(folder, "app", "main.js"), "the project's", { mode: 0o755 });
+    writeFileSync(join(folder, "app", "empty"), "");
+    writeFileSync(join(folder, "app", "lib", "large"), "x".repeat(3_000_000));
+    symlinkSync("/etc/hostname", join(folder, "app", "away"));
+    writeFileSync(join(folder, "ignored", "kept"), "included again");
+    writeFileSync(join(folder, "ignored", "other"), "");
+    writeFileSync(join(folder, "token"), "hush");
+    symlinkSync("token", join(folder, ".env"));
+    chmodSync(folder, 0o750);
+    const read: string[] = [];
+    const client = {
+      host: () => ({ directory: (path: string) => read.push(path), file: (path: string) => read.push(path) }),
+    };
+    const used = withStaging(stateDir, "service-app", async (staging) => {
+      const options = { client: client as never, folder, stateDir, definition: {}, staging, isRoot: true };
+      await uploadFolder(options, folder, ["ignored", "!ignored/kept"]);
+      await uploadBind(options, join(folder, "app", "main.js"));
+      await uploadFiles(options, folder, ["app/lib/large", "app/missing"]);
+      // The Dagger CLI reads later than the server checks.
+      renameSync(join(folder, "app"), join(folder, "moved"));
+      symlinkSync(outside, join(folder, "app"));
+      const [tree = "", file = "", files = ""] = read;
+      expect(readFileSync(join(tree, "app", "main.js"), "utf8")).toBe("the project's");
+      expect(statSync(join(tree, "app", "main.js")).mode & 0o777).toBe(0o755);
+      expect(readFileSync(join(tree, "app", "empty"), "utf8")).toBe("");
+      expect(readlinkSync(join(tree, "app", "away"))).toBe("/etc/hostname");
+      expect(readdirSync(tree).sort()).toEqual(["app", "ignored"]);
+      expect(readdirSync(join(tree, "ignored"))).toEqual(["kept"]);
+      expect(readFileSync(file, "utf8")).toBe("the project's");
+      expect(readdirSync(join(files, "app"))).toEqual(["lib"]);
+      expect(statSync(join(files, "app", "lib", "large")).size).toBe(3_000_000);
+      expect(statSync(join(stateDir, "uploads")).mode & 0o077).toBe(0);
+      expect(statSync(join(files, "app")).mode & 0o777).toBe(0o755);
+      expect(statSync(tree).mode & 0o777).toBe(0o750);
+      throw new Error("The start failed.");
+    });
+    await expect(used).rejects.toThrow("The start failed.");
+    expect(readdirSync(join(stateDir, "uploads"))).toEqual([]);
+    await removeStaged(stateDir);
+    expect(existsSync(join(stateDir, "uploads"))).toBe(false);
+    for (const one of [stateDir, outside]) rmSync(one, { recursive: true });
+  });
+
+  it("copyFiles copies an empty file, and refuses private files by name, by link and by content", async () => {
     writeFileSync(join(folder, "empty"), "");
     mkdirSync(join(folder, "config"));
     writeFileSync(join(folder, "config", "token"), "hush");

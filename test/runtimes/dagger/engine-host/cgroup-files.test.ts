@@ -77,9 +77,9 @@ const USAGE = {
 describe.each([
   ["v1", V1],
   ["v2", V2],
-])("cgroup %s as a service sees it", (version, text) => {
+])("a snapshot of cgroup %s files", (version, text) => {
   const seen = parseSnapshot(text);
-  it("tells its limits and its figures", () => {
+  it("the snapshot gives the limits and the usage", () => {
     const enforcement = { level: "enforced", reason: `cgroup ${version}` };
     expect(cgroupVersion(seen)).toBe(version);
     expect(parseLimits(seen)).toEqual({
@@ -90,7 +90,7 @@ describe.each([
     expect(parseUsage(seen)).toEqual(USAGE);
   });
 
-  it("shows no limit as none, and a missing controller with its reason", () => {
+  it("an unlimited value has no limit, and a missing controller has a reason", () => {
     const open = parseSnapshot(
       text.replace(/(max|limit_in_bytes|quota_us):(536870912|100$|50000|25000)/gm, (_all, file: string) =>
         file === "quota_us" ? "quota_us:-1" : file === "limit_in_bytes" ? `${file}:9223372036854771712` : `${file}:max`,
@@ -107,8 +107,8 @@ describe.each([
   });
 });
 
-describe("what the kernel shows of a service", () => {
-  it("tells whose process it is", () => {
+describe("a snapshot of a process", () => {
+  it("parseUser returns the uid, gid, capabilities and no_new_privs of the process", () => {
     expect(parseUser(parseSnapshot(V2))).toEqual({
       uid: 70,
       gid: 71,
@@ -124,7 +124,7 @@ describe("what the kernel shows of a service", () => {
     expect(parseUser(parseSnapshot("memory.max:max"))).toBeNull();
   });
 
-  it("claims nothing where nothing is shown", () => {
+  it("an empty snapshot has no cgroup version, limits or usage", () => {
     const empty = parseSnapshot("no colon\n");
     expect(cgroupVersion(empty)).toBeNull();
     expect(parseLimits(empty).cpus).toMatchObject({ value: null, enforcement: { level: "none" } });
@@ -132,7 +132,7 @@ describe("what the kernel shows of a service", () => {
   });
 });
 
-describe("an event of runc", () => {
+describe("usageOfEvent", () => {
   const event = (memory: object, interfaces: unknown = null) =>
     JSON.stringify({
       type: "stats",
@@ -145,7 +145,7 @@ describe("an event of runc", () => {
       },
     });
 
-  it("tells the same figures for cgroup v1 and v2", () => {
+  it("an event of cgroup v1 and one of v2 give the same usage", () => {
     const v1 = {
       usage: { limit: 1, usage: 104857600, max: 209715200 },
       raw: { total_inactive_file: 10485760, inactive_file: 1 },
@@ -171,7 +171,7 @@ describe("an event of runc", () => {
     });
   });
 
-  it("that is invalid or empty gives no value", () => {
+  it("an invalid event gives null, and an empty one gives no values", () => {
     expect(usageOfEvent("container is not running")).toBeNull();
     expect(usageOfEvent("null")).toBeNull();
     expect(usageOfEvent("{}")).toBeNull();
@@ -179,8 +179,8 @@ describe("an event of runc", () => {
   });
 });
 
-describe("the options of an update", () => {
-  it("name every limit, in the kernel's units; what is not given becomes unlimited", () => {
+describe("updateOptions", () => {
+  it("every limit becomes an option in the kernel's units, and a missing limit becomes -1", () => {
     expect(updateOptions({ cpus: 0.5, memory_mb: 512, pids: 100 }, true)).toEqual([
       "--memory=536870912",
       "--memory-swap=536870912",

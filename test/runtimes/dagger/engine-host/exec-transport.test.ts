@@ -6,7 +6,7 @@ const commands = (runnerHost: string | null) => {
   return route.kind === "ways" ? route.ways.map(({ argv }) => argv.join(" ")) : route;
 };
 
-describe("the way to an engine's host", () => {
+describe("routeOf", () => {
   it.each([
     ["unix:///run/dagger/engine.sock", ["sh"]],
     ["tcp://127.0.0.1:1234", ["sh"]],
@@ -33,11 +33,11 @@ describe("the way to an engine's host", () => {
       "kube-pod://engine-0?context=arn:aws:eks:eu/one&namespace=dagger&container=engine",
       ["kubectl exec -i --context=arn:aws:eks:eu/one --namespace=dagger --container=engine engine-0 -- sh"],
     ],
-  ])("%s", (runnerHost, argv) => {
+  ])("the host of %s is entered with its program", (runnerHost, argv) => {
     expect(commands(runnerHost)).toEqual(argv);
   });
 
-  it("tries each program that the CLI would try, where the address names none", () => {
+  it("an address without a program tries docker, podman, finch and nerdctl", () => {
     const programs = ["docker", "podman", "finch", "nerdctl"];
     expect(commands("container://mine")).toEqual(programs.map((program) => `${program} exec -i mine sh`));
     expect(commands("image://engine:v2")).toEqual(programs.map((program) => `${program} exec -i dagger-engine-v2 sh`));
@@ -55,13 +55,13 @@ describe("the way to an engine's host", () => {
     ["engine", /not a runner host/],
     ["kube-pod://", /pod/],
     ["kube-pod://[pod", /not a kube-pod address/],
-    // A value never becomes an option or a second word.
+    // A name never becomes an option or a second argument.
     ["docker-container://--privileged", /not the name of a container/],
     ["docker-container://a b", /not the name/],
     ["docker-container://", /not the name/],
     ["docker-image://engine:v1?container=-x", /not the name/],
     ["kube-pod://-x", /not the name of a pod|no kube-pod/],
-  ])("%s cannot be entered, and the reason says why", (runnerHost, reason) => {
+  ])("the host of %s cannot be entered, with the reason", (runnerHost, reason) => {
     expect(routeOf(runnerHost)).toMatchObject({ kind: "unreachable", reason: expect.stringMatching(reason) });
   });
 });

@@ -1,21 +1,21 @@
-/** Which programs are called, with which arguments, and what is said where the host cannot be entered. */
+/** The programs and arguments with which a host is entered, and the reasons when it cannot be entered. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { HELPER_SCRIPT } from "../../../../src/runtimes/dagger/engine-host/helper-script.js";
 import { openEngineHost } from "../../../../src/runtimes/dagger/engine-host/open.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
-import { StandIns } from "./stand-ins.js";
+import { StubPrograms } from "./stub-programs.js";
 
 const root = process.getuid?.() === 0;
 const RUNC = 'case $1 in list) echo null ;; *) echo "unknown" >&2; exit 1 ;; esac';
 
-describe.skipIf(process.platform !== "linux")("opening an engine's host", () => {
-  let programs: StandIns;
+describe.skipIf(process.platform !== "linux")("openEngineHost", () => {
+  let programs: StubPrograms;
   const hosts: EngineHost[] = [];
   const warnings: string[] = [];
 
   beforeEach(() => {
-    programs = new StandIns();
-    // A user other than root sees what root would.
+    programs = new StubPrograms();
+    // The tests give the same results without root.
     programs.program("id", "echo 0");
   });
   afterEach(async () => {
@@ -39,7 +39,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
     ["docker-container://box", "docker", ["exec", "-i", "box", "sh", "-c", HELPER_SCRIPT], "docker exec box"],
     ["container+podman://box", "podman", ["exec", "-i", "box", "sh", "-c", HELPER_SCRIPT], "podman exec box"],
     ["container+nerdctl://box", "nerdctl", ["exec", "-i", "box", "sh", "-c", HELPER_SCRIPT], "nerdctl exec box"],
-  ] as const)("%s goes through %s, once", async (runnerHost, program, argv, description) => {
+  ] as const)("the host of %s is entered with %s, once", async (runnerHost, program, argv, description) => {
     programs.program("runc", RUNC);
     programs.engine(program, "box");
     const host = await open(runnerHost);
@@ -51,7 +51,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
     expect(programs.recorded(program)).toEqual([argv]);
   });
 
-  it("kube-pod goes through kubectl, with its context, namespace and container", async () => {
+  it("the host of a kube-pod address is entered with kubectl, its context, namespace and container", async () => {
     programs.program("runc", RUNC);
     programs.program("kubectl", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"');
     const host = await open("kube-pod://engine-0?context=prod&namespace=dagger&container=engine");
@@ -64,7 +64,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
     ]);
   });
 
-  it("finds the container that the CLI started: of this version, or the only one", async () => {
+  it("without an address, the CLI's container of this version or the only one is entered", async () => {
     programs.program("runc", RUNC);
     programs.engine("docker", "dagger-engine-v0.20.0");
     expect((await open(null)).description).toBe("docker exec dagger-engine-v0.20.0");
@@ -81,7 +81,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
     expect((await open(null)).description).toBe("docker exec dagger-engine-v0.21.8");
   });
 
-  it("tries the next program where one has no such container, and gives all reasons where none has", async () => {
+  it("the next program is tried where a container is missing, and the report names all reasons", async () => {
     programs.program("runc", RUNC);
     programs.engine("docker", "other");
     programs.engine("podman", "box");
@@ -113,18 +113,18 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
 
   it.each([
     [
-      "one that is down",
+      "docker without its daemon",
       'echo "Cannot connect to the daemon" >&2; exit 1',
       /docker does not answer \(Cannot connect to the daemon\)/,
     ],
-    ["one that fails without a word", "exit 3", /docker does not answer \(Command failed: \S*docker ps/],
-    ["none running", "exit 0", /docker runs no container dagger-engine-/],
+    ["docker that fails without output", "exit 3", /docker does not answer \(Command failed: \S*docker ps/],
+    ["no running container", "exit 0", /docker runs no container dagger-engine-/],
     [
-      "several of other versions",
+      "several containers of other versions",
       "printf 'dagger-engine-v1\\ndagger-engine-v2\\n'",
       /several engines \(dagger-engine-v1, dagger-engine-v2\)/,
     ],
-  ])("reports the fault of the CLI's own container: %s", async (_what, script, reason) => {
+  ])("a fault of the CLI's own container is reported: %s", async (_what, script, reason) => {
     programs.program("docker", script);
     expect((await open(null)).enforcement).toEqual({ level: "none", reason: expect.stringMatching(reason) });
   });
@@ -136,7 +136,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
       'echo "rootless container requires user namespaces"; exit 1',
       /runc cannot be used on this machine: rootless/,
     ],
-  ])("names what is missing on the host: %s", async (_what, runc, reason) => {
+  ])("a missing requirement on the host is reported: %s", async (_what, runc, reason) => {
     if (runc !== undefined) programs.program("runc", runc);
     else programs.only("sh", "mktemp", "sleep", "head", "cat", "od", "rm", "nproc", "grep");
     expect((await open("unix:///run/engine.sock")).enforcement).toEqual({
@@ -145,7 +145,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
     });
   });
 
-  it("has the size that its own limits leave it", async () => {
+  it("the capacity of the host is bounded by its own cgroup limits", async () => {
     programs.program("runc", RUNC);
     programs.program(
       "grep",
@@ -157,17 +157,17 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
     expect((await open("unix:///run/engine.sock")).capacity).toEqual({ cpus: 0.5, memory_mb: 512 });
   });
 
-  it("needs root there", async () => {
+  it("limits are not enforced on a host whose user is not root", async () => {
     programs.program("runc", RUNC);
     programs.program("id", "echo 1000");
     expect((await open("unix:///run/engine.sock")).enforcement.reason).toMatch(/set by root only/);
   });
 
-  it("is left by its caller, and a program that never answers is not waited for", async () => {
+  it("a cancelled call does not wait for a program that never answers", async () => {
     const caller = new AbortController();
     programs.program("docker", "exec sleep 1000");
     const ends = Promise.allSettled([open("docker-container://box", caller.signal), open(null, caller.signal)]);
-    // Both programs run before the caller leaves.
+    // Both programs run before the cancellation.
     while (programs.recorded("docker").filter((words) => words.length > 0).length < 2) await new Promise(setImmediate);
     caller.abort();
     for (const one of await ends)
@@ -175,7 +175,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
     await expect(open("docker-container://box", caller.signal)).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
   });
 
-  it("names no other address's host", async () => {
+  it("an engine on another machine is reported with its address", async () => {
     expect((await open("tcp://10.0.0.1:99")).enforcement).toEqual({
       level: "none",
       reason: "the engine is on another machine (10.0.0.1)",

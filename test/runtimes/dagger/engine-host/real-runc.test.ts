@@ -1,4 +1,4 @@
-/** The machine's own runc over real containers: what the stand-ins only pretend. Skipped where no container can be run. */
+/** The machine's runc with real containers. Skipped where no container can run. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ import { EntryLines } from "../../../../src/runtimes/dagger/entry/entry-lines.js
 import { ENTRY_SCRIPT, entryArgs } from "../../../../src/runtimes/dagger/entry/entry-script.js";
 import type { EntryMessage } from "../../../../src/runtimes/dagger/entry/types.js";
 import { until } from "../../contract/bench.js";
-import { SYSTEM_PATH } from "./stand-ins.js";
+import { SYSTEM_PATH } from "./stub-programs.js";
 
 const TOKEN = "realTokenRealTok";
 const HOST_FOLDERS = ["bin", "lib", "lib64", "usr", "sbin"];
@@ -27,7 +27,7 @@ class Containers {
     for (const folder of [...HOST_FOLDERS, "proc", "sys", "dev", "tmp"])
       mkdirSync(join(rootfs, folder), { recursive: true });
     for (const file of [".entry", ".init"]) writeFileSync(join(rootfs, file), "");
-    // The engine starts services with its init; this one gives way to the program.
+    // The engine starts services with its init; this init executes the program.
     writeFileSync(join(bundle, "init"), '#!/bin/sh\nexec "$@"\n', { mode: 0o555 });
     writeFileSync(join(bundle, "entry"), ENTRY_SCRIPT, { mode: 0o555 });
     const bind = (source: string, destination: string) => ({
@@ -115,7 +115,7 @@ function possible(): boolean {
 const runs = possible();
 if (!runs) process.stderr.write("real-runc.test.ts: skipped, runc cannot run a container here\n");
 
-describe.skipIf(!runs)("a real container by the real runc", () => {
+describe.skipIf(!runs)("an engine host with the real runc", () => {
   const containers = new Containers();
   let host: EngineHost;
   const warnings: string[] = [];
@@ -137,7 +137,7 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("starts no instruction of the service before its limits are in force, and shows them from inside", async () => {
+  it("the service starts after its limits are in force, and limits of a running service change", async () => {
     const limits = { cpus: 0.5, memory_mb: 64, pids: 20 };
     const { args } = entryArgs({
       token: TOKEN,
@@ -156,7 +156,7 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     const lines = new EntryLines(TOKEN, (message) => messages.push(message));
     child.stderr?.on("data", (chunk: Buffer) => lines.take(chunk));
     let stdout = "";
-    const said = (text: string) =>
+    const printed = (text: string) =>
       new Promise<void>((resolve) => {
         child.stdout?.on("data", (chunk: Buffer) => {
           stdout += chunk;
@@ -164,7 +164,7 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
         });
       });
     const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
-    const begun = said(`${64 * 1024 * 1024}\n`);
+    const begun = printed(`${64 * 1024 * 1024}\n`);
     const id = await host.find("i-limits", signal());
     expect(messages).toEqual([]);
     const applied = await host.apply(id, limits);
@@ -178,7 +178,7 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     expect(messages).toMatchObject([{ type: "start", uid: 12345, gid: 12345, capabilities: "0000000000000000" }]);
     expect(await host.user(id)).toMatchObject({ uid: 12345, gid: 12345, withoutCapabilities: true });
 
-    // Live, both ways; what is not given is unlimited.
+    // Limits are lowered and raised while the service runs; a missing limit is removed.
     expect((await host.apply(id, { memory_mb: 32, pids: 10 })).memory_mb.value).toBe(32);
     expect(await host.apply(id, { memory_mb: 128 })).toMatchObject({
       cpus: { value: null },
@@ -190,25 +190,25 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     const stats = await host.stats(id);
     expect(stats.pids).toBeGreaterThan(0);
     expect(stats.cpu_seconds_total).toBeGreaterThan(0);
-    // What the kernel could drop at any time is not counted; of so small a service that may be all.
+    // Reclaimable memory is not counted, which can be all memory of a small service.
     expect(stats.memory_mb).toBeGreaterThanOrEqual(0);
     expect(stats.memory_peak_mb ?? 1).toBeGreaterThan(0);
     expect(stats.oom_kills).toBe(0);
 
-    const goodbye = said("got int\n");
+    const interrupted = printed("got int\n");
     await host.kill(id, "SIGINT");
-    await goodbye;
+    await interrupted;
     expect(await ended).toBe(0);
     await host.kill(id, "SIGINT");
     expect(await host.user(id)).toBeNull();
   });
 
-  it("runs commands inside, with the service's user, environment and namespaces, and ends what takes too long", async () => {
+  it("a command runs with the service's user and environment, and a timeout kills its processes", async () => {
     const env = ["STACKWARDEN_INSTANCE=i-exec", "SECRET=s3cret"];
     containers.run(containers.bundle("exec", ["sh", "-c", "while :; do sleep 0.05; done"], { env }));
     const id = await host.find("i-exec", signal());
     const show = 'id -u; echo "$SECRET"; grep NoNewPrivs /proc/self/status; echo complaint >&2; exit 3';
-    // runc copies both streams; their order between each other is nobody's promise.
+    // runc copies both streams; their order is not defined.
     const shown = await host.exec(id, { argv: ["sh", "-c", show], timeoutMs: 30_000, signal: signal() });
     expect(shown.exitCode).toBe(3);
     expect(shown.output.split("\n").sort()).toEqual(["", "12345", "NoNewPrivs:\t1", "complaint", "s3cret"]);
@@ -229,7 +229,7 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     expect(seen.output).toContain("sleep 0.05");
   });
 
-  it("pauses a container until the pause is released, or until this server has ended", async () => {
+  it("a paused container continues after release() or after the end of this server", async () => {
     const env = ["STACKWARDEN_INSTANCE=i-pause"];
     const child = containers.run(
       containers.bundle("pause", ["sh", "-c", "while :; do echo tick; sleep 0.01; done"], { env }),
@@ -240,11 +240,11 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     });
     const id = await host.find("i-pause", signal());
     const state = () => spawnSync("runc", ["state", id], { encoding: "utf8", env: { PATH: SYSTEM_PATH } }).stdout;
-    const goesOn = async () => {
+    const continues = async () => {
       const before = ticks;
       await until("it continues", () => ticks > before);
     };
-    await goesOn();
+    await continues();
     const pause = await host.pause(id);
     expect(state()).toContain('"status": "paused"');
     await expect(host.pause(id)).rejects.toMatchObject({
@@ -253,18 +253,18 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     });
     await pause.release();
     await pause.release();
-    await goesOn();
+    await continues();
 
-    // The end of a server closes its pipes.
+    // The end of the server closes its pipes.
     const holder = spawn("sh", ["-c", PAUSE, "sh", id], { env: { PATH: SYSTEM_PATH } });
     await pauseContainer(holder);
     expect(state()).toContain('"status": "paused"');
     holder.stdin.destroy();
-    await goesOn();
+    await continues();
     await expect(host.pause("nosuchcontainer")).rejects.toMatchObject({ code: "UNSUPPORTED" });
   });
 
-  it("finds and ends a container whose bundle its engine has discarded", async () => {
+  it("a container whose bundle was deleted is found and ended", async () => {
     const { id, bundle } = containers.bundle("orphan", ["sh", "-c", "while :; do sleep 0.05; done"], {
       env: ["STACKWARDEN_INSTANCE=i-orphan"],
     });
@@ -272,7 +272,7 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     const ended = new Promise((resolve) => child.once("exit", resolve));
     const state = () => spawnSync("runc", ["state", id], { encoding: "utf8", env: { PATH: SYSTEM_PATH } }).stdout;
     await until("it runs", () => state().includes('"status": "running"'));
-    // Earlier containers of this host are known by their ids; this one is looked up now.
+    // The host caches earlier containers by id and looks up this one.
     rmSync(join(bundle, "config.json"));
     await host.end(["i-other"], signal());
     expect(state()).toContain('"status": "running"');
@@ -280,8 +280,8 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     await ended;
   });
 
-  it("counts an OOM kill and the periods in which the CPU limit held the service back", async () => {
-    // A child eats memory and is killed; the service stays, burning CPU.
+  it("an OOM kill and throttled periods are counted", async () => {
+    // A child exceeds the memory limit and is killed; the service continues and uses CPU.
     const eat = "dd if=/dev/zero of=/dev/null bs=200M count=1; while :; do :; done";
     const hog = containers.bundle(
       "hog",

@@ -1,4 +1,4 @@
-/** A stand-in for runc over folders of the test's: what goes wrong on the way, and cgroup v2 on any machine. */
+/** A simulated runc with cgroup v2 files in a temporary folder: failures that a real runc does not produce on demand. */
 import { spawn } from "node:child_process";
 import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,23 +7,23 @@ import { StackwardenError } from "../../../../src/errors.js";
 import { openEngineHost } from "../../../../src/runtimes/dagger/engine-host/open.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
 import { until } from "../../contract/bench.js";
-import { StandIns } from "./stand-ins.js";
+import { StubPrograms } from "./stub-programs.js";
 
 const root = process.platform === "linux" && process.getuid?.() === 0;
 const LIMITS = { cpus: 0.5, memory_mb: 512, pids: 100 };
 const CGROUP = "root/sys/fs/cgroup";
 
-/** From now on deadlines that are kept by the clock are over as soon as somebody looks. */
+/** Moves the clock forward, so that deadlines are over at the next check. */
 const later = (ms: number): void => {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + ms });
 };
 
-describe.skipIf(!root)("an engine's host by its runc", () => {
-  let programs: StandIns;
+describe.skipIf(!root)("an engine host with a simulated runc", () => {
+  let programs: StubPrograms;
   let host: EngineHost;
   const warnings: string[] = [];
 
-  /** `pid` of the container's init, `list` and what `exec` does of the stand-in are files that the test writes. */
+  /** The simulated runc reads the files that a test writes: `pid` of the container's init, `list`, `command` and others. */
   const RUNC = (dir: string) => `
     case $1 in
       list) cat ${dir}/list ;;
@@ -36,7 +36,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
         for word; do
           case $word in --memory-swap=*) [ ! -e ${dir}/no-swap ] || { echo "open memory.memsw.limit_in_bytes: no such file" >&2; exit 1; } ;; esac
         done
-        # A write while runc still makes the container is overwritten.
+        # A write while runc creates the container is overwritten.
         [ "$tries" -ge "$(cat ${dir}/ignore)" ] || exit 0
         for word; do
           value=\${word#*=}
@@ -53,7 +53,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     esac`;
 
   beforeEach(async () => {
-    programs = new StandIns();
+    programs = new StubPrograms();
     const { dir } = programs;
     for (const [file, text] of Object.entries({
       list: "null",
@@ -96,7 +96,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
   });
   const calls = (command: string) => programs.recorded("runc").filter(([first]) => first === command);
 
-  it("sets limits until the service sees them: a write that runc overwrites is made again", async () => {
+  it("limits are applied until the service shows them, also after runc overwrites them", async () => {
     programs.file("ignore", "3");
     expect(await host.apply("web.1", LIMITS)).toEqual({ cpus: value(0.5), memory_mb: value(512), pids: value(100) });
     expect(calls("update").length).toBeGreaterThanOrEqual(5);
@@ -105,7 +105,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
       ...["--pids-limit=100", "web.1"],
     ]);
     expect(await host.read("web.1")).toEqual({ cpus: value(0.5), memory_mb: value(512), pids: value(100) });
-    // What is no longer given becomes unlimited.
+    // A limit that is no longer given is removed.
     expect(await host.apply("web.1", { pids: 50 })).toEqual({
       cpus: value(null),
       memory_mb: value(null),
@@ -113,14 +113,14 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     });
   });
 
-  it("does without a limit on swap where the kernel counts none", async () => {
+  it("the limit on swap is omitted where the kernel does not count swap", async () => {
     programs.file("no-swap", "");
     expect((await host.apply("web.1", LIMITS)).memory_mb).toEqual(value(512));
     expect((await host.apply("web.1", { memory_mb: 256 })).memory_mb).toEqual(value(256));
     expect(calls("update").filter((words) => words.includes("--memory-swap=268435456"))).toEqual([]);
   });
 
-  it("reports what the kernel refuses, and that the container no longer exists", async () => {
+  it("a refused limit fails with LIMIT_REFUSED, and a missing container is reported", async () => {
     programs.file("refuse", "level=error\nunable to set memory limit to 1: device or resource busy\n");
     const refused = expect(host.apply("web.1", LIMITS)).rejects.toMatchObject({
       code: "LIMIT_REFUSED",
@@ -141,7 +141,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     expect((await host.stats("web.1")).reason).toMatch(/not running/);
   });
 
-  it("calls no limit set that does not show, and one that cannot be seen neither set nor refused", async () => {
+  it("a limit that stays unchanged is refused, and one that cannot be read is not enforced", async () => {
     programs.file("ignore", "100000");
     programs.file(`${CGROUP}/memory.max`, "1048576\n");
     const ignored = expect(host.apply("web.1", { memory_mb: 512, cpus: 1 })).rejects.toMatchObject({
@@ -165,7 +165,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     });
   });
 
-  it("counts, also cores since the last time", async () => {
+  it("usage is reported with the CPU cores since the previous call", async () => {
     const first = await host.stats("web.1");
     expect(first).toMatchObject({
       cpu_cores: null,
@@ -176,19 +176,19 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
       throttled_seconds: 0.5,
       oom_kills: 2,
     });
-    // This kernel's version 2 group has no peak here.
+    // The simulated cgroup has no memory.peak.
     expect(first.reason).toMatch(/does not count .*memory_peak_mb/);
     programs.file(`${CGROUP}/cpu.stat`, "usage_usec 3000000\n");
     const second = await host.stats("web.1");
     expect(second.cpu_seconds_total).toBe(3);
     expect(second.cpu_cores).toBeGreaterThan(0);
-    // Its limits are read at its start: from then on there is something to compare with.
+    // Reading the limits at the start records the first value for the comparison.
     await host.read("web.2");
     programs.file(`${CGROUP}/cpu.stat`, "usage_usec 4000000\n");
     expect((await host.stats("web.2")).cpu_cores).toBeGreaterThan(0);
   });
 
-  it("asks the kernel's log how a container ended that took its counters with it", async () => {
+  it("OOM kills of an ended container are read from the kernel log", async () => {
     programs.file("pid", "");
     const line = (id: string) =>
       `[12.5] oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/buildkit/${id},task_memcg=/buildkit/${id},task=python3\n`;
@@ -200,7 +200,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     expect((await host.stats("web.1")).oom_kills).toBeNull();
   });
 
-  it("asks runc for usage where a service shows no separate cgroup", async () => {
+  it("usage is read from runc events where the service shows no cgroup files", async () => {
     for (const file of [
       "memory.max",
       "cpu.max",
@@ -219,9 +219,9 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     expect(await host.stats("web.1")).toMatchObject({ cpu_seconds_total: null, pids: null });
   });
 
-  it("finds the newest running container of an instance, and waits for it", async () => {
+  it("find() waits for the newest running container of an instance", async () => {
     const { signal } = new AbortController();
-    // Containers that the engine starts beside a service have the same environment, but not its init.
+    // Containers that the engine starts for a service have the same environment, but not its init.
     const bundle = (id: string, env: string[]) => {
       const args =
         id === "installer"
@@ -229,7 +229,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
           : id === "other"
             ? ["/.stackwarden/entry", "web"]
             : ["/.init", "web"];
-      // Engine 0.21.8 makes bind mounts itself: no bundle lists the init among its mounts.
+      // Engine 0.21.8 creates bind mounts itself: no bundle lists the init in its mounts.
       programs.file(`bundles/${id}/config.json`, JSON.stringify({ process: { args, env }, mounts: [] }));
       return join(programs.dir, "bundles", id);
     };
@@ -255,7 +255,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     const mine = [
       entry("mine", ["A=b", "STACKWARDEN_INSTANCE=i-1"], "2026-01-03T00:00:00Z"),
       entry("step", ["STACKWARDEN_INSTANCE=i-1"], "2026-01-02T00:00:00Z"),
-      // The engine's own, before the service's: it installs certificates with the same environment.
+      // The engine's container that installs certificates, with the same environment.
       entry("installer", ["STACKWARDEN_INSTANCE=i-1"], "2026-01-04T00:00:00Z"),
     ];
     programs.file("list", JSON.stringify([...others, ...mine]));
@@ -267,7 +267,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await expect(left).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
     const closing = new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", { hint: "" });
     await expect(host.find("i-3", AbortSignal.abort(closing))).rejects.toBe(closing);
-    // An engine that is not where its address says shows nothing, whatever runs on it.
+    // An engine on another machine shows no containers here.
     programs.file("list", "");
     const looked = calls("list").length;
     const nowhere = expect(host.find("i-3", signal)).rejects.toMatchObject({
@@ -280,7 +280,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await nowhere;
   });
 
-  it("kills the containers of earlier instances and waits until they are gone", async () => {
+  it("end() kills the containers of earlier instances and waits for their end", async () => {
     const { signal } = new AbortController();
     const config = (instance: string) =>
       JSON.stringify({ process: { args: ["/.init"], env: [`STACKWARDEN_INSTANCE=${instance}`] } });
@@ -295,7 +295,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await host.end(["i-9"], signal);
     expect(calls("kill")).toHaveLength(1);
     await expect(host.end(["i-2"], AbortSignal.abort())).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
-    // A container that does not end is reported, not started beside.
+    // A container that does not end fails the start.
     programs.file("command", "exit 0");
     const stuck = expect(host.end(["i-2"], signal)).rejects.toMatchObject({
       code: "STOP_FAILED",
@@ -306,7 +306,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await stuck;
   });
 
-  it("detects that the engine is on another machine after several checks without a container", async () => {
+  it("an engine on another machine is detected after several searches without a container", async () => {
     const caller = new AbortController();
     const looking = host.find("i-1", caller.signal);
     looking.catch(() => {});
@@ -319,7 +319,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await expect(looking).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
   });
 
-  it("sees when the service's program takes the entry's place, and as whom it runs", async () => {
+  it("begun() resolves with the user once the service's program replaces the entry script", async () => {
     const entry = programs.file(
       ".stackwarden/entry",
       `until [ -e ${programs.dir}/go ]; do sleep 0.01; done; exec sleep 1000`,
@@ -336,7 +336,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
       const seen = host.begun("web.1", signal).finally(() => {
         over = true;
       });
-      // It was looked for in vain once, and is looked for again.
+      // The first check has found no service; the host checks again.
       while (calls("state").length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
       expect(over).toBe(false);
       programs.file("go", "");
@@ -355,7 +355,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await expect(host.begun("web.1", AbortSignal.abort())).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
   });
 
-  it("runs a command with its arguments unchanged, as the requested user", async () => {
+  it("a command runs with unchanged arguments as the requested user", async () => {
     const odd = ["", " ", "$(touch x)", "`id`", "a\nb\n", '"', "'", "\\0101", "*", "-n", "--", "ä", "=", "%s"];
     programs.file("command", "shift 5\nfor word; do printf '<%s>' \"$word\"; done\necho complaint >&2\nexit 3");
     const { signal } = new AbortController();
@@ -370,7 +370,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     expect(withUser?.slice(4)).toEqual(["--user", "70:71", "web.1", "true"]);
   });
 
-  it("keeps 64 KB of what a command says, and waits for its end", async () => {
+  it("the first 64 KiB of a command's output are kept", async () => {
     programs.file("command", "yes | head -c 300000\nexit 4");
     const { exitCode, output } = await host.exec("web.1", {
       argv: ["x"],
@@ -381,8 +381,8 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     expect(output).toBe("y\n".repeat(32_768));
   });
 
-  it("ends a command that takes too long, or whose caller left, with its group, and gives what it said", async () => {
-    // As runc does: the file names the leader of a group of its own.
+  it("a timeout, a cancellation and close() kill a command's process group", async () => {
+    // As in runc, the file names the leader of a separate process group.
     programs.file(
       "command",
       `echo begun; setsid sh -c 'echo $$ > '${programs.dir}/leader'; echo $$ > "$0"; sleep 1000 & wait' "$4" & wait`,
@@ -393,12 +393,12 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
           const pid = Number(readFileSync(join(programs.dir, "leader"), "utf8"));
           if (pid > 0) return pid;
         } catch {
-          // Not yet.
+          // The file does not exist yet.
         }
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     };
-    /** A process that nobody has reaped yet is gone all the same. */
+    /** Counts a zombie as gone. */
     const group = (pid: number) => {
       try {
         return /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8")) ? "gone" : "alive";
@@ -419,7 +419,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
       exitCode: null,
       output: "",
     });
-    // What is running when the connection ends, ends too.
+    // A running command ends with the connection.
     programs.file("leader", "");
     const last = host.exec("web.1", { argv: ["x"], timeoutMs: 60_000, signal: new AbortController().signal });
     const orphan = await started();
@@ -429,8 +429,8 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     while (group(orphan) === "alive") await new Promise((resolve) => setTimeout(resolve, 5));
   });
 
-  it("gives what a command said that cannot be ended, and takes it along when it is closed", async () => {
-    // It never names its process, as one that hangs before it is in the container.
+  it("a command that cannot be killed returns its output, and close() ends it", async () => {
+    // The command never writes its pid file, as runc does when it hangs before it enters the container.
     programs.file("command", `echo $$ > ${programs.dir}/leader; yes | head -c 40000; exec sleep 1000`);
     const { exitCode, output } = await host.exec("web.1", {
       argv: ["x"],
@@ -445,13 +445,13 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await until("it has ended", () => !existsSync(`/proc/${hung}`));
   });
 
-  it("reports a command without a known exit code as failed", async () => {
+  it("a command without a known exit code has exit code 255", async () => {
     programs.file("command", "echo begun; kill -KILL $PPID");
     const run = { argv: ["x"], timeoutMs: 20_000, signal: new AbortController().signal };
     expect(await host.exec("web.1", run)).toEqual({ exitCode: 255, output: "begun\n" });
   });
 
-  it("sends signals, and only signals", async () => {
+  it("kill() sends only valid signals and ignores an ended container", async () => {
     await host.kill("web.1", "SIGINT");
     expect(calls("kill")).toEqual([["kill", "web.1", "SIGINT"]]);
     programs.file("command", 'echo "container not running" >&2; exit 1');
@@ -461,7 +461,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await expect(host.kill("web.1", "--all")).rejects.toThrow(TypeError);
   });
 
-  it("accepts no invalid id, user or command", async () => {
+  it("an invalid id, user or command is refused", async () => {
     const run = { argv: ["true"], timeoutMs: 1000, signal: new AbortController().signal };
     await expect(host.read("--root")).rejects.toThrow(TypeError);
     await expect(host.apply("-a", {})).rejects.toThrow(TypeError);
@@ -472,10 +472,10 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
   });
 });
 
-describe.skipIf(!root)("the kept helper", () => {
-  let programs: StandIns;
+describe.skipIf(!root)("the helper process of an engine host", () => {
+  let programs: StubPrograms;
   beforeEach(() => {
-    programs = new StandIns();
+    programs = new StubPrograms();
   });
   afterEach(() => programs.remove());
 
@@ -488,7 +488,7 @@ describe.skipIf(!root)("the kept helper", () => {
     });
   const helperPid = () => Number(readFileSync(join(programs.dir, "helper"), "utf8"));
 
-  it("is started again when it ended; where that fails, nothing is called enforced until it succeeds again", async () => {
+  it("a killed helper restarts, and limits are not enforced while the restart fails", async () => {
     const warnings: string[] = [];
     programs.program("runc", "case $1 in list) echo null ;; *) exit 1 ;; esac");
     programs.program(
@@ -498,7 +498,7 @@ describe.skipIf(!root)("the kept helper", () => {
     );
     const host = await open((message) => warnings.push(message));
     const first = helperPid();
-    // In the middle of a request that may be made again.
+    // During a request that can be repeated.
     const { signal } = new AbortController();
     const caller = new AbortController();
     const waiting = host.find("i-1", caller.signal);
@@ -530,7 +530,7 @@ describe.skipIf(!root)("the kept helper", () => {
     await expect(host.find("i-1", signal)).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
   });
 
-  it("that does not start gives the reason; its output before it is ready is not an answer", async () => {
+  it("a helper that does not start gives the reason, and output before it is ready is ignored", async () => {
     programs.program("runc", "case $1 in list) echo null ;; exec) echo inside ;; esac");
     const docker = join(programs.bin, "docker");
     programs.file("bin/docker", "#!/nowhere/interpreter\n");
@@ -538,7 +538,7 @@ describe.skipIf(!root)("the kept helper", () => {
     const warnings: string[] = [];
     const warn = (message: string) => void warnings.push(message);
     const path = programs.env.PATH as string;
-    // No other docker is to be found.
+    // No other docker is on PATH.
     programs.env.PATH = programs.bin;
     const unusable = await open(warn);
     programs.env.PATH = path;
@@ -550,7 +550,7 @@ describe.skipIf(!root)("the kept helper", () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
       const silent = open(warn);
-      // Of what is called, this alone is asked by the process's own timers.
+      // Only the simulated docker is called while the timers are fake.
       while (programs.recorded("docker").filter((words) => words.length > 0).length < 1)
         await new Promise((resolve) => setImmediate(resolve));
       vi.advanceTimersByTime(20_000);
@@ -578,7 +578,7 @@ describe.skipIf(!root)("the kept helper", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("that ends during a command is reported, the command is not run twice, and a caller that left runs nothing", async () => {
+  it("a helper that is killed fails its running command, which is not repeated", async () => {
     programs.program(
       "runc",
       `case $1 in list) echo null ;; exec) echo run >> ${programs.dir}/runs; exec sleep 1000 ;; esac`,
@@ -616,7 +616,7 @@ describe.skipIf(!root)("the kept helper", () => {
     expect(warnings).toHaveLength(1);
   });
 
-  it("answers many requests beside each other, each with its own output", async () => {
+  it("concurrent commands receive their own output", async () => {
     programs.program(
       "runc",
       'case $1 in list) echo null ;; exec) shift 5; for word; do yes "$word" | head -n 2000; done ;; esac',

@@ -1,4 +1,4 @@
-/** Is there a CLI, which engine is meant, can it be reached: with stand-ins on PATH and real sockets. */
+/** Discovery of the CLI and the engine, with stub programs on PATH and real sockets. */
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "stackwarden-discovery-"));
   bin = join(folder, "bin");
   mkdirSync(bin);
-  // The stand-ins need no more of the machine than its shell.
+  // The stub programs need only a shell.
   env = { PATH: bin, STACKWARDEN_PROGRAM_DIRS: bin };
   servers = [];
 });
@@ -26,8 +26,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A program that notes its arguments, then does what `script` says. */
-function standIn(name: string, script: string): string {
+/** Creates a program that records its arguments, then runs `script`. */
+function stub(name: string, script: string): string {
   const path = join(bin, name);
   writeFileSync(path, `#!/bin/sh\nprintf '%s\\n' "$*" >> ${folder}/${name}.calls\n${script}\n`);
   chmodSync(path, 0o755);
@@ -45,33 +45,33 @@ const listening = (where: { path: string } | { host: string; port: number }): Pr
     server.listen(where, () => resolve(server));
   });
 
-describe("programs", () => {
-  it("a program answers, refuses with its last words or its code, or is ended after the deadline", async () => {
-    expect(await ask(standIn("good", "echo ' yes '"), ["a"], env, 5000)).toEqual({ kind: "answer", text: "yes" });
-    expect(await ask(standIn("bad", "echo first >&2; echo last >&2; exit 3"), [], env, 5000)).toEqual({
+describe("ask", () => {
+  it("a program's output is an answer, its failure is a refusal, and its timeout is silence", async () => {
+    expect(await ask(stub("good", "echo ' yes '"), ["a"], env, 5000)).toEqual({ kind: "answer", text: "yes" });
+    expect(await ask(stub("bad", "echo first >&2; echo last >&2; exit 3"), [], env, 5000)).toEqual({
       kind: "refusal",
       reason: "last",
     });
-    expect(await ask(standIn("mute", "exit 3"), [], env, 5000)).toEqual({ kind: "refusal", reason: "it ended with 3" });
-    expect(await ask(standIn("slow", "exec /bin/sleep 60"), [], env, 150)).toEqual({ kind: "silence" });
+    expect(await ask(stub("mute", "exit 3"), [], env, 5000)).toEqual({ kind: "refusal", reason: "it ended with 3" });
+    expect(await ask(stub("slow", "exec /bin/sleep 60"), [], env, 150)).toEqual({ kind: "silence" });
     expect((await ask("/nowhere/at-all", [], env, 5000)).kind).toBe("refusal");
   });
 });
 
-describe("the CLI", () => {
-  it("is looked for where the variable says, else on PATH", async () => {
+describe("the Dagger CLI", () => {
+  it("findCli uses the program that the environment variable names, else the one on PATH", async () => {
     expect(await findCli(env)).toEqual({ missing: "The Dagger CLI was not found on PATH.", named: false, refused: "" });
-    const found = standIn("dagger", "echo dagger v0.21.8");
+    const found = stub("dagger", "echo dagger v0.21.8");
     expect(await findCli(env)).toEqual({ path: found });
-    const other = standIn("other", "echo dagger v0.21.8");
+    const other = stub("other", "echo dagger v0.21.8");
     expect(await findCli({ ...env, _EXPERIMENTAL_DAGGER_CLI_BIN: other })).toEqual({ path: other });
     const named = await findCli({ ...env, _EXPERIMENTAL_DAGGER_CLI_BIN: "/nowhere/dagger" });
     expect(named).toEqual({ missing: expect.stringContaining("/nowhere/dagger"), named: true, refused: "" });
   });
 
-  it("its version decides: the tried one, another one, one that is too old, none, no answer", async () => {
+  it("cliFinding accepts version 0.21 or newer and a slow CLI, and names an untested version", async () => {
     const finding = async (script: string, deadlineMs = 5000) => {
-      standIn("dagger", script);
+      stub("dagger", script);
       return cliFinding(env, deadlineMs);
     };
     expect((await cliFinding(env)).finding).toMatchObject({ ok: false, fix: expect.stringContaining("0.21.8") });
@@ -104,13 +104,13 @@ describe("the CLI", () => {
   });
 });
 
-describe("which engine", () => {
+describe("engineOf", () => {
   const settings = {
     engines: { big: "tcp://big:1", small: "tcp://small:1" },
     projects: { shop: { engine: "big" }, plain: {} },
   };
 
-  it("the project's, else the configured one, else the environment's, else the CLI's own", () => {
+  it("the engine comes from the project, the configuration, the environment or the CLI, in this order", () => {
     const variable = { _EXPERIMENTAL_DAGGER_RUNNER_HOST: "unix:///engine.sock" };
     const configured = { ...settings, engine: "small" };
     expect(engineOf(configured, variable, "shop")).toMatchObject({ runnerHost: "tcp://big:1" });
@@ -126,7 +126,7 @@ describe("which engine", () => {
     expect(engineOf(settings, { _EXPERIMENTAL_DAGGER_RUNNER_HOST: "" }).runnerHost).toBeNull();
   });
 
-  it("a name that no engine has is refused with those that there are", () => {
+  it("an unknown engine name is refused with the configured names", () => {
     expect(() => engineOf({ ...settings, engine: "toString" }, {})).toThrow(
       expect.objectContaining({ code: "INVALID_INPUT", hint: expect.stringContaining("big, small") }),
     );
@@ -136,21 +136,21 @@ describe("which engine", () => {
   });
 });
 
-describe("the engine", () => {
+describe("engineFinding", () => {
   const found = (runnerHost: string | null, deadlineMs = 5000) =>
     engineFinding({ runnerHost, source: "the test" }, env, deadlineMs);
 
-  it("without an address a container runtime must answer, whichever it is", async () => {
+  it("an image address requires a container runtime that answers", async () => {
     expect(await found(null)).toMatchObject({
       ok: false,
       message: expect.stringMatching(/docker was not found.*podman was not found.*nerdctl was not found/),
       fix: expect.stringContaining("docker or podman or nerdctl"),
     });
-    standIn("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1");
+    stub("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1");
     expect(await found(null)).toMatchObject({ ok: false, message: expect.stringContaining("Cannot connect") });
-    standIn("docker", "exec /bin/sleep 60");
+    stub("docker", "exec /bin/sleep 60");
     expect(await found(null, 150)).toMatchObject({ ok: false, message: expect.stringContaining("within 150 ms") });
-    standIn("podman", ":");
+    stub("podman", ":");
     expect(await found(null, 300)).toMatchObject({ ok: true, message: expect.stringContaining("podman answers") });
     expect(calls("podman")).toEqual(["ps -q"]);
     expect(await found("podman-image://engine:v0.21.8")).toMatchObject({ ok: true });
@@ -158,7 +158,7 @@ describe("the engine", () => {
     expect(await found("image://engine:v0.21.8", 300)).toMatchObject({ ok: true });
   });
 
-  it("a socket must accept a connection", async () => {
+  it("a socket address requires a socket that accepts a connection", async () => {
     const path = join(folder, "engine.sock");
     expect(await found(`unix://${path}`)).toMatchObject({ ok: false, message: expect.stringContaining("ENOENT") });
     await listening({ path });
@@ -173,65 +173,65 @@ describe("the engine", () => {
     });
   });
 
-  it("a container must run; its name never becomes an option", async () => {
+  it("a container address requires a running container, and its name is never read as an option", async () => {
     expect(await found("docker-container://engine")).toMatchObject({ ok: false, fix: "Install docker." });
-    standIn("docker", "echo true");
+    stub("docker", "echo true");
     expect(await found("docker-container://engine")).toMatchObject({ ok: true });
     expect(calls("docker")).toEqual(["inspect --format {{.State.Running}} -- engine"]);
-    standIn("docker", "echo false");
+    stub("docker", "echo false");
     expect(await found("docker-container://engine")).toMatchObject({
       ok: false,
       message: expect.stringContaining("stopped"),
     });
-    standIn("docker", "echo 'No such object: engine' >&2; exit 1");
+    stub("docker", "echo 'No such object: engine' >&2; exit 1");
     expect(await found("docker-container://engine")).toMatchObject({
       ok: false,
       message: expect.stringContaining("No such object"),
     });
-    standIn("podman", "exec /bin/sleep 60");
+    stub("podman", "exec /bin/sleep 60");
     expect(await found("podman-container://engine", 150)).toMatchObject({
       ok: false,
       message: expect.stringContaining("in time"),
     });
-    standIn("nerdctl", "echo true");
+    stub("nerdctl", "echo true");
     expect(await found("container://engine", 300)).toMatchObject({
       ok: true,
       message: expect.stringContaining("nerdctl"),
     });
-    standIn("nerdctl", "exit 1");
+    stub("nerdctl", "exit 1");
     expect(await found("container://engine", 150)).toMatchObject({ ok: false });
   });
 
-  it("a pod is asked for with its context and namespace; a slow cluster is not called absent", async () => {
+  it("a pod address requires a running pod, and a slow cluster is not reported as a failure", async () => {
     expect(await found("kube-pod://engine-0")).toMatchObject({ ok: false, fix: "Install kubectl." });
-    standIn("kubectl", "printf Running");
+    stub("kubectl", "printf Running");
     expect(await found("kube-pod://engine-0?context=prod&namespace=dagger")).toMatchObject({ ok: true });
     expect(calls("kubectl")).toEqual([
       "get pod --context=prod --namespace=dagger -o jsonpath={.status.phase} -- engine-0",
     ]);
-    standIn("kubectl", "printf Pending");
+    stub("kubectl", "printf Pending");
     expect(await found("kube-pod://engine-0")).toMatchObject({
       ok: false,
       message: expect.stringContaining("Pending"),
     });
-    standIn("kubectl", ":");
+    stub("kubectl", ":");
     expect(await found("kube-pod://engine-0")).toMatchObject({
       ok: false,
       message: expect.stringContaining("unknown"),
     });
-    standIn("kubectl", "echo 'pods not found' >&2; exit 1");
+    stub("kubectl", "echo 'pods not found' >&2; exit 1");
     expect(await found("kube-pod://engine-0")).toMatchObject({
       ok: false,
       message: expect.stringContaining("not found"),
     });
-    standIn("kubectl", "exec /bin/sleep 60");
+    stub("kubectl", "exec /bin/sleep 60");
     expect(await found("kube-pod://engine-0", 150)).toMatchObject({
       ok: true,
       message: expect.stringContaining("a start shows"),
     });
   });
 
-  it("an invalid address is refused with the valid forms; unknown forms are left to the CLI", async () => {
+  it("an invalid address is refused with the valid forms, and an unknown form is left to the CLI", async () => {
     for (const wrong of [
       "engine",
       "",

@@ -1,4 +1,4 @@
-/** The Dagger CLI is downloaded where none is installed: from a server of the test's own. */
+/** The download of the Dagger CLI from a local server. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -85,8 +85,8 @@ const download = (signal = new AbortController().signal) =>
   });
 const left = (): string[] => (existsSync(programs) ? readdirSync(programs) : []);
 
-describe.skipIf(NAME === "")("the download of the Dagger CLI", () => {
-  it("gives a verified program for this user only, once for several starts", async () => {
+describe.skipIf(NAME === "")("downloadCli", () => {
+  it("concurrent starts download one verified program, which only its owner can execute", async () => {
     const [one, two] = await Promise.all([download(), download()]);
     expect([one, two]).toEqual([downloadPath(programs), downloadPath(programs)]);
     expect(requests).toEqual(["/releases/0.21.8/checksums.txt", `/releases/0.21.8/${NAME}`]);
@@ -103,7 +103,7 @@ describe.skipIf(NAME === "")("the download of the Dagger CLI", () => {
     expect(await downloadedCli(programs)).toBeNull();
   });
 
-  it("is tried again while the server is busy", async () => {
+  it("a download is retried while the server answers 503", async () => {
     answers[NAME] = busy(1, answers[NAME] as Buffer);
     await download();
     expect(reports[1]).toContain("attempt 1");
@@ -116,7 +116,7 @@ describe.skipIf(NAME === "")("the download of the Dagger CLI", () => {
     expect(left()).toEqual([]);
   });
 
-  it("refuses what is not the published program, and keeps nothing of it", async () => {
+  it("an archive that is not the published program is refused and leaves no files", async () => {
     const other = archive({ dagger: "#!/bin/sh\necho changed\n" });
     const sums = answers["checksums.txt"] as string;
     const nameless = archive({ README: "no program" });
@@ -142,7 +142,7 @@ describe.skipIf(NAME === "")("the download of the Dagger CLI", () => {
     expect(requests.length).toBeLessThan(20);
   });
 
-  it("ends when it is cancelled, and keeps nothing", async () => {
+  it("a cancelled download leaves no files", async () => {
     const end = new AbortController();
     answers[NAME] = (response) => {
       response.write("the beginning");
@@ -152,7 +152,7 @@ describe.skipIf(NAME === "")("the download of the Dagger CLI", () => {
     expect(left()).toEqual([]);
   });
 
-  it("names what cannot be kept, and platforms without an archive", async () => {
+  it("an unwritable folder and a platform without an archive are refused", async () => {
     writeFileSync(programs, "a file where the folder would be");
     await expect(download()).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
     expect(archiveName("win32", "x64")).toBeNull();
@@ -181,7 +181,7 @@ describe.skipIf(NAME === "")("a Dagger runtime without a CLI", () => {
       parts: {
         openSession: async ({ cli }) => {
           used.push(cli);
-          throw new Error("as far as this test goes");
+          throw new Error("no session in this test");
         },
       },
     });
@@ -205,12 +205,12 @@ describe.skipIf(NAME === "")("a Dagger runtime without a CLI", () => {
       notice: (notice) => notices.push(notice),
     });
 
-  it("can be used where a container engine answers: its first start downloads one and reports it", async () => {
+  it("the first start downloads the CLI where a container engine answers, with a notice", async () => {
     const { runtime, used } = runtimeWith({ cliSource: source });
     const before = await runtime.check();
     expect(before).toMatchObject({ available: true, downloads: expect.stringContaining("downloads 0.21.8 from") });
     expect(requests).toEqual([]);
-    await expect(open(runtime)).rejects.toThrow("as far as this test goes");
+    await expect(open(runtime)).rejects.toThrow("no session in this test");
     expect(used).toEqual([downloadPath(programs)]);
     expect(notices).toContainEqual({
       type: "installing",
@@ -219,11 +219,11 @@ describe.skipIf(NAME === "")("a Dagger runtime without a CLI", () => {
     const after = await runtime.check();
     expect(after.available).toBe(true);
     expect(after.downloads).toBeUndefined();
-    await expect(open(runtime)).rejects.toThrow("as far as this test goes");
+    await expect(open(runtime)).rejects.toThrow("no session in this test");
     expect(requests).toHaveLength(2);
   });
 
-  it("downloads none where the operator forbids it, or names a program that is missing", async () => {
+  it("the CLI is not downloaded where the operator forbids it or names a missing program", async () => {
     for (const { runtime } of [
       runtimeWith({ cliSource: null }),
       runtimeWith({ cliSource: source }, { _EXPERIMENTAL_DAGGER_CLI_BIN: "/nowhere/dagger" }),
@@ -234,7 +234,7 @@ describe.skipIf(NAME === "")("a Dagger runtime without a CLI", () => {
     expect(requests).toEqual([]);
   });
 
-  it("is chosen by auto only where no other runtime is available", async () => {
+  it("auto chooses a runtime that must be downloaded only where no other runtime is available", async () => {
     const { runtime } = runtimeWith({ cliSource: source });
     const local = (available: boolean) =>
       ({

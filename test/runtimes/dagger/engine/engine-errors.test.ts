@@ -1,4 +1,4 @@
-/** What an engine's refusal becomes: transient or for good, and what the caller is told. */
+/** The classification of an engine's errors as transient or permanent, and the errors that callers receive. */
 import { describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../../src/errors.js";
 import {
@@ -22,26 +22,26 @@ const exec = (exitCode: number, stderr = "", stdout = "") =>
   });
 const reset = Object.assign(new Error("socket hang up"), { code: "ECONNRESET" });
 
-describe("faults of an engine", () => {
+describe("errors of an engine", () => {
   it.each([
     ["a registry that is too busy", new EngineError("unexpected status from HEAD request to x: 429 Too Many Requests")],
     ["a registry that is down", new EngineError("failed to resolve image: unexpected status: 503 Service Unavailable")],
-    ["a network that broke", new EngineError("failed to do request: read tcp 1.2.3.4:5: connection reset by peer")],
+    ["a broken network", new EngineError("failed to do request: read tcp 1.2.3.4:5: connection reset by peer")],
     ["a slow network", new EngineError('failed to resolve image "x": dial tcp: i/o timeout')],
-    ["a name server that is ill", new EngineError("lookup registry: Temporary failure in name resolution")],
+    ["a failing name server", new EngineError("lookup registry: Temporary failure in name resolution")],
     ["a session without an engine", new SessionError("the session answered HTTP 502: ", 502)],
-    ["a connection that broke", reset],
-    ["an engine that is not up", new StackwardenError("RUNTIME_UNAVAILABLE", "no")],
-  ])("%s is worth another try, and the domain's own retry sees it so", (_name, error) => {
+    ["a broken connection", reset],
+    ["an engine that is not running", new StackwardenError("RUNTIME_UNAVAILABLE", "no")],
+  ])("%s is a transient fault and a retryable error", (_name, error) => {
     expect(isTransientFault(error)).toBe(true);
-    const told = startError(error, "web", "pulling x");
-    expect(told).toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
-    expect(isTransient(told)).toBe(true);
+    const reported = startError(error, "web", "pulling x");
+    expect(reported).toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
+    expect(isTransient(reported)).toBe(true);
   });
 
   it.each([
     [
-      "an image that is not there",
+      "a missing image",
       new EngineError('failed to resolve image "no/such": docker.io/no/such:latest: not found'),
       /image of web cannot be obtained.*not found/,
     ],
@@ -50,7 +50,7 @@ describe("faults of an engine", () => {
       new EngineError("pull access denied, repository does not exist or may require authorization"),
       /pull access denied/,
     ],
-    ["a name that is none", new EngineError("invalid reference format"), /invalid reference format/],
+    ["an invalid image name", new EngineError("invalid reference format"), /invalid reference format/],
     [
       "a user that the image lacks",
       new EngineError("get user: unable to find user ghost: no matching entries"),
@@ -70,20 +70,20 @@ describe("faults of an engine", () => {
       /^web: pulling x failed: failed to copy source directory: lstat \/missing.txt: no such file or directory$/,
     ],
     [
-      "a program that is not there",
+      "a missing program",
       exec(1, 'exec: "nosuchcmd": executable file not found in $PATH'),
       /does not exist in its image/,
     ],
-    ["anything else", new EngineError("some rule\nwas broken"), /pulling x failed: was broken/],
-  ])("%s fails at once", (_name, error, message) => {
+    ["another error", new EngineError("some rule\nwas broken"), /pulling x failed: was broken/],
+  ])("%s is a permanent fault and a failed start", (_name, error, message) => {
     expect(isTransientFault(error)).toBe(false);
-    const told = startError(error, "web", "pulling x");
-    expect(told).toMatchObject({ code: "SERVICE_START_FAILED", message: expect.stringMatching(message) });
-    expect((told as StackwardenError).hint).not.toBe("");
-    expect(isTransient(told)).toBe(false);
+    const reported = startError(error, "web", "pulling x");
+    expect(reported).toMatchObject({ code: "SERVICE_START_FAILED", message: expect.stringMatching(message) });
+    expect((reported as StackwardenError).hint).not.toBe("");
+    expect(isTransient(reported)).toBe(false);
   });
 
-  it("the last lines are reported, and an error that is not the engine's stays unchanged", () => {
+  it("startError reports the last lines and returns errors that are not the engine's unchanged", () => {
     expect(startError(exec(7, "first\n\nlast", "out"), "web", "x")).toMatchObject({
       details: { last_lines: ["out", "first", "last"] },
     });
@@ -98,7 +98,7 @@ describe("faults of an engine", () => {
     }
   });
 
-  it("what the SDK has wrapped is seen through", () => {
+  it("an error that the SDK wraps is classified by its cause", () => {
     const wrapped = (cause: unknown) => Object.assign(new Error("unknown error", { cause }), { code: "D101" });
     expect(isTransientFault(wrapped(new SessionError("x", 502)))).toBe(true);
     expect(isTransientFault(wrapped(reset))).toBe(true);
@@ -113,7 +113,7 @@ describe("faults of an engine", () => {
     });
   });
 
-  it("an end while the engine starts is distinguished from a failed start", () => {
+  it("execFailure and endedWell recognise a service that ends while the engine starts it", () => {
     expect(execFailure(exec(3, "e", "o"))).toEqual({ exitCode: 3, stdout: "o", stderr: "e", command: "" });
     expect(execFailure(new EngineError("x", { _type: "EXEC_ERROR" }))).toMatchObject({
       exitCode: 1,
@@ -128,8 +128,8 @@ describe("faults of an engine", () => {
   });
 });
 
-describe("ends and progress", () => {
-  it("a code of an init is read as the signal that it stands for", () => {
+describe("exits and progress", () => {
+  it("exitOf reads the exit code of an init as the signal that it stands for", () => {
     expect(exitOf(137, 5, true)).toEqual({ exitCode: 137, signal: "SIGKILL", oomKilled: true, at: 5 });
     expect(exitOf(143, 5).signal).toBe("SIGTERM");
     expect(exitOf(0, 5)).toEqual({ exitCode: 0, signal: null, oomKilled: false, at: 5 });
@@ -137,20 +137,20 @@ describe("ends and progress", () => {
     expect(exitOf(200, 5).signal).toBeNull();
   });
 
-  it("pulls and builds are reported, at most once an interval, and internal steps are not", () => {
-    const told: string[] = [];
+  it("progress reports pulls and build steps once per interval and omits internal steps", () => {
+    const messages: string[] = [];
     let now = 0;
     const began = progress(
-      (message) => told.push(message),
+      (message) => messages.push(message),
       () => now,
     );
     for (const span of ["pulling docker.io/x", "extracting layer", "Container.withUser", "consuming /v1/traces"])
       began(span);
     now = 300;
     began(`[2/3] RUN   pip\n install \u001b[31m${"x".repeat(300)}`);
-    expect(told).toHaveLength(2);
-    expect(told[0]).toBe("pulling docker.io/x");
-    expect(told[1]).toMatch(/^\[2\/3\] RUN pip install x{90,}$/);
-    expect(told[1]?.length).toBe(120);
+    expect(messages).toHaveLength(2);
+    expect(messages[0]).toBe("pulling docker.io/x");
+    expect(messages[1]).toMatch(/^\[2\/3\] RUN pip install x{90,}$/);
+    expect(messages[1]?.length).toBe(120);
   });
 });

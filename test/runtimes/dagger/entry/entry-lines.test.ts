@@ -26,8 +26,8 @@ function read(chunks: Uint8Array[]): { service: string; messages: EntryMessage[]
 }
 const whole = (text: string) => read([Buffer.from(text, "latin1")]);
 
-describe("the entry script's lines in a service's standard error", () => {
-  it("are taken out, each kind with its values", () => {
+describe("EntryLines", () => {
+  it("each kind of entry line is removed from the stream and read", () => {
     const text = [
       line(START),
       "first\n",
@@ -47,13 +47,13 @@ describe("the entry script's lines in a service's standard error", () => {
     });
   });
 
-  it("may stand in the middle of a line of the service", () => {
+  it("an entry line in the middle of a line of the service is removed", () => {
     const { service, messages } = whole(`half a ${line(START)}line\n`);
     expect(service).toBe("half a line\n");
     expect(messages).toHaveLength(1);
   });
 
-  it("are only those with this start's token: what a service logs of others' making stays in its log", () => {
+  it("a line without this start's token stays in the service's log", () => {
     const forged = [
       line(START, "abcdefABCDEF9999"),
       "\u001e{}\n",
@@ -66,7 +66,7 @@ describe("the entry script's lines in a service's standard error", () => {
     expect(whole(forged)).toEqual({ service: forged, messages: [] });
   });
 
-  it("are read the same wherever the stream is cut, and no byte of the service is lost or moved", () => {
+  it("entry lines are read the same for every chunking, and the service's bytes stay unchanged", () => {
     const piece = fc.oneof(
       fc.constantFrom("\u001e", "\n", TOKEN, `\u001e${TOKEN}`, `\u001e${TOKEN.slice(0, 5)}`, "é\u0000", "text "),
       fc.string({ maxLength: 8 }),
@@ -85,7 +85,7 @@ describe("the entry script's lines in a service's standard error", () => {
     );
   });
 
-  it("hold back no flood: a mark without an end is the service's, and an unfinished one is given at the end", () => {
+  it("a prefix without an end is passed on as output, at the latest when the stream ends", () => {
     const endless = `\u001e${TOKEN}${"x".repeat(5000)}`;
     const lines = new EntryLines(TOKEN, () => {});
     expect(lines.take(Buffer.from(endless)).length).toBe(endless.length);

@@ -1,4 +1,4 @@
-/** The real script, under the shells that images have, with a cgroup directory of the test's. */
+/** The entry script under the shells of common images, with a simulated cgroup directory. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -22,7 +22,7 @@ import type { EntryMessage, EntryOptions } from "../../../../src/runtimes/dagger
 const TOKEN = "t0kenT0kenT0ken1";
 const succeeds = (command: string, ...args: string[]) => spawnSync(command, args, { stdio: "ignore" }).status === 0;
 const nnp = succeeds("setpriv", "--no-new-privs", "true");
-/** The script goes on under /bin/sh once it has dropped privileges; here they are dropped before it begins, to stay with this shell. */
+/** The script re-executes under /bin/sh when it drops privileges. Dropping them before keeps it under this shell. */
 const before = nnp ? ["setpriv", "--no-new-privs"] : [];
 const SHELLS = [
   ["sh", ["sh"]],
@@ -49,10 +49,10 @@ const V1 = {
 interface Run {
   child: ChildProcess;
   messages: EntryMessage[];
-  /** Ends when the service and the script's loop have let go of their streams. */
+  /** Resolves once the service and the script's loop have closed their streams. */
   closed: Promise<{ code: number | null; stdout: string; stderr: string }>;
   message(matches: (message: EntryMessage) => boolean): Promise<EntryMessage>;
-  said(text: string): Promise<void>;
+  printed(text: string): Promise<void>;
 }
 
 describe.skipIf(process.platform !== "linux")("the entry script", () => {
@@ -68,7 +68,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
   afterEach(async () => {
     for (const { child } of runs) {
       child.kill("SIGKILL");
-      // What a failed test leaves running must not hold the others up.
+      // Processes that a failed test leaves must not delay the other tests.
       child.stdout?.destroy();
       child.stderr?.destroy();
     }
@@ -136,13 +136,13 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
       messages,
       closed,
       message: (matches) => until(() => messages.find(matches)),
-      said: (text) => until(() => (stdout.includes(text) ? true : undefined)).then(() => undefined),
+      printed: (text) => until(() => (stdout.includes(text) ? true : undefined)).then(() => undefined),
     };
     runs.push(run);
     return run;
   }
 
-  /** Whoever takes the signals for a service starts beside it, and may be later: until all of the script's processes catch SIGTERM. */
+  /** Waits until all processes of the script catch SIGTERM: the one that translates signals may start after the service. */
   async function translating({ child }: Run): Promise<void> {
     const catches = (pid: string) => {
       const caught = /^SigCgt:\t(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
@@ -154,7 +154,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
 
   for (const [name, shell] of SHELLS) {
     describe.skipIf(!succeeds(shell[0], ...shell.slice(1), "-c", "true"))(`under ${name}`, () => {
-      it("says once what the kernel says of it, and becomes the service", async () => {
+      it("the script reports the process's privileges once, then executes the service", async () => {
         const run = start(shell, { command: ["/bin/sh", "-c", "echo $$; echo to stderr >&2; exit 7"] });
         const { code, stdout, stderr } = await run.closed;
         expect({ code, stdout, stderr }).toEqual({ code: 7, stdout: `${run.child.pid}\n`, stderr: "to stderr\n" });
@@ -173,7 +173,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         ]);
       });
 
-      it("removes the lock file that a killed PostgreSQL left in a volume, and no other file", async () => {
+      it("the script removes postmaster.pid from a PostgreSQL volume and removes no other file", async () => {
         const volume = join(dir, name, "pg");
         const data = join(volume, "data");
         const elsewhere = join(dir, name, "pg-other");
@@ -191,7 +191,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         expect(readdirSync(elsewhere)).toEqual(["PG_VERSION"]);
       });
 
-      it("reports which volumes hold no file, also for names that a shell could expand", async () => {
+      it("the script reports empty volumes, also for names with shell characters", async () => {
         const volumes = ["full", "empty", "hidden", "dangling", "a b *", "missing"].map((one) => join(dir, name, one));
         const [full, empty, hidden, dangling, odd] = volumes as [string, string, string, string, string];
         for (const folder of [full, empty, hidden, dangling, odd]) mkdirSync(folder, { recursive: true });
@@ -203,7 +203,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         expect(run.messages).toMatchObject([{ type: "start", empty: [1, 4] }]);
       });
 
-      it("leaves the service all of its variables, and none of the engine's", async () => {
+      it("the service receives all of its variables and none of the engine's", async () => {
         const variables = [...new Set(ENTRY_SCRIPT.match(/(?<![\w$])[a-z]\w*(?==)/g))];
         const own = Object.fromEntries([...variables, "token", "version", "name"].map((name) => [name, `own ${name}`]));
         const run = start(
@@ -226,7 +226,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         expect(Object.keys(seen).filter((name) => name.startsWith("STACKWARDEN_OWN_"))).toEqual([]);
       });
 
-      it("puts hidden words back, and leaves the service none of their variables", async () => {
+      it("the script restores hidden arguments and removes their variables", async () => {
         const hidden = new SecretArgs(TOKEN, ["s3cret-value", "postgres"]);
         const odd = `--pass=s3cret-value "$(id)" 'x'\n\${HOME}`;
         const show =
@@ -244,7 +244,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         expect(hidden.command(["pg_isready"])).toEqual(["pg_isready"]);
       });
 
-      it("hands the words of the command and of the check on as they are: nothing is shell text", async () => {
+      it("arguments of the command and of the health check arrive unchanged", async () => {
         const odd = ["", " ", "$(touch pwned)", "`id`", "a\nb", '"', "'", "\\", "*", "-n", "--", "ä", "x=y;z"];
         const show = (to: string) => `process.${to}.write(JSON.stringify(process.argv.slice(1)))`;
         const run = start(shell, {
@@ -264,8 +264,8 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         });
         const health = await run.message(({ type }) => type === "health");
         expect(health).toMatchObject({ exitCode: 0, timedOut: false, output: JSON.stringify(odd) });
-        await run.said(JSON.stringify(odd));
-        // The loop is no child of the service.
+        await run.printed(JSON.stringify(odd));
+        // The health check loop is not a child of the service.
         expect(readFileSync(`/proc/${run.child.pid}/task/${run.child.pid}/children`, "utf8").trim()).toBe("");
         run.child.kill("SIGTERM");
         await new Promise((resolve) => run.child.once("exit", resolve));
@@ -274,7 +274,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
       it.each([
         ["v2", V2],
         ["v1", V1],
-      ] as const)("starts nothing until every limit is in force (cgroup %s)", async (version, files) => {
+      ] as const)("the service starts only after every limit is in force (cgroup %s)", async (version, files) => {
         const cat = (root: string) => ["cat", ...Object.keys(files).map((file) => join(root, file))];
         const inForce = cgroups(files);
         const good = start(shell, { limits: LIMITS, command: cat(inForce) }, inForce);
@@ -293,7 +293,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         expect((await good.closed).stdout).toBe(`${Object.values(files).join("\n")}\n`);
         expect(good.messages).toMatchObject([{ type: "start", cgroup: version }]);
 
-        // They come one after the other, as runc writes them.
+        // The limits are written one after the other, as runc writes them.
         const late = cgroups(Object.fromEntries(Object.keys(files).map((file) => [file, "max"])));
         if (version === "v1") rmSync(join(late, "cpu/cpu.cfs_period_us"));
         const run = start(shell, { limits: LIMITS, command: cat(late) }, late);
@@ -304,7 +304,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         expect((await run.closed).stdout).toBe(`${Object.values(files).join("\n")}\n`);
       });
 
-      it("checks until it succeeds at the start interval, and ends a check that takes too long with all that it started", async () => {
+      it("a health check runs at the start interval, and a timeout kills all of its processes", async () => {
         count += 1;
         const ready = join(dir, `ready-${count}`);
         const orphan = `${ready}.pid`;
@@ -342,7 +342,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
           }
         };
         expect(["gone", "Z"]).toContain(status());
-        // With the service, the loop ends too: it lets go of the streams.
+        // The loop ends with the service and closes its streams.
         run.child.kill("SIGTERM");
         await run.closed;
       });
@@ -352,14 +352,14 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         ["SIGQUIT", 42],
         ["SIGUSR1", 43],
         ["SIGHUP", 44],
-      ] as const)("translates SIGTERM to %s, and passes on others", async (stopSignal, code) => {
+      ] as const)("SIGTERM becomes %s, and other signals are forwarded", async (stopSignal, code) => {
         const service = `
           process.on("${stopSignal}", () => process.exit(${code}));
           process.on("SIGUSR2", () => console.log("usr2"));
           process.on("SIGTERM", () => process.exit(99));
           setTimeout(() => {}, 1e8);
           console.log("up");`;
-        // The engine's init signals the whole group of the process that it started.
+        // The engine's init signals the process group of the process that it started.
         const run = start(
           shell,
           { stopSignal, command: [process.execPath, "-e", service] },
@@ -367,10 +367,10 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
           undefined,
           true,
         );
-        await run.said("up\n");
+        await run.printed("up\n");
         await translating(run);
         process.kill(-(run.child.pid as number), "SIGUSR2");
-        await run.said("usr2\n");
+        await run.printed("usr2\n");
         process.kill(-(run.child.pid as number), "SIGTERM");
         expect((await run.closed).code).toBe(code);
       });
@@ -378,7 +378,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
   }
 
   it.each(SHELLS)(
-    "as a parent under %s ends as its service ends, and leaves it SIGINT's default effect",
+    "as a parent under %s, the script ends with its service, which has default signal handling",
     async (_name, shell) => {
       if (!succeeds(shell[0], ...shell.slice(1), "-c", "true")) return;
       const started = (stopSignal: string, ...command: string[]) =>
@@ -390,23 +390,23 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         process.kill(-(run.child.pid as number), "SIGTERM");
       };
       const plain = started("SIGINT", "sh", "-c", "echo up; exec sleep 1000");
-      await plain.said("up\n");
+      await plain.printed("up\n");
       await interrupt(plain);
       expect((await plain.closed).code).toBe(130);
-      // One that was started with the signal ignored could not even ask for it.
+      // A shell that starts with a signal ignored cannot trap it.
       const asking = started(
         "SIGQUIT",
         "sh",
         "-c",
         "trap 'exit 6' QUIT; echo up >&2; echo up; while :; do sleep 0.05; done",
       );
-      await asking.said("up\n");
+      await asking.printed("up\n");
       await interrupt(asking);
       expect(await asking.closed).toMatchObject({ code: 6, stdout: "up\n", stderr: "up\n" });
     },
   );
 
-  it("does with the few programs of a small image: without setpriv, setsid and env", async () => {
+  it("the script works without setpriv, setsid and env", async () => {
     const bin = join(dir, "bin");
     mkdirSync(bin);
     for (const program of ["sh", "grep", "sleep", "date", "tail", "od", "tr", "cat"])
@@ -418,7 +418,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
       ["/bin/sh"],
       {
         stopSignal: "SIGHUP",
-        // Without a session of its own it gets the engine's signal to the whole group as well.
+        // Without a separate session it also receives the engine's signal to the process group.
         command: ["sh", "-c", "trap '' TERM; trap 'exit 5' HUP; echo up; while :; do sleep 0.05; done"],
         health: {
           words: ["sleep", "300"],
@@ -432,14 +432,14 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
       true,
     );
     expect(await run.message(({ type }) => type === "health")).toMatchObject({ exitCode: 137, timedOut: true });
-    await run.said("up\n");
+    await run.printed("up\n");
     expect(run.messages[0]).toMatchObject({ type: "start", noNewPrivileges: false });
     await translating(run);
     process.kill(-(run.child.pid as number), "SIGTERM");
     expect((await run.closed).code).toBe(5);
   });
 
-  it("refuses to be made of what it could not hold", () => {
+  it("entryArgs refuses an invalid token, command or signal", () => {
     expect(() => entryArgs({ ...OPTIONS, token: "short" })).toThrow("token");
     expect(() => entryArgs({ ...OPTIONS, token: `${TOKEN}"` })).toThrow("token");
     expect(() => entryArgs({ ...OPTIONS, command: [] })).toThrow("command");

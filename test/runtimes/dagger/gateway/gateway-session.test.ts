@@ -1,4 +1,4 @@
-/** The gateway's own service in a session of the simulated engine: how it is started and limited, and how its end is told. */
+/** The service of the gateway in a session of the simulated engine: its start, limits and end. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -63,7 +63,7 @@ describe.skipIf(why !== null)(`the gateway's service${why === null ? "" : `: ski
       (id) => JSON.parse(readFileSync(join(engine.folder, "containers", id, "state.json"), "utf8")).pid,
     );
 
-  it("is found and limited on the engine's host; where that fails it runs with a warning", async () => {
+  it("the gateway is limited on the engine's host, and a failure to limit it is a warning", async () => {
     const limited: unknown[] = [];
     const find = async (instance: string) => `runc of ${instance}`;
     await gateway(host({ find, apply: async (id, limits) => limited.push([id, limits]) as never })).start(signal());
@@ -74,14 +74,14 @@ describe.skipIf(why !== null)(`the gateway's service${why === null ? "" : `: ski
       throw new StackwardenError("LIMIT_REFUSED", "The kernel refused the limits.", { hint: "" });
     };
     await gateway(host({ find, apply: refuses })).start(signal());
-    await until("it is said", () => notices.length > 0);
+    await until("a report", () => notices.length > 0);
     expect(notices).toEqual([
       { type: "warning", message: "The gateway runs without limits: The kernel refused the limits." },
     ]);
     expect(pids()).toHaveLength(2);
   });
 
-  it("whose image is wrong is reported as the operator's setting, not as a fault of the stack", async () => {
+  it("a wrong gateway image is reported with the setting, and a busy registry as RUNTIME_UNAVAILABLE", async () => {
     await expect(gateway(remoteHost(), "no/such-image:1").start(signal())).rejects.toMatchObject({
       code: "SERVICE_START_FAILED",
       message: expect.stringContaining("no/such-image:1"),
@@ -97,7 +97,7 @@ describe.skipIf(why !== null)(`the gateway's service${why === null ? "" : `: ski
     await until("nothing runs", () => pids().length === 0);
   });
 
-  it("that is killed is reported with its exit code, and started again for the published ports", async () => {
+  it("a killed gateway is reported with its exit code and started again for published ports", async () => {
     const made = gateway();
     const port = await freePort();
     const web = bench.python("web", "", { ports: [{ containerPort: 80, hostPort: port, protocol: "tcp" }] });
@@ -105,19 +105,19 @@ describe.skipIf(why !== null)(`the gateway's service${why === null ? "" : `: ski
     await made.start(signal());
     const [first] = pids();
     process.kill(first as number, "SIGKILL");
-    await until("it is said", () => warnings.length > 0);
+    await until("a report", () => warnings.length > 0);
     expect(warnings).toEqual([
       expect.stringMatching(/^The gateway .* ended and is started again: it ended with code 137/),
     ]);
     await until("another one runs", () => pids().length === 1 && pids()[0] !== first);
-    // And it serves: what is asked through it is answered by the session's network.
+    // A connection through the gateway reaches the session's network.
     await until("it answers", async () => {
       const refused = (await made.dial("127.0.0.1", 9, 5000).catch((error: unknown) => error)) as { code?: string };
       return refused.code === "ECONNREFUSED";
     });
   });
 
-  it("is left when its caller leaves, and ends with the session", async () => {
+  it("a cancelled start leaves no container, and the gateway ends with the session", async () => {
     engine.faults({ images: { "node:20-alpine": { slowMs: 1500, times: 1 } } });
     const slow = gateway();
     const abort = new AbortController();
@@ -130,7 +130,7 @@ describe.skipIf(why !== null)(`the gateway's service${why === null ? "" : `: ski
     await made.start(signal());
     expect(pids()).toHaveLength(1);
     await session.close();
-    await until("it is said", () => warnings.length > 0);
+    await until("a report", () => warnings.length > 0);
     expect(warnings[0]).toMatch(/ended and is started again: (the session ended|it ended)/);
     await expect(made.dial("127.0.0.1", 9, 1000)).rejects.toThrow();
     await until("nothing runs", () => pids().length === 0);

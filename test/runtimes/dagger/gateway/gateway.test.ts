@@ -1,4 +1,4 @@
-/** The gateway with its real script, which here runs as a process beside the test instead of inside a session. */
+/** The gateway with its real script, which runs as a process beside the test instead of in a session. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -12,14 +12,14 @@ import { Link } from "../../../../src/runtimes/dagger/gateway/link.js";
 import type { Gateway, GatewayServiceSpec, GatewaySession } from "../../../../src/runtimes/dagger/gateway/types.js";
 import { Bench, closeServer, freePort, listen, until } from "../../contract/bench.js";
 
-/** Names of the test's "session": the loopback interface, so that every service is at its own port. */
+/** Every name of the simulated session resolves to loopback, so that each service has a separate port. */
 const HOST = "127.0.0.1";
 
 class Session implements GatewaySession {
   readonly specs: GatewayServiceSpec[] = [];
   readonly children: ChildProcess[] = [];
   readonly folder = mkdtempSync(join(tmpdir(), "gateway-"));
-  /** What happens instead of a start. */
+  /** Replaces the start of the gateway. */
   instead: ((signal: AbortSignal) => Promise<never>) | null = null;
   program: string[] = ["node"];
 
@@ -89,22 +89,22 @@ const publishes = (name: string, containerPort: number, hostPort?: number) =>
   });
 const dial = (port: number, timeoutMs = 5000, until = signal()) => gateway.dial(HOST, port, timeoutMs, until);
 
-describe("a way into the session", () => {
-  it("carries bytes both ways, and half-closed connections to their end", async () => {
+describe("a connection into the session", () => {
+  it("a connection carries bytes in both directions and supports half-close", async () => {
     const port = await serve((socket) => {
-      let said = "";
+      let received = "";
       socket.on("data", (chunk) => {
-        said += chunk;
+        received += chunk;
       });
-      socket.on("end", () => socket.end(`heard ${said}`));
+      socket.on("end", () => socket.end(`received ${received}`));
     });
     const connection = await dial(port);
     connection.write("one ");
     connection.end("two");
-    expect(await text(connection)).toBe("heard one two");
+    expect(await text(connection)).toBe("received one two");
   });
 
-  it("carries much at once, whole and without a mix-up", async () => {
+  it("concurrent connections carry large data completely and separately", async () => {
     const port = await serve((socket) => socket.pipe(socket));
     const parts = await Promise.all(
       Array.from({ length: 12 }, async (_, i) => {
@@ -118,33 +118,33 @@ describe("a way into the session", () => {
     expect(session.specs).toHaveLength(1);
   });
 
-  it("hands on what a server says first, at once", async () => {
+  it("data that the server sends first arrives at once", async () => {
     const port = await serve((socket) => socket.end("greeting"));
     expect(await text(await dial(port))).toBe("greeting");
   });
 
-  it("delivers data to a client that only listens, as the checks' HTTP client does", async () => {
+  it("data arrives at a client that only listens for events", async () => {
     const port = await serve((socket) => socket.once("data", () => socket.end("answer")));
     const socket = await dial(port);
-    const heard = new Promise((resolve) => socket.once("data", (chunk: Buffer) => resolve(chunk.toString())));
+    const received = new Promise((resolve) => socket.once("data", (chunk: Buffer) => resolve(chunk.toString())));
     socket.write("question");
-    expect(await heard).toBe("answer");
+    expect(await received).toBe("answer");
     socket.destroy();
   });
 
-  it("tells failures in the system's words", async () => {
+  it("a failed connection is rejected with the system's error code", async () => {
     await gateway.start(signal());
     await expect(dial(await freePort())).rejects.toMatchObject({ code: "ECONNREFUSED" });
     await expect(gateway.dial("no-such-name.invalid", 80, 5000)).rejects.toMatchObject({
       code: expect.stringMatching(/ENOTFOUND|EAI_AGAIN/),
     });
-    // An address that is for documentation only: nobody answers, or nobody can be asked.
+    // An address for documentation: connections to it time out or are unreachable.
     await expect(gateway.dial("192.0.2.1", 80, 300)).rejects.toMatchObject({
       code: expect.stringMatching(/^E[A-Z]+$/),
     });
   });
 
-  it("ends when its caller leaves", async () => {
+  it("a connection is cancelled with its signal", async () => {
     const abort = new AbortController();
     const asking = gateway.dial("192.0.2.1", 80, 30_000, abort.signal).then(
       () => null,
@@ -156,7 +156,7 @@ describe("a way into the session", () => {
     await expect(dial(1, 1000, abort.signal)).rejects.toThrow("changed my mind");
   });
 
-  it("ends both sides when one breaks", async () => {
+  it("a broken connection ends on both sides", async () => {
     let inner: Socket | undefined;
     const port = await serve((socket) => {
       inner = socket;
@@ -177,9 +177,9 @@ describe("a way into the session", () => {
 });
 
 describe("published ports", () => {
-  it("lead to their service on 127.0.0.1, from reserve until close", async () => {
+  it("a published port leads to its service on 127.0.0.1, and is held from reserve() until close()", async () => {
     const [inner, outer] = [await serve((socket) => socket.end("the service")), await freePort()];
-    // The service's name is a name of the session; here it must be one that this machine resolves.
+    // The service's name must be one that this machine resolves.
     const definition = bench.definition([publishes("localhost", inner, outer)]);
     await gateway.reserve(definition);
     expect(gateway.endpoints()).toEqual([
@@ -199,7 +199,7 @@ describe("published ports", () => {
     await closeServer(await listen(outer));
   });
 
-  it("that are taken are named, all of them, and nothing changes", async () => {
+  it("a reservation with a port in use names that port and changes nothing", async () => {
     const kept = await freePort();
     await gateway.reserve(bench.definition([publishes("kept", 80, kept)]));
     const busy = await listen(0);
@@ -218,7 +218,7 @@ describe("published ports", () => {
     await closeServer(await listen(kept));
   });
 
-  it("are refused where nothing listens behind them, and stay", async () => {
+  it("a published port resets connections while its service does not listen, and stays published", async () => {
     const [inner, outer] = [await freePort(), await freePort()];
     await gateway.reserve(bench.definition([publishes("localhost", inner, outer)]));
     await gateway.start(signal());
@@ -232,7 +232,7 @@ describe("published ports", () => {
     expect(gateway.endpoints()).toHaveLength(1);
   });
 
-  it("are given up while connections are open", async () => {
+  it("a port that is no longer published closes its open connections", async () => {
     const [inner, outer] = [await serve((socket) => socket.write("hello")), await freePort()];
     await gateway.reserve(bench.definition([publishes("localhost", inner, outer)]));
     await gateway.start(signal());
@@ -240,13 +240,13 @@ describe("published ports", () => {
     socket.on("error", () => {});
     expect(String(await once(socket, "data"))).toBe("hello");
     await gateway.reserve(bench.definition([]));
-    await until("it was cut off", () => socket.destroyed);
+    await until("the connection is closed", () => socket.destroyed);
     await closeServer(await listen(outer));
   });
 });
 
-describe("the gateway's service", () => {
-  it("is small, not root, limited, reached by a secret that stands in no argument", async () => {
+describe("the service of the gateway", () => {
+  it("the gateway is limited and not root, and its secret is in no argument", async () => {
     await Promise.all([gateway.start(signal()), gateway.start(signal())]);
     expect(session.specs).toHaveLength(1);
     const [spec] = session.specs as [GatewayServiceSpec];
@@ -260,7 +260,7 @@ describe("the gateway's service", () => {
     expect(JSON.stringify(spec.args) + spec.script.text).not.toContain(secrets[0]);
   });
 
-  it("is started again when it ended by itself", async () => {
+  it("a gateway that ends is started again, with a warning", async () => {
     const [inner, outer] = [await serve((socket) => socket.end("here")), await freePort()];
     await gateway.reserve(bench.definition([publishes("localhost", inner, outer)]));
     await gateway.start(signal());
@@ -273,7 +273,7 @@ describe("the gateway's service", () => {
     expect(session.specs).toHaveLength(2);
   });
 
-  it("that does not run is reported with its image, and can be tried again", async () => {
+  it("a gateway that cannot start is reported with its image, and the next start can succeed", async () => {
     session.program = ["false"];
     await expect(gateway.start(signal())).rejects.toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
@@ -288,7 +288,7 @@ describe("the gateway's service", () => {
     await expect(dial(1, 3000)).rejects.toThrow("no such image");
   });
 
-  it("is awaited by each caller for its own time", async () => {
+  it("each caller waits for the gateway only until its own deadline", async () => {
     session.instead = (life) =>
       new Promise((_resolve, reject) => life.addEventListener("abort", () => reject(life.reason)));
     const abort = new AbortController();
@@ -302,8 +302,8 @@ describe("the gateway's service", () => {
   });
 });
 
-describe("its listener on this machine", () => {
-  it("refuses a connection without the secret, and survives invalid data", async () => {
+describe("Link", () => {
+  it("a link closes connections without the secret and withstands invalid data", async () => {
     const link = await Link.open();
     try {
       const say = async (words: string): Promise<Buffer> => {
@@ -338,7 +338,7 @@ describe("its listener on this machine", () => {
     }
   });
 
-  it("gives up on a script that does not answer", async () => {
+  it("a request to a script that does not answer ends at its deadline or with its signal", async () => {
     const link = await Link.open();
     const control = connect({ host: HOST, port: link.port });
     control.write(`${link.token} control\n`);

@@ -16,7 +16,7 @@ describe.skipIf(reason !== null)(
       for (const close of closing.reverse()) await close();
     });
 
-    it("publishes ports as the same image by its tag does", async () => {
+    it("a gateway image that is pinned by digest publishes ports", async () => {
       const session = await openSession({
         cli: process.env._EXPERIMENTAL_DAGGER_CLI_BIN ?? "dagger",
         runnerHost: process.env._EXPERIMENTAL_DAGGER_RUNNER_HOST ?? null,

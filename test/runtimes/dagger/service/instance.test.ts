@@ -1,4 +1,4 @@
-/** One instance: its output, its entry's words, its end, and how it is stopped; the engine is played. */
+/** An instance with a simulated engine: its output, the entry script's messages, its end and its stop. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
@@ -27,8 +27,8 @@ beforeEach(() => {
   output = make(TOKEN);
 });
 
-describe("output", () => {
-  it("the entry's lines are taken out of stderr, wherever a chunk ends; all else is the service's", async () => {
+describe("the output of an instance", () => {
+  it("entry lines are removed from stderr for every chunking, and stdout stays unchanged", async () => {
     const start = {
       type: "start",
       uid: 70,
@@ -61,31 +61,31 @@ describe("output", () => {
     expect(await output.unlimited).toMatchObject({ waitedSeconds: 25 });
   });
 
-  it("after the end it waits for last words, not for ever, and closes once", async () => {
+  it("close() waits for the last output up to a limit and ends the sink once", async () => {
     output.output("stderr", Buffer.from("\u001e"), 1);
     const closing = output.close(10_000);
     await sleep(20);
     expect(sink.ends).toBe(0);
-    output.output("stdout", Buffer.from("last words"), 1);
+    output.output("stdout", Buffer.from("last line"), 1);
     output.drained();
     await closing;
     output.output("stdout", Buffer.from("too late"), 1);
     await output.close();
-    expect(sink.all).toBe("last words\u001e");
+    expect(sink.all).toBe("last line\u001e");
     expect([sink.ends, sink.writesAfterEnd]).toEqual([1, 0]);
     const silent = make(null);
     await Promise.all([silent.close(5), silent.close(5)]);
     expect(sink.ends).toBe(2);
   });
 
-  it("where no process came to be, the log holds the engine's reason", async () => {
+  it("the log holds the engine's reason when no process started", async () => {
     output.exited({ exitCode: null, at: 5, failure: "get user: unable to find user nosuch" });
     await output.close(60_000);
     expect(sink.text("stderr")).toBe("The engine could not start it: get user: unable to find user nosuch\n");
     expect(await output.ended).toMatchObject({ exitCode: null, at: 5 });
   });
 
-  it("without an entry nothing is taken out; a sink that is behind holds the stream", () => {
+  it("without an entry script stderr stays unchanged, and a slow sink delays the stream", () => {
     const plain = make(null);
     plain.output("stderr", line({ type: "start" }), 1);
     expect(sink.text("stderr")).toContain(TOKEN);
@@ -126,8 +126,8 @@ function instance(more: Partial<InstanceOptions> = {}): Instance {
   });
 }
 
-describe("ends", () => {
-  it("an end without a stop is reported with its code, and released once", async () => {
+describe("the end of an instance", () => {
+  it("an end without a stop is reported with its exit code and removes the listener once", async () => {
     const running = instance();
     expect(running.exit).toBeNull();
     output.exited({ exitCode: 7, at: 5 });
@@ -138,7 +138,7 @@ describe("ends", () => {
     expect(calls).toEqual(["forgotten"]);
   });
 
-  it("a kill that the server did not send is an OOM kill where memory was limited and the kernel reports one", async () => {
+  it("SIGKILL is an OOM kill only with a memory limit and an OOM kill counted by the kernel", async () => {
     const cases: [Partial<InstanceOptions>, number, boolean][] = [
       [{ memoryLimited: () => true, host: host({ stats: async () => ({ oom_kills: 1 }) as never }) }, 137, true],
       [{ memoryLimited: () => true }, 137, false],
@@ -157,7 +157,7 @@ describe("ends", () => {
     }
   });
 
-  it("the end of the session is the end of the instance, even of one that begins after it", async () => {
+  it("the end of the session ends every instance, also one that is created afterwards", async () => {
     const running = instance();
     over.abort();
     expect(await running.exited).toMatchObject({ exitCode: null, signal: null, oomKilled: false });
@@ -167,8 +167,8 @@ describe("ends", () => {
   });
 });
 
-describe("stopping", () => {
-  it("SIGTERM goes through the engine, another signal through its host, or as SIGTERM where there is none", async () => {
+describe("stop", () => {
+  it("SIGTERM is sent by the engine, and another signal by the host if there is one", async () => {
     await instance().stop(5000, "SIGTERM");
     output = make(null);
     const ended = output;
@@ -186,7 +186,7 @@ describe("stopping", () => {
     expect(calls.filter((call) => call !== "forgotten")).toEqual(["stop", "host c1 SIGINT", "stop"]);
   });
 
-  it("a service that outlives its grace period is killed in both ways, and not reported as an OOM kill", async () => {
+  it("a service that exceeds its grace period is killed by the engine and the host, without an OOM kill", async () => {
     const running = instance({
       stop: (kill) => {
         calls.push(kill ? "kill" : "stop");
@@ -210,29 +210,29 @@ describe("stopping", () => {
     expect(calls).toEqual(["stop", "kill", "host c1 SIGKILL", "forgotten"]);
   });
 
-  it("a polite way that fails is followed by the kill after the grace", async () => {
+  it("a signal that cannot be sent is followed by SIGKILL after the grace period", async () => {
     const running = instance({
       host: host({ kill: () => Promise.reject(new Error("no such container")) }),
     });
     expect(await running.stop(30, "SIGINT")).toMatchObject({ exitCode: 137 });
   });
 
-  it("an end that is never reported counts as unknown, or as a failed stop that can be repeated", async () => {
+  it("an end without a report has no exit code, or fails the stop, which can be repeated", async () => {
     const times = { kill: 40, notice: 20 };
-    const mute = instance({ stop: () => Promise.resolve(), times: { ...times, kill: 10_000 } });
-    expect(await mute.stop(0, "SIGTERM")).toMatchObject({ exitCode: null });
+    const unreported = instance({ stop: () => Promise.resolve(), times: { ...times, kill: 10_000 } });
+    expect(await unreported.stop(0, "SIGTERM")).toMatchObject({ exitCode: null });
     output = make(null);
-    const deaf = instance({ stop: () => new Promise(() => {}), times });
-    await expect(deaf.stop(0, "SIGTERM")).rejects.toMatchObject({ code: "STOP_FAILED" });
-    const again = deaf.stop(0, "SIGTERM");
+    const unstoppable = instance({ stop: () => new Promise(() => {}), times });
+    await expect(unstoppable.stop(0, "SIGTERM")).rejects.toMatchObject({ code: "STOP_FAILED" });
+    const again = unstoppable.stop(0, "SIGTERM");
     output.exited({ exitCode: 137, at: 1 });
     output.drained();
     expect(await again).toMatchObject({ exitCode: 137 });
   });
 });
 
-describe("the entry's own checks", () => {
-  it("a fresh result is given, an old one is waited out, and only for the check that it is of", async () => {
+describe("health checks of the entry script", () => {
+  it("a fresh result is returned at once, and a stale one waits for the next result", async () => {
     let now = 0;
     const test = { kind: "cmd", argv: ["true"] } as const;
     const loop = new EntryLoop({ kind: "cmd", argv: ["true"] }, 100, () => now);

@@ -1,4 +1,4 @@
-/** A container's first moments: what the engine, its host and the entry script say of it; all three are played. */
+/** The start of a container with a simulated engine, host and entry script. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../../src/errors.js";
 import type { ReadyContainer } from "../../../../src/runtimes/dagger/container/container.js";
@@ -50,7 +50,7 @@ const end = (exitCode: number | null, more: object = {}): void => {
   listener?.drained?.();
 };
 
-/** @param started what happens when the engine is asked to start it */
+/** @param started replaces the engine's start of the service */
 function session(started: () => unknown, id: () => unknown = () => "service"): DaggerSession {
   const service = {
     start: async () => started(),
@@ -128,8 +128,8 @@ function start(
   });
 }
 
-describe("a start", () => {
-  it("is done when the entry has said who runs; limits are set before, and changed and read through the host", async () => {
+describe("launch", () => {
+  it("a start resolves with the user that the entry script reports, and limits go through the host", async () => {
     const running = await start(
       session(() => entryStart({ noNewPrivileges: false })),
       host(),
@@ -147,7 +147,7 @@ describe("a start", () => {
     expect(calls).toEqual(["forgotten"]);
   });
 
-  it("what the host cannot say of a running instance is a reason, or the caller's error", async () => {
+  it("usage and limits that cannot be read have a reason, and a refused limit is an error", async () => {
     const broken = host({
       read: () => Promise.reject(new Error("no answer")),
       stats: () => Promise.reject(new Error("no answer")),
@@ -167,7 +167,7 @@ describe("a start", () => {
     expect(calls).toContain("stop");
   });
 
-  it("without an entry script the kernel reports the user; where it cannot, the requested user is reported", async () => {
+  it("without an entry script the user comes from the kernel, else it is the requested one", async () => {
     const bare = { ready: { token: null } };
     const seen = { uid: 70, gid: 70, noNewPrivileges: false, withoutCapabilities: true };
     const known = await start(
@@ -189,7 +189,7 @@ describe("a start", () => {
     }
   });
 
-  it("is done when the engine's host sees the program run: what the entry says may be behind another service's flood", async () => {
+  it("a start resolves when the host sees the program, without a message of the entry script", async () => {
     const seen = { uid: 70, gid: 70, noNewPrivileges: false, withoutCapabilities: true };
     const running = await start(
       session(() => null),
@@ -205,7 +205,7 @@ describe("a start", () => {
     ).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
   });
 
-  it("that its host never shows is tried again without limits, where the host shows none at all", async () => {
+  it("a container that its host never shows fails the start with a retryable error", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
       const looking = (_instance: string, signal: AbortSignal) =>
@@ -231,7 +231,7 @@ describe("a start", () => {
     }
   });
 
-  it("without an entry whose program cannot be started is an end, not a start", async () => {
+  it("without an entry script, a program that cannot start is reported as an exit", async () => {
     const gone = new StackwardenError("SERVICE_NOT_STARTED", "it is gone");
     const running = await start(
       session(() => setTimeout(end, 20, 1)),
@@ -242,7 +242,7 @@ describe("a start", () => {
     expect(running.user.uid).toBeNull();
   });
 
-  it("that shows root is ended, unless the server's configuration allows root", async () => {
+  it("a service that runs as root is killed unless the server's configuration allows root", async () => {
     await expect(
       start(
         session(() => entryStart({ uid: 0 })),
@@ -258,7 +258,7 @@ describe("a start", () => {
     expect(allowed.user.uid).toBe(0);
   });
 
-  it("whose limits do not come into force, or cannot be set, fails and leaves nothing", async () => {
+  it("a start without its limits in force fails and kills the container", async () => {
     const late = start(
       session(() => say({ type: "unlimited", waitedSeconds: 25 })),
       host(),
@@ -278,7 +278,7 @@ describe("a start", () => {
     expect(sink.ends).toBe(2);
   });
 
-  it("that ended before its limits were read back is an end, not a failure", async () => {
+  it("a service that ends before its limits are read back is reported with its exit code", async () => {
     const gone = new StackwardenError("SERVICE_NOT_STARTED", "it is gone");
     const fast = host({
       apply: async () => {
@@ -295,7 +295,7 @@ describe("a start", () => {
     expect((await running.readLimits()).cpus.value).toBeNull();
   });
 
-  it("that ends while the engine starts it is reported with its exit code, with or without the telemetry's event", async () => {
+  it("a service that ends during its start has its exit code, with or without telemetry", async () => {
     const failed = new EngineError("exit code: 7", { _type: "EXEC_ERROR", exitCode: 7, stdout: "", stderr: "" });
     const searching = host({
       find: (_instance, signal) =>
@@ -313,11 +313,11 @@ describe("a start", () => {
     }
   });
 
-  it("that the engine took for done although no process came to be fails with the engine's words", async () => {
-    const words = { failure: "get user: unable to find user ghost: no matching entries" };
+  it("a start without a process fails with the engine's message", async () => {
+    const reason = { failure: "get user: unable to find user ghost: no matching entries" };
     await expect(
       start(
-        session(() => end(null, words)),
+        session(() => end(null, reason)),
         host(),
       ),
     ).rejects.toMatchObject({
@@ -326,7 +326,7 @@ describe("a start", () => {
     });
   });
 
-  it("that is refused, cancelled, or loses its session ends at once, for the right reason", async () => {
+  it("a refused start, a cancelled start and a lost session fail at once with their own error", async () => {
     const broken = session(
       () => null,
       () => Promise.reject(new EngineError("no such container")),
@@ -350,7 +350,7 @@ describe("a start", () => {
   });
 });
 
-describe("probes", () => {
+describe("probeInstance", () => {
   const probe = (
     test: Parameters<typeof healthcheck>[0],
     more: Partial<ServiceDefinition>,
@@ -370,7 +370,7 @@ describe("probes", () => {
       new AbortController().signal,
     );
 
-  it("databases are asked where and as whom the definition says, or as their image does", async () => {
+  it("a database check uses the port, user and database of the definition, else the defaults", async () => {
     const own = { POSTGRES_USER: "shop", POSTGRES_PASSWORD: "x" };
     expect(await probe({ kind: "postgres" }, { environment: own, expose: [5555] })).toMatchObject({
       healthy: false,
@@ -386,7 +386,7 @@ describe("probes", () => {
     expect((await probe({ kind: "http", port: 80, path: "/x", status: 200 }, {})).check).toBe("http GET app:80/x");
   });
 
-  it("a command's exit code is the verdict, also where it prints nothing or has no known code", async () => {
+  it("the exit code of a command decides its verdict, also without output", async () => {
     const answers = async (exitCode: number | null, output = "") =>
       probe({ kind: "cmd", argv: ["true"] }, {}, async () => ({ exitCode, output }));
     expect(await answers(0)).toMatchObject({ healthy: true, message: "exit code 0" });
@@ -395,11 +395,11 @@ describe("probes", () => {
   });
 });
 
-describe("the check", () => {
+describe("checkEngines", () => {
   const check = (more: object, openEngineHost: () => Promise<EngineHost>) =>
     checkEngines({ settings: { ...SETTINGS, ...more }, env: { PATH: "/nowhere" }, warn: () => {}, openEngineHost });
 
-  it("names every configured engine, and never throws", async () => {
+  it("the check names every configured engine and reports errors as findings", async () => {
     const engines = { one: "unix:///nowhere/one.sock", two: "unix:///nowhere/two.sock" };
     const status = await check({ engines, engine: "one" }, () => Promise.reject(new Error("no host")));
     expect(status).toMatchObject({ available: false, isolation: { limits: { level: "none" } } });
@@ -411,7 +411,7 @@ describe("the check", () => {
     });
   });
 
-  it("does not wait for a host that does not answer", async () => {
+  it("the check does not wait for a host that never answers", async () => {
     const before = performance.now();
     await check({}, () => new Promise(() => {}));
     expect(performance.now() - before).toBeLessThan(5000);

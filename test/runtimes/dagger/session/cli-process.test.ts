@@ -1,4 +1,4 @@
-/** Programs that are called `dagger` and behave as they should not: what is said of them, and that nothing waits for ever. */
+/** Stub programs named `dagger` that misbehave: each is reported, and no start waits without limit. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -18,7 +18,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** @param script what the CLI does; it is in its own folder then */
+/** @param script what the CLI runs, in its own folder */
 function options(script: string, fields: Partial<SessionOptions> = {}): SessionOptions {
   const cli = join(folder, "dagger");
   writeFileSync(cli, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
@@ -36,8 +36,8 @@ function options(script: string, fields: Partial<SessionOptions> = {}): SessionO
 const file = (name: string): string => (existsSync(join(folder, name)) ? readFileSync(join(folder, name), "utf8") : "");
 const LINE = `echo '{"port":1,"session_token":"t"}'`;
 
-describe("a CLI", () => {
-  it("runs in its own folder, outside our process group", async () => {
+describe("startCli", () => {
+  it("the CLI runs in its own folder and in a separate process group", async () => {
     const started = await startCli(options(`pwd > where; ps -o pgid= -p $$ > group; ${LINE}; cat > /dev/null`));
     expect(started.address).toEqual({ port: 1, token: "t" });
     expect(file("where").trim()).toBe(folder);
@@ -46,7 +46,7 @@ describe("a CLI", () => {
     expect((await started.exited).reason).toBe("the session's process exited with code 0");
   });
 
-  it("that dies is reported at once, also while a child process holds its output", async () => {
+  it("the end of the CLI is reported at once, also while a child process holds its output", async () => {
     const holds = "sleep 1000 & echo $! > child;";
     const gone = options(`${holds} echo 'no disk left' >&2; exit 3`);
     const children: number[] = [];
@@ -66,7 +66,7 @@ describe("a CLI", () => {
     }
   });
 
-  it("whose first line has no end is unsupported, and its further output is not kept", async () => {
+  it("a first line that is too long fails the start, and later output is discarded", async () => {
     for (const line of ["head -c 40000 /dev/zero | tr '\\0' x", "head -c 20000 /dev/zero | tr '\\0' x; echo"])
       await expect(startCli(options(`${line}; cat > /dev/null`))).rejects.toMatchObject({
         code: "RUNTIME_UNAVAILABLE",
@@ -80,7 +80,7 @@ describe("a CLI", () => {
     expect((await talks.exited).reason).toBe("the session's process exited with code 0");
   });
 
-  it("that does not start before its deadline is reported with its output", async () => {
+  it("a CLI that exceeds the deadline is reported with its output", async () => {
     const slow = options("echo 'pulling the engine' >&2; cat > /dev/null", { startTimeoutMs: 1500 });
     await expect(startCli(slow)).rejects.toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
@@ -88,7 +88,7 @@ describe("a CLI", () => {
     });
   });
 
-  it("whose engine does not answer is left when its caller leaves", async () => {
+  it("a cancelled start ends the CLI while the engine does not answer", async () => {
     let asked = 0;
     const server: Server = createServer(() => {
       asked += 1;

@@ -1,4 +1,4 @@
-/** A session's life against the stand-in CLI: how it opens, what it says when it cannot, how its death is noticed. */
+/** Sessions of the simulated CLI: their start, failed starts and the detection of their end. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import type { StackwardenError } from "../../../../src/errors.js";
@@ -57,8 +57,8 @@ const crash = (): void => {
 
 const nothingLeft = (): Promise<void> => until("no session is left", () => livingSessions(engine.folder).length === 0);
 
-describe("opening a session", () => {
-  it("gives clients of the SDK on a separate connection, and its end leaves nothing", async () => {
+describe("openSession", () => {
+  it("clients of a session share no connection with other sessions, and close() leaves no process", async () => {
     const session = await given();
     expect(session.engineVersion).toBe("v0.21.8");
     expect(warnings).toEqual([]);
@@ -76,25 +76,25 @@ describe("opening a session", () => {
     await nothingLeft();
   });
 
-  it("takes the CLI's own engine where none is named", async () => {
+  it("without an address the CLI's own engine is used", async () => {
     engine = await startSimEngine();
     expect((await open({ runnerHost: null })).engineVersion).toBe("v0.21.8");
   });
 
-  it("carries the server's traces to the engine, whose spans belong to no other trace", async () => {
+  it("spans reach only the listener of their trace", async () => {
     const session = await given();
     const [mine, other] = [newTrace(), newTrace()];
-    const heard = { mine: [] as string[], other: [] as string[] };
-    session.telemetry.listen(mine.traceId, { began: (name) => heard.mine.push(name) });
-    session.telemetry.listen(other.traceId, { began: (name) => heard.other.push(name) });
+    const spans = { mine: [] as string[], other: [] as string[] };
+    session.telemetry.listen(mine.traceId, { began: (name) => spans.mine.push(name) });
+    session.telemetry.listen(other.traceId, { began: (name) => spans.other.push(name) });
     await session.client({ trace: mine }).defaultPlatform();
     await session.client({ trace: other }).version();
-    await until("both", () => heard.mine.length > 0 && heard.other.length > 0);
-    expect(heard).toEqual({ mine: ["defaultPlatform"], other: ["version"] });
+    await until("both spans", () => spans.mine.length > 0 && spans.other.length > 0);
+    expect(spans).toEqual({ mine: ["defaultPlatform"], other: ["version"] });
     expect(traceparent(mine)).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
   });
 
-  it("passes on what the CLI needs, and nothing that would tie it to another session", () => {
+  it("cliEnvironment passes PATH and proxies on, and omits tokens, traces and other sessions", () => {
     const env = {
       PATH: "/bin",
       HTTPS_PROXY: "http://proxy",
@@ -109,7 +109,7 @@ describe("opening a session", () => {
     expect(cliEnvironment(env, "tcp://here")._EXPERIMENTAL_DAGGER_RUNNER_HOST).toBe("tcp://here");
   });
 
-  it("fails with the CLI's last words, without their colours", async () => {
+  it("a failed start reports the CLI's last lines without colours", async () => {
     engine = await startSimEngine({
       open: { stderr: "\u001b[31mstarting\u001b[0m\nprogress\n\nError: no disk \u001b[1mleft\u001b[0m" },
     });
@@ -119,7 +119,7 @@ describe("opening a session", () => {
     await nothingLeft();
   });
 
-  it("fails where no engine listens, where the CLI is missing, and where the CLI is another program", async () => {
+  it("a missing engine, a missing CLI and another program fail with RUNTIME_UNAVAILABLE", async () => {
     engine = await startSimEngine();
     expect(await refused({ runnerHost: "unix:///nowhere/buildkitd.sock" })).toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
@@ -139,7 +139,7 @@ describe("opening a session", () => {
     await nothingLeft();
   });
 
-  it("ends at its deadline and when its caller leaves, before and on the way", async () => {
+  it("a start ends at its deadline and with its signal", async () => {
     engine = await startSimEngine({ open: { hangs: true } });
     expect(await refused({ startTimeoutMs: 700 })).toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
@@ -154,7 +154,7 @@ describe("opening a session", () => {
     await nothingLeft();
   });
 
-  it("fails when the engine does not answer, and leaves nothing", async () => {
+  it("an engine that does not answer fails the start and leaves no process", async () => {
     engine = await startSimEngine({ dead: true });
     expect(await refused()).toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
@@ -166,8 +166,8 @@ describe("opening a session", () => {
   });
 });
 
-describe("versions", () => {
-  it("that are not supported are refused with what to do", async () => {
+describe("versions of the engine", () => {
+  it("an unsupported version is refused with a hint", async () => {
     engine = await startSimEngine({ version: "v0.18.14" });
     const error = await refused();
     expect(error).toMatchObject({ code: "UNSUPPORTED", hint: expect.stringContaining(SDK_VERSION) });
@@ -177,7 +177,7 @@ describe("versions", () => {
     await nothingLeft();
   });
 
-  it("that were not tried are used, with a warning", async () => {
+  it("an untested version is used with a warning", async () => {
     await given({ version: "v0.22.1" });
     expect(warnings).toEqual([`The Dagger engine is 0.22.1; stackwarden is tested with ${SDK_VERSION}.`]);
     engine.faults({ version: "devel-0123abc" });
@@ -185,7 +185,7 @@ describe("versions", () => {
     expect(warnings[1]).toContain("development build (devel-0123abc)");
   });
 
-  it("are found in what the CLI prints", () => {
+  it("judgeVersion reads the versions that the CLI and the engine print", () => {
     expect(parseVersion("dagger v0.21.8 (docker-image://x) linux/amd64")).toEqual([0, 21, 8]);
     expect(parseVersion("devel")).toBeNull();
     expect(judgeVersion("CLI", "dagger v0.21.8 (x)").kind).toBe("same");
@@ -201,8 +201,8 @@ describe("versions", () => {
   });
 });
 
-describe("what the engine answers", () => {
-  it("comes with its code, and without marks that are for its own interface", async () => {
+describe("requests to the engine", () => {
+  it("an engine's error arrives without the marks for Dagger's own interface", async () => {
     const session = await given();
     const error = (await session
       .client()
@@ -217,7 +217,7 @@ describe("what the engine answers", () => {
     expect((error.cause as Error).message).toMatch(/^failed to resolve image ".*nosuch:1" .*: .*nosuch:1: not found$/);
   });
 
-  it("is distinguished from answers of other programs", async () => {
+  it("an answer of another program is a SessionError with its HTTP status", async () => {
     const session = await given();
     engine.faults({ http: { status: 502, body: "bad gateway", times: 1 } });
     const error = (await session
@@ -232,7 +232,7 @@ describe("what the engine answers", () => {
     expect(await session.client().version()).toBe("v0.21.8");
   });
 
-  it("is awaited for the caller's time, and no longer", async () => {
+  it("a request ends with its signal", async () => {
     const session = await given({ images: { "python:3": { slowMs: 30_000 } } });
     const abort = new AbortController();
     const asking = session.client({ signal: abort.signal }).container().from("python:3").sync();
@@ -250,8 +250,8 @@ describe("what the engine answers", () => {
   });
 });
 
-describe("the death of a session", () => {
-  it("is noticed at once when its process ends, and ends every call under way", async () => {
+describe("the end of a session", () => {
+  it("the end of the session's process ends every request with RUNTIME_LOST", async () => {
     const session = await given({ images: { "python:3": { slowMs: 30_000 } } });
     const asking = session
       .client()
@@ -273,21 +273,21 @@ describe("the death of a session", () => {
     expect((await open()).engineVersion).toBe("v0.21.8");
   });
 
-  it("is noticed when the engine behind it is gone", async () => {
+  it("an engine that stops responding ends the session", async () => {
     const session = await given();
     engine.faults({ dead: true });
     expect((await session.died).reason).toMatch(/^the engine no longer responds/);
     await nothingLeft();
   });
 
-  it("is noticed when the engine hangs", async () => {
+  it("an engine that hangs ends the session after its response time", async () => {
     const session = await given({}, { responseMs: 300 });
     engine.faults({ hung: true });
     expect((await session.died).reason).toBe("the engine did not respond within 0.3 s");
     await nothingLeft();
   });
 
-  it("is not reported for a short silence or broken streams", async () => {
+  it("a short silence and broken streams do not end the session", async () => {
     const session = await given({ streams: { breakEvery: 1, breakTimes: 4 } });
     engine.faults({ streams: { refuse: 4 }, unanswered: 2 });
     await until("the streams were resumed", () => session.telemetry.faults.resumed >= 4);
@@ -297,8 +297,8 @@ describe("the death of a session", () => {
   });
 });
 
-describe("the session's process", () => {
-  it("is ended with more force when it stays", async () => {
+describe("the process of a session", () => {
+  it("a process that ignores the end of its input is killed", async () => {
     engine = await startSimEngine({ open: { stays: "for good" } });
     const begun = Date.now();
     const cli = await startCli(options());

@@ -1,4 +1,4 @@
-/** Settings of the Dagger runtime, and parts of it that are out of reach: a host nobody can look at, a session without a gateway. */
+/** Settings of the Dagger runtime, and parts without function: a host that cannot be entered and a gateway without connections. */
 
 import { StackwardenError } from "../../../../src/errors.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
@@ -7,7 +7,7 @@ import type { DaggerSettings } from "../../../../src/runtimes/dagger/settings.js
 import { PortLedger } from "../../../../src/runtimes/shared/port-ledger.js";
 import type { AppliedLimits, ServiceStats } from "../../../../src/stack/runtime.js";
 
-/** No engine is named: the environment tells which one. Tries again once, and soon. */
+/** The environment names the engine. One retry after a short delay. */
 export const SETTINGS: DaggerSettings = {
   engines: {},
   projects: {},
@@ -44,7 +44,7 @@ export const remoteHost = (more: Partial<EngineHost> = {}): EngineHost => ({
   ...more,
 });
 
-/** Holds ports as the real one does; nothing can be dialled through it. */
+/** A gateway that holds ports as the real one does and refuses every connection into the session. */
 export function deadGateway(): Gateway {
   const ledger = new PortLedger((service) =>
     service.ports.map(({ containerPort, hostPort }) => ({

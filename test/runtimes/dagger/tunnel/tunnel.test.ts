@@ -1,6 +1,6 @@
 /**
- * Dagger's own tunnel, from the configuration to what callers are told; on the simulated engine, and on a real one where
- * the environment names one (it pulls python:3.11-slim and node:20-alpine). That ports are held, reported and kept over
+ * Dagger's own tunnel, from the configuration to the reports; on the simulated engine, and on a real one where the
+ * environment names one (it pulls python:3.11-slim and node:20-alpine). That ports are held, reported and kept over
  * restarts is in test/runtimes/contract/dagger-tunnel.test.ts.
  */
 import { connect } from "node:net";
@@ -19,7 +19,7 @@ import { IMAGES, SETTINGS } from "../support/parts.js";
 const PROJECT = "shop";
 const PORT = 8123;
 
-/** Says who it is, a new name at every start; ends with code 3 where it is asked to. */
+/** Replies with a name that is new at every start; ends with code 3 for the path /quit. */
 const PROGRAM = `
 import http.server, os, signal, uuid
 me = uuid.uuid4().hex.encode()
@@ -49,18 +49,18 @@ ${fields.map((field) => `    ${field}\n`).join("")}`;
 const answer = async (port: number, path = "/"): Promise<string> =>
   (await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(5000) })).text();
 
-/** What a connection is given before it is ended by the other side. */
-const cutOff = (port: number): Promise<string> =>
+/** @returns the data that a connection receives before the other side closes it */
+const untilClosed = (port: number): Promise<string> =>
   new Promise((resolve) => {
-    let heard = "";
+    let received = "";
     const socket = connect({ host: "127.0.0.1", port }).on("error", () => {});
     socket.on("data", (chunk) => {
-      heard += chunk;
+      received += chunk;
     });
-    socket.once("close", () => resolve(heard));
+    socket.once("close", () => resolve(received));
   });
 
-function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): void {
+function tunnelTests(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): void {
   let domain: Domain;
   let runtime: StackRuntime;
   let manager: StackManager;
@@ -78,7 +78,7 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
   });
   afterEach(async () => {
     await domain.close();
-    // Nothing listens there any more.
+    // The port is free.
     await closeServer(await listen(port));
   });
 
@@ -99,7 +99,7 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
     return text;
   };
 
-  it("every report of the tunnel says that published ports are open to the network", async () => {
+  it("every report of the tunnel states that published ports are open to the network", async () => {
     const asks = `ports: ["0.0.0.0:${port}:${PORT}"]`;
     const started = await up(service("web", PROGRAM, asks, PASSES), service("quiet", WAITS, PASSES));
     expect(started.status).toBe("healthy");
@@ -114,7 +114,7 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
       expect.objectContaining({ service: "web", message: open }),
     );
     expect(domain.logged).toContainEqual(expect.stringMatching(/^shop\/web: Open to the network/));
-    // Of the compose file's own address nothing is claimed that does not hold.
+    // The note on the compose file's address names the setting that opens the port.
     expect(notes).toContainEqual(expect.stringMatching(/0\.0\.0\.0 is not used.*unless.*dagger_tunnel/));
     const status = await runtime.check();
     expect(status.findings).toContainEqual(
@@ -123,12 +123,12 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
     expect(status.isolation.network).toMatchObject({ level: "none", reason: expect.stringContaining("dagger_tunnel") });
     expect(JSON.stringify([started, status])).not.toMatch(/loopback|127\.0\.0\.1 only[^.]/);
     await answers((text) => text.length === 32);
-    // No check needs a way into the session, so nothing was started that would be one.
+    // No check needs a connection into the session, so no gateway runs.
     const engine = sim();
     if (engine !== null) expect(containersOf(engine.folder)).toHaveLength(2);
   });
 
-  it("the tunnel leads to the new instance after a crash and after a restart, and to nothing in between", async () => {
+  it("the tunnel leads to the new instance after a crash and a restart, and its port is free after a stop", async () => {
     await up(service("web", PROGRAM, `ports: ["${port}:${PORT}"]`, PASSES, "restart: always"));
     const first = await answers(() => true);
     await answer(port, "/quit").catch(() => undefined);
@@ -145,10 +145,10 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
     await closeServer(await listen(port));
   });
 
-  it("health checks do not go through the tunnel, which accepts connections where nothing listens", async () => {
+  it("health checks do not go through the tunnel, which accepts connections without a listener", async () => {
     const fields = (checked: number) => [`ports: ["${port}:9999"]`, `expose: [${PORT}]`, probe(checked)];
     expect((await up(service("web", PROGRAM, ...fields(PORT)))).status).toBe("healthy");
-    expect(await cutOff(port)).toBe("");
+    expect(await untilClosed(port)).toBe("");
     const failing = await up(service("web", PROGRAM, ...fields(9999))).then(
       () => null,
       (error: Error & { code: string }) => error,
@@ -156,7 +156,7 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
     expect(failing).toMatchObject({ code: "SERVICE_START_FAILED", message: expect.stringMatching(/refused/i) });
   });
 
-  it("the tunnel reports the one port that another program took, and leaves the others free", async () => {
+  it("the tunnel reports the port that another program holds and leaves the other ports free", async () => {
     const status = await runtime.check();
     expect(status.available).toBe(true);
     const session = await openSession({
@@ -208,12 +208,12 @@ describe.skipIf(noSim !== null)(
     });
     beforeEach(() => engine.faults({}));
     afterAll(() => engine?.close());
-    sentences(
+    tunnelTests(
       () => engine.env,
       () => engine,
     );
 
-    it("does not bring back an instance that ended while its tunnel was made", async () => {
+    it("an instance that ends while its tunnel opens is not started again", async () => {
       engine.faults({ tunnel: { slowMs: 1500, times: 1 } });
       const domain = new Domain();
       const runtime = createDaggerRuntime({
@@ -224,7 +224,7 @@ describe.skipIf(noSim !== null)(
       const manager = domain.manager({}, [runtime] as never);
       const port = await freePort();
       try {
-        // Ends soon the first time, and would stay the second time.
+        // Ends at its first start, and would run at a second one.
         const brief = `
 import os, sys, time
 again = os.path.exists("/data/ran")
@@ -233,7 +233,7 @@ print("up", flush=True)
 time.sleep(1000 if again else 0.7)
 sys.exit(4)
 `;
-        // Its port is not checked: nothing listens there.
+        // Nothing listens on the port, so it is not checked.
         const fields = [`ports: ["${port}:1"]`, 'volumes: ["data:/data"]', "healthcheck: { disable: true }"];
         domain.project(PROJECT, `services:${service("brief", brief, ...fields)}\nvolumes: { data: {} }\n`);
         await manager.start({ project: PROJECT }, call());
@@ -256,7 +256,7 @@ const noEngine = await whyNoEngine();
 describe.skipIf(noEngine !== null)(
   `Dagger's own tunnel on a real engine${noEngine === null ? "" : `: skipped, ${noEngine}`}`,
   () => {
-    sentences(
+    tunnelTests(
       () => process.env,
       () => null,
     );

@@ -24,8 +24,8 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const ENGINE = "unix:///engine";
 
-/** Sessions with engines that record what their containers do. `fails`: an engine; `breaks`: a word of a command. */
-function standInEngines() {
+/** Engines that record the commands of their containers. `fails` names an engine, `breaks` a word of a failing command. */
+function stubEngines() {
   const engines = { fails: "", breaks: "" };
   const done: string[] = [];
   const session = (engine: string) => {
@@ -74,14 +74,14 @@ function standInEngines() {
   return Object.assign(engines, { done, env, openSession, access });
 }
 
-describe("volumes", () => {
+describe("volumes on engines", () => {
   const used = { owner: "70:70", image: "postgres:15" };
 
   const volume = (name: string, runnerHost: string | null = ENGINE, first: { owner?: string; image?: string } = used) =>
     cacheVolume(folder, { project: "shop", volume: name, runnerHost }, async () => first);
   const key = async (...words: Parameters<typeof volume>) => (await volume(...words)).key;
 
-  it("that are deleted are emptied on each engine, as they were mounted; what an engine still has is deleted later", async () => {
+  it("a deleted volume is emptied on each engine, and a deletion that fails is repeated later", async () => {
     const [kept, data, built] = await Promise.all([
       key("kept"),
       key("data"),
@@ -89,7 +89,7 @@ describe("volumes", () => {
       key("data", "tcp://other:1"),
     ]);
     const other = (await volumesOn(folder, "tcp://other:1")).get("data")?.key;
-    const engines = standInEngines();
+    const engines = stubEngines();
     const { done, env, openSession, access } = engines;
     expect(await removeVolumes({ ...access, env: {} }, ["nothing"])).toEqual([]);
     engines.fails = "tcp://other:1";
@@ -101,7 +101,7 @@ describe("volumes", () => {
       `unix:///engine postgres:15 root /stackwarden/volume ${data} 70:70 ${empties}`,
       "unix:///engine closed",
     ]);
-    // Forgotten all the same: the next stack gets an empty one on both.
+    // The volume is forgotten although its deletion failed: the next stack gets an empty one on both engines.
     expect(await key("data", "tcp://other:1")).not.toBe(other);
     expect(await removeVolumes({ ...access, env: { PATH: "/nowhere" } }, [])).toEqual([
       expect.objectContaining({ reason: expect.stringMatching(/dagger/i) }),
@@ -120,7 +120,7 @@ describe("volumes", () => {
     expect(done[0]).toContain("unix:///engine node:20-alpine root");
     expect(await key("kept")).toBe(kept);
 
-    // A project is not forgotten when an engine that has its data does not answer for the first time.
+    // A project is not forgotten when an engine that has its data does not answer at the first call.
     engines.fails = ENGINE;
     const warnings: string[] = [];
     const warn = (message: string): void => void warnings.push(message);
@@ -135,7 +135,7 @@ describe("volumes", () => {
     expect(warnings).toEqual([
       expect.stringMatching(/^shop: .*still holds their content: Deleting it failed: no engine here\.$/),
     ]);
-    // The engine may not exist any more: the second time, the project is forgotten without it.
+    // The engine may no longer exist: the second call forgets the project without it.
     expect(await runtime.removeProject("shop", folder)).toEqual([
       "Volumes were not deleted: the engine unix:///engine still holds their content: Deleting it failed: no engine here.",
     ]);
@@ -144,8 +144,8 @@ describe("volumes", () => {
     expect(await deletedVolumes(folder)).toEqual([]);
   });
 
-  it("that a restore filled before it failed are deleted later; what cannot be deleted after it does not fail it", async () => {
-    const engines = standInEngines();
+  it("volumes of a failed restore are deleted later, and a failed deletion does not fail a restore", async () => {
+    const engines = stubEngines();
     const { done, access } = engines;
     for (const name of ["one", "two"]) {
       writeFileSync(join(folder, `${name}.tar`), "");
@@ -178,7 +178,7 @@ describe("volumes", () => {
     expect((await deletedVolumes(folder)).map((record) => record.key)).toEqual([before]);
   });
 
-  it("a key is made once for each volume and engine, and kept readable for the owner only", async () => {
+  it("a volume has one key on each engine, stored in a file that only its owner can read", async () => {
     const keys = await Promise.all(["a", "b", "a"].map((name) => key(name)));
     expect(keys[0]).toMatch(/^stackwarden-shop-a-[0-9a-f]{16}$/);
     expect(keys[0]).toBe(keys[2]);
@@ -188,7 +188,7 @@ describe("volumes", () => {
     expect(statSync(join(folder, "dagger-volumes.json")).mode & 0o777).toBe(0o600);
   });
 
-  it("a volume keeps the owner that it was created with, also one recorded by an earlier version", async () => {
+  it("a volume keeps the owner with which it was created", async () => {
     const path = join(folder, "dagger-volumes.json");
     writeFileSync(path, JSON.stringify({ [`old@${ENGINE}`]: { key: "k", user: "postgres", runnerHost: ENGINE } }));
     expect(await volume("old")).toEqual({ key: "k", owner: "postgres", runnerHost: ENGINE });
@@ -197,7 +197,7 @@ describe("volumes", () => {
     expect((await volumesOn(folder, ENGINE)).get("old")).toMatchObject({ owner: "postgres" });
   });
 
-  it("what is forgotten has a new key, on every engine; what was not is kept", async () => {
+  it("a forgotten volume gets a new key on every engine, and other volumes keep theirs", async () => {
     await forgetVolumes(folder, ["a"]);
     expect(await deletedVolumes(folder)).toEqual([]);
     const [first, other] = [await key("a"), await key("b")];
@@ -210,7 +210,7 @@ describe("volumes", () => {
     expect(await key("b")).toBe(other);
   });
 
-  it("a damaged list is an error: a new key would lose the data silently", async () => {
+  it("a damaged record is an error and stays unchanged", async () => {
     const path = join(folder, "dagger-volumes.json");
     writeFileSync(path, "{");
     await expect(volume("a")).rejects.toMatchObject({ code: "STORAGE_FAILED" });

@@ -1,4 +1,4 @@
-/** What the engine is asked for, and what is read of an image and its files. */
+/** The requests to the engine, and what is read from an image and its files. */
 
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
@@ -49,9 +49,9 @@ const spec = (fields: Partial<ServiceDefinition>, more: Partial<Parameters<typeo
     ...more,
   });
 
-describe("the container of a service", () => {
-  it("has what the compose file says, and the hardening beside it", () => {
-    const asked = spec(
+describe("containerSpec", () => {
+  it("the container has the settings of the compose file and the hardening", () => {
+    const requested = spec(
       {
         command: ["run"],
         entrypoint: ["entry"],
@@ -81,7 +81,7 @@ describe("the container of a service", () => {
         secrets: [{ source: "/s", target: "/run/secrets/s" }],
       },
     );
-    expect(asked).toMatchObject({
+    expect(requested).toMatchObject({
       Entrypoint: ["entry"],
       Cmd: ["run"],
       WorkingDir: "/app",
@@ -103,13 +103,13 @@ describe("the container of a service", () => {
         },
       },
     });
-    expect(asked.HostConfig?.Mounts).toHaveLength(4);
+    expect(requested.HostConfig?.Mounts).toHaveLength(4);
     const bare = spec({}, { networks: [] });
     expect(bare.HostConfig?.NetworkMode).toBe("none");
     for (const field of ["Entrypoint", "Cmd", "WorkingDir", "NetworkingConfig"]) expect(bare).not.toHaveProperty(field);
   });
 
-  it("takes settings of the engine from the compose file", () => {
+  it("hostSettings translates engine settings of the compose file", () => {
     expect(hostSettings(service())).toEqual({});
     expect(
       hostSettings(
@@ -131,7 +131,7 @@ describe("the container of a service", () => {
     ).toMatchObject({ ExtraHosts: ["db:10.0.0.1", "db:10.0.0.2"], ShmSize: 1, MemorySwappiness: 0, CpuShares: 2 });
   });
 
-  it("has each of its names once, and none of another service's", () => {
+  it("serviceAliases returns each name once and no name of another service", () => {
     const web = service({
       containerName: "shop-web",
       hostname: "db",
@@ -146,7 +146,7 @@ describe("the container of a service", () => {
     expect(networkNames(service({ networkMode: "none" }))).toEqual([]);
   });
 
-  it("gets the published addresses of other services, and a home folder where its image has none", () => {
+  it("containerEnvironment fills in published addresses and sets HOME for a user without a home", () => {
     const environment = { URL: "http://{published:db:1}/ {published:db:2}" };
     const of = (fields: Partial<ServiceDefinition>, image: Record<string, string> = {}, homeless = true) =>
       containerEnvironment({
@@ -161,7 +161,7 @@ describe("the container of a service", () => {
     expect(of({}, {}, false)).toEqual([]);
   });
 
-  it("publishes a port on several host ports, and the same entry once", () => {
+  it("portRequests keeps several host ports of one container port and removes duplicates", () => {
     const ports = [8080, 8081, 8080, undefined].map((hostPort) => ({
       containerPort: 80,
       protocol: "tcp" as const,
@@ -171,10 +171,10 @@ describe("the container of a service", () => {
   });
 });
 
-describe("an image's files", () => {
+describe("users and environment of an image", () => {
   const PASSWD = "root:x:0:0::/:/bin/sh\napp:x:100:101::/:/bin/sh\n";
   const GROUP = "staff:x:50:\n";
-  it("tell a user's numbers, by name or by number, with and without a group", () => {
+  it("resolveUser finds uid and gid by name or number, with and without a group", () => {
     const of = (user: string) => resolveUser(user, PASSWD, GROUP);
     expect(of("app")).toEqual({ uid: 100, gid: 101 });
     expect(of("app:staff")).toEqual({ uid: 100, gid: 50 });
@@ -186,14 +186,14 @@ describe("an image's files", () => {
     expect(of("app:gone")).toBeNull();
   });
 
-  it("its environment may hold equals signs and lines", () => {
+  it("environmentOf keeps equals signs and newlines in values", () => {
     expect({ ...environmentOf(["A=b=c\nd", "E="]) }).toEqual({ A: "b=c\nd", E: "" });
     expect({ ...environmentOf(null) }).toEqual({});
   });
 });
 
 describe("streams and servers", () => {
-  it("objects arrive whole however their lines are cut, the last one without an end too", async () => {
+  it("jsonLines returns whole objects for every chunking and refuses a line above 16 MiB", async () => {
     const all: unknown[] = [];
     for await (const one of jsonLines(Readable.from([Buffer.from('{"a"'), Buffer.from(':1}\r\n\n{"b":2}')])))
       all.push(one);
@@ -202,7 +202,7 @@ describe("streams and servers", () => {
     await expect(jsonLines(endless).next()).rejects.toThrow("16 MiB");
   });
 
-  it("a server lives while its very process does", () => {
+  it("serverLives is true only for a running process with the recorded start time", () => {
     expect(serverLives(serverId())).toBe(true);
     expect(serverLives(`${process.pid}@1`)).toBe(process.platform !== "linux");
     expect(serverLives("999999999@")).toBe(false);

@@ -26,7 +26,7 @@ afterEach(() => {
   rmSync(home, { recursive: true, force: true });
 });
 
-it("the operator's setting comes before DOCKER_HOST, and that before the current context", () => {
+it("the operator's setting precedes DOCKER_HOST, which precedes the current context", () => {
   context("colima", "unix:///colima.sock");
   context("other", "unix:///other.sock");
   put(".docker/config.json", JSON.stringify({ currentContext: "colima" }));
@@ -41,7 +41,7 @@ it("the operator's setting comes before DOCKER_HOST, and that before the current
   expect(find(env, { host: "unix:///set.sock", context: "other" }).host).toBe("unix:///set.sock");
 });
 
-it("DOCKER_CONFIG names another folder, and the context default is the usual socket", () => {
+it("DOCKER_CONFIG names the configuration folder, and the context default is the usual socket", () => {
   put("elsewhere/config.json", JSON.stringify({ currentContext: "default" }));
   expect(find({ DOCKER_CONFIG: join(home, "elsewhere") }).source).toBe("default");
 });
@@ -73,7 +73,7 @@ it("the first existing socket of the usual ones is used", () => {
   expect(find({}, {}, "win32").host).toBe("npipe:////./pipe/docker_engine");
 });
 
-it("an invalid address and an unknown context are refused, with the place where they are configured", () => {
+it("an invalid address and an unknown context are refused with the setting that names them", () => {
   const refused = (env: NodeJS.ProcessEnv, settings = {}) => {
     try {
       return find(env, settings).host;

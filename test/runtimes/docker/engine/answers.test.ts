@@ -1,4 +1,4 @@
-/** What the runtime makes of an engine's answers that a daemon of the test's own does not give at will. */
+/** Responses of an engine that a real daemon does not give on demand. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +20,6 @@ import { execInContainer } from "../../../../src/runtimes/docker/service/exec.js
 import { kernelLimits, kernelUser, parseCgroup } from "../../../../src/runtimes/docker/service/kernel-view.js";
 import { podmanResources, updateContainer } from "../../../../src/runtimes/docker/service/limits.js";
 import { networkNames, StackNetworks } from "../../../../src/runtimes/docker/stack/network.js";
-import { rememberEngine, rememberedEngines } from "../../../../src/runtimes/docker/volumes/engines.js";
 import { removeVolumes } from "../../../../src/runtimes/docker/volumes/remove.js";
 import type { ServiceExit } from "../../../../src/stack/runtime.js";
 import { serviceDefinition } from "../../../support/service.js";
@@ -51,8 +50,8 @@ const networkOptions = (docker: Docker, late: boolean) => ({
   warn: () => undefined,
 });
 
-describe("an engine that does not answer", () => {
-  it("is distinguished from one that refuses", () => {
+describe("errors of an engine", () => {
+  it("a connection error is distinguished from an error response", () => {
     expect(isConnectionError(broken())).toBe(true);
     expect(isConnectionError(answered(500))).toBe(false);
     expect(isConnectionError("text")).toBe(false);
@@ -70,7 +69,7 @@ describe("an engine that does not answer", () => {
     });
   });
 
-  it("keeps nothing of a network that could not be created, and says why", async () => {
+  it("a network that cannot be created is refused with the reason and can be created later", async () => {
     const answers: unknown[] = [
       answered(500, "could not find an available, non-overlapping IPv4 address pool"),
       broken(),
@@ -96,7 +95,7 @@ describe("an engine that does not answer", () => {
     expect(networkNames({ ...service, networkMode: "none" })).toEqual([]);
   });
 
-  it("on Podman reaches a network before its first container", async () => {
+  it("a network on Podman is directly reachable before its first container", async () => {
     const inspect = async () => ({ Id: "n", IPAM: { Config: [{ Gateway: "203.0.113.1/24" }, {}] } });
     const docker = stub({ createNetwork: async () => ({ inspect }) });
     const service = serviceDefinition({ name: "app" });
@@ -117,7 +116,7 @@ describe("volumes", () => {
       getVolume: () => ({ remove }),
     });
 
-  it("that are gone already are deleted, one in use is an error", async () => {
+  it("deletion ignores a missing volume and fails for a volume in use", async () => {
     await removeVolumes(docker(null, fails(answered(500))), identity, ["data"]);
     const two = [
       { Name: "a", Labels: null },
@@ -130,17 +129,7 @@ describe("volumes", () => {
     });
   });
 
-  it("are looked for on every engine that the project used", async () => {
-    expect(await rememberedEngines(folder)).toEqual([]);
-    await rememberEngine(folder, "unix:///a");
-    await rememberEngine(folder, "unix:///a");
-    await rememberEngine(folder, "tcp://b:1");
-    expect(await rememberedEngines(folder)).toEqual(["unix:///a", "tcp://b:1"]);
-    writeFileSync(join(folder, "docker-engines.json"), "{}");
-    await expect(rememberedEngines(folder)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-  });
-
-  it("with dependencies are known by service; a damaged record is none", async () => {
+  it("recorded dependencies are read by service, and a damaged record has none", async () => {
     await recordDependencies(folder, "web", { volume: "v", created: "now" });
     expect(await recordedDependencies(folder, "web")).toEqual({ volume: "v", created: "now" });
     expect(await recordedDependencies(folder, "toString")).toBeNull();
@@ -149,8 +138,8 @@ describe("volumes", () => {
   });
 });
 
-describe("the installer's settings", () => {
-  it("have the operator's mirrors, and copies of the files that they name", async () => {
+describe("installerSettings", () => {
+  it("installers get the operator's mirrors and copies of the named certificate files", async () => {
     const file = join(folder, "ca.pem");
     writeFileSync(file, "certificate");
     const settings = await installerSettings({
@@ -189,7 +178,7 @@ describe("files of a container", () => {
       }),
     });
 
-  it("name its user, with the group of the same name or of the user", async () => {
+  it("resolveUser and userIds read uid and gid from the passwd and group files", async () => {
     const passwd = "root:x:0:0::/:/bin/sh\napp:x:4321:4322::/:/bin/sh\nodd:x:a:b";
     const group = "app:x:4322:\nstaff:x:50:";
     expect(resolveUser("app", passwd, group)).toEqual({ uid: 4321, gid: 4322 });
@@ -207,7 +196,7 @@ describe("files of a container", () => {
     await expect(readFileOf(archived({ "/x": "broken" }), "c", "/x")).rejects.toThrow("500");
   });
 
-  it("take secrets where the engine is on another machine, unless the container would not show them", async () => {
+  it("secret files are copied into a container and refused where the container would hide them", async () => {
     const entries: Record<string, unknown> = {};
     const docker = stub({
       getContainer: () => ({
@@ -249,8 +238,8 @@ describe("files of a container", () => {
   });
 });
 
-describe("an image", () => {
-  it("that says nothing of itself runs as root with nothing set", async () => {
+describe("inspectImage", () => {
+  it("an image without settings runs as root with default values", async () => {
     const docker = stub({ getImage: () => ({ inspect: async () => ({ Id: "sha256:a" }) }) });
     expect(await inspectImage({ docker }, "bare")).toMatchObject({
       id: "sha256:a",
@@ -286,8 +275,8 @@ describe("an image", () => {
 const info = readInfo({ NCPU: 2, MemTotal: 4096 * 1_048_576 }, []);
 const podman = readInfo({ NCPU: 2, MemTotal: 4096 * 1_048_576 }, [{ Name: "Podman Engine" }]);
 
-describe("limits on Podman", () => {
-  it("go by its own API where the Docker API has no update", async () => {
+describe("updateContainer", () => {
+  it("limits on Podman are set with its own API where the Docker API has no update", async () => {
     const dialled: Record<string, unknown>[] = [];
     const engine = (update: () => Promise<unknown>, fault: unknown = null, of = podman): Engine =>
       ({
@@ -323,8 +312,8 @@ describe("limits on Podman", () => {
   });
 });
 
-describe("limits in the kernel's files", () => {
-  it("are those of the process's own groups, and no number near 2^63", async () => {
+describe("kernelLimits of this process", () => {
+  it("kernelLimits reads this process's own cgroups, and a value near 2^63 is no limit", async () => {
     const lines = readFileSync("/proc/self/cgroup", "utf8");
     const put = (path: string, text: string): void => {
       mkdirSync(join(folder, path, ".."), { recursive: true });
@@ -361,7 +350,7 @@ describe("limits in the kernel's files", () => {
   });
 });
 
-describe("a process of a container in the kernel's files", () => {
+describe("kernelLimits and kernelUser of a container", () => {
   const put = (path: string, text: string): void => {
     mkdirSync(join(folder, path, ".."), { recursive: true });
     writeFileSync(join(folder, path), text);
@@ -369,7 +358,7 @@ describe("a process of a container in the kernel's files", () => {
   const limits = () => kernelLimits(77, "abc", join(folder, "cgroup"), join(folder, "proc"));
   const user = () => kernelUser(77, "abc", join(folder, "proc"));
 
-  it("has the limits of its unified group, and none where a file does not say any", async () => {
+  it("limits are read from the unified or the v1 cgroup, and a missing file gives no limit", async () => {
     put("proc/77/cgroup", "0::/docker/abc\n");
     expect(await limits()).toBeNull();
     put("cgroup/docker/abc/memory.max", "67108864\n");
@@ -390,7 +379,7 @@ describe("a process of a container in the kernel's files", () => {
     expect(await limits()).toBeNull();
   });
 
-  it("has the user that the container sees, whatever its user namespace is outside", async () => {
+  it("the uid is translated into the container's user namespace", async () => {
     put("proc/77/cgroup", "0::/docker/abc\n");
     expect(await user()).toBeNull();
     put("proc/77/status", "Name:\tx\nUid:\t101000\t101000\t101000\t101000\nNoNewPrivs:\t1\n");
@@ -402,7 +391,7 @@ describe("a process of a container in the kernel's files", () => {
   });
 });
 
-describe("an instance", () => {
+describe("DockerService", () => {
   const ended: ServiceExit = { exitCode: 0, signal: null, oomKilled: false, at: 1 };
   const service = (container: Record<string, unknown>, exit: ServiceExit | null = null): DockerService =>
     new DockerService({
@@ -421,14 +410,14 @@ describe("an instance", () => {
       probing: { service: serviceDefinition({ name: "app" }) },
     } as unknown as DockerServiceOptions);
 
-  it("that has ended has no limits, no use and nothing to resume", async () => {
+  it("an ended instance has no limits and no usage, with the reason", async () => {
     const gone = service({}, ended);
     for (const limits of [await gone.setLimits({ cpus: 1 }), await gone.readLimits()])
       expect(limits.cpus).toMatchObject({ value: null, enforcement: { reason: "the instance has ended" } });
     expect((await gone.stats()).reason).toBe("the instance has ended");
   });
 
-  it("that ends meanwhile is not an error, another failure is", async () => {
+  it("an instance that ends during a call is not an error, but another failure is", async () => {
     for (const status of [404, 409]) {
       const ending = service({ update: fails(answered(status)), unpause: fails(answered(status)) });
       expect((await ending.setLimits({ cpus: 1 })).cpus.value).toBeNull();
@@ -450,7 +439,7 @@ describe("an instance", () => {
     expect((await service({ inspect: fails(answered(404)) }).readLimits()).cpus.enforcement.reason).toContain("ended");
   });
 
-  it("tells a command's missing program from a container that does not run", async () => {
+  it("a missing program is distinguished from a container that does not run", async () => {
     const target = (exec: () => Promise<unknown>) => ({
       docker: stub({ getContainer: () => ({ exec }) }),
       container: "c",
@@ -479,7 +468,7 @@ describe("an instance", () => {
   });
 });
 
-it("files that are copied into a container are bounded together: they are held in memory", async () => {
+it("copyFiles refuses more than 64 MiB at once and reports a missing file", async () => {
   const target = { docker: stub({}), container: "c", service: "app", sameMachine: false, init: true };
   const files = ["one", "two"].map((path) => {
     writeFileSync(join(folder, path), "");

@@ -1,4 +1,4 @@
-/** What the check reports of engines that cannot be used; what it reports of a real one is in the contract. */
+/** The check's reports on engines that cannot be used. The contract suite tests its report on a real engine. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** An engine that answers with these values. */
+/** Starts an engine that responds with these values. */
 async function answering(info: object | null, version: object = {}) {
   const path = join(folder, "engine.sock");
   const server = createServer((request, response) => {
@@ -35,7 +35,7 @@ async function answering(info: object | null, version: object = {}) {
   return { settings: { host: `unix://${path}`, retry }, close };
 }
 
-it("an engine that is not there, and a context that is not there, are findings with a remedy", async () => {
+it("a missing engine and a missing context are findings, and a missing engine has a fix", async () => {
   const missing = await checkEngine({ settings: { host: "unix:///nowhere/docker.sock", retry }, env: {} });
   expect(missing).toMatchObject({ runtime: "docker", available: false });
   expect(missing.findings[0]?.message).toContain("/nowhere/docker.sock does not answer: ENOENT");
@@ -44,7 +44,7 @@ it("an engine that is not there, and a context that is not there, are findings w
   expect(context.findings[0]?.message).toContain('"gone"');
 });
 
-it("an engine that accepts and never answers does not hold the check up", async () => {
+it("an engine that never answers does not delay the check beyond its deadline", async () => {
   const engine = await answering(null);
   try {
     const begun = Date.now();
@@ -67,7 +67,7 @@ it("an engine of Windows containers is refused", async () => {
   }
 });
 
-it("missing seccomp and limits that the engine cannot hold are reported", async () => {
+it("a missing seccomp and unsupported limits are reported", async () => {
   const engine = await answering({ OSType: "linux", ServerVersion: "27.1", MemoryLimit: false, PidsLimit: false });
   try {
     const status = await checkEngine({ settings: engine.settings, env: {} });
@@ -82,7 +82,7 @@ it("missing seccomp and limits that the engine cannot hold are reported", async 
   }
 });
 
-describe("what an engine says of itself", () => {
+describe("readInfo and engineMessage", () => {
   it("Podman and rootless engines are recognised", () => {
     const podman = readInfo({ SecurityOptions: ["name=seccomp", "name=rootless"] }, [{ Name: "Podman Engine" }]);
     expect(podman).toMatchObject({ name: "Podman", podman: true, rootless: true, init: true, dockerInit: false });
@@ -98,7 +98,7 @@ describe("what an engine says of itself", () => {
     });
   });
 
-  it("its errors are reported without the client library's prefix", () => {
+  it("errors are reported without the client library's prefix", () => {
     const error = Object.assign(new Error("(HTTP code 409) unexpected - in use "), { statusCode: 409, json: null });
     expect(engineMessage(error)).toBe("in use");
     expect(engineMessage(Object.assign(new Error("x"), { json: { message: "its own" } }))).toBe("its own");

@@ -26,7 +26,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-it("an image's registry is the first part that looks like a host, else Docker Hub", () => {
+it("the registry of an image is its first part if that is a host, else Docker Hub", () => {
   expect(registryOf("ghcr.io/owner/name:1")).toBe("ghcr.io");
   expect(registryOf("localhost/name")).toBe("localhost");
   expect(registryOf("127.0.0.1:5000/name@sha256:00")).toBe("127.0.0.1:5000");
@@ -51,7 +51,7 @@ it("credentials of `docker login` are read, also with colons in the password", a
   expect(await ask("other.example/app")).toBeNull();
 });
 
-it("the registry's helper is asked first, then the store, then the file", async () => {
+it("the registry's helper precedes the credential store, which precedes the file", async () => {
   helper("one", `read name; echo "{\\"Username\\":\\"one\\",\\"Secret\\":\\"of $name\\"}"`);
   helper("store", 'echo \'{"Username":"<token>","Secret":"identity"}\'');
   helper("broken", "echo no credentials; exit 1");
@@ -69,7 +69,7 @@ it("the registry's helper is asked first, then the store, then the file", async 
   expect(await ask("two.example/app")).toBeNull();
 });
 
-it("there are none without a configuration, or with one that is damaged", async () => {
+it("a missing or damaged configuration gives no credentials", async () => {
   expect(await ask("node:20")).toBeNull();
   writeFileSync(join(folder, "config.json"), "{");
   expect(await ask("node:20")).toBeNull();

@@ -1,4 +1,4 @@
-/** Builds by the Docker CLI's plugin, which is a program of the test's own here: what it is given, what is made of it. */
+/** Builds by a stub of the Docker CLI with buildx: its arguments and input, and the use of its output. */
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The CLI: writes down what it was given, then does as the script says; `$id` is the file for the image's id. */
+/** Creates the CLI, which records its arguments and input and then runs the script; `$id` is the file for the image's id. */
 function cli(script: string): void {
   const path = join(folder, "bin", "docker");
   writeFileSync(
@@ -42,7 +42,7 @@ function build(
   signal = new AbortController().signal,
   more: Partial<Pick<BuildOptions, "build" | "secrets" | "platform">> = {},
 ) {
-  const told: string[] = [];
+  const messages: string[] = [];
   const engine = {
     address: { host: "unix:///engine.sock", source },
     docker: { getImage: () => ({ inspect: () => Promise.reject(missing) }) },
@@ -65,30 +65,30 @@ function build(
     },
     retry: { maxRetries: 1, baseDelayMs: 1 },
     signal,
-    phase: (message) => told.push(message),
-    output: (line) => told.push(`out ${line}`),
-    retrying: (message) => told.push(message),
+    phase: (message) => messages.push(message),
+    output: (line) => messages.push(`out ${line}`),
+    retrying: (message) => messages.push(message),
     ...more,
   });
-  return { done, told };
+  return { done, messages };
 }
 const given = () => readFileSync(join(folder, "given"), "utf8").split("\n");
 
-it("the context goes in as an archive, the image's id comes back, and the engine is the one that is used", async () => {
+it("buildx receives the context as an archive with its options and returns the image's id", async () => {
   cli('echo "#5 [last 1/1] RUN true"; printf sha256:abc > "$id"');
-  const { done, told } = build();
+  const { done, messages } = build();
   expect(await done).toBe("sha256:abc");
   for (const word of ["--build-arg=A=1", "--target=last", "--tag=stackwarden/x:1", "--label=l=v", "--file=Dockerfile"])
     expect(given()).toContain(word);
   expect(given()).toContain("HOST=unix:///engine.sock CONTEXT=");
   expect(readFileSync(join(folder, "files"), "utf8")).toBe("Dockerfile\n");
-  expect(told).toContain("out #5 [last 1/1] RUN true");
-  expect(told).toContain("building: #5 [last 1/1] RUN true");
+  expect(messages).toContain("out #5 [last 1/1] RUN true");
+  expect(messages).toContain("building: #5 [last 1/1] RUN true");
   expect(await build("context desktop").done).toBe("sha256:abc");
   expect(given()).toContain("HOST= CONTEXT=desktop");
 });
 
-it("a build takes its Dockerfile from the compose file, secrets from private files, and no cache with no_cache", async () => {
+it("buildx receives an inline Dockerfile, secrets as private files and --no-cache", async () => {
   cli(
     `tar -xOf ${folder}/context .dockerfile.stackwarden > ${folder}/dockerfile
 for word in "$@"; do case "$word" in --secret=id=token,src=*) stat -c %a "\${word##*=}" > ${folder}/mode; cat "\${word##*=}" > ${folder}/secret;; esac; done
@@ -116,19 +116,19 @@ printf sha256:abc > "$id"`,
   expect(readFileSync(join(folder, "mode"), "utf8")).toBe("600\n");
 });
 
-it("a failure carries the last lines; a busy registry is tried again", async () => {
+it("a failed build reports its last lines, and a busy registry is retried", async () => {
   cli("echo it broke >&2; exit 3");
   await expect(build().done).rejects.toMatchObject({
     code: "SERVICE_START_FAILED",
     details: { last_lines: ["it broke"] },
   });
   cli("echo 'toomanyrequests: slow down'; exit 1");
-  const { done, told } = build();
+  const { done, messages } = build();
   await expect(done).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
-  expect(told.some((text) => text.includes("again in"))).toBe(true);
+  expect(messages.some((text) => text.includes("again in"))).toBe(true);
 });
 
-it("a cancelled build ends its program", async () => {
+it("a cancelled build ends the program", async () => {
   cli("exec sleep 100");
   const abort = new AbortController();
   const { done } = build("default", abort.signal);

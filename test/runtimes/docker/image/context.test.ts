@@ -56,8 +56,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe("the build context", () => {
-  it("has files, folders, links and modes as they are", async () => {
+describe("buildContext", () => {
+  it("the context contains files, folders, links and modes unchanged", async () => {
     put("app/main.sh", "#!/bin/sh\n");
     chmodSync(join(folder, "app/main.sh"), 0o755);
     put("empty", "");
@@ -68,14 +68,14 @@ describe("the build context", () => {
     expect(entries.get("link")?.header).toMatchObject({ type: "symlink", linkname: "app/main.sh" });
   });
 
-  it("leaves out what .dockerignore says, and keeps the Dockerfile and what is taken back in", async () => {
+  it("the context omits ignored files, and keeps the Dockerfile and re-included files", async () => {
     put(".dockerignore", "# comment\nnode_modules\n**/*.log\nDockerfile\ndocs\n!docs/keep.md\n");
     for (const path of ["node_modules/a/index.js", "src/a.log", "src/a.js", "docs/drop.md", "docs/keep.md"]) put(path);
     const { names } = await archived();
     expect(names).toEqual([".dockerignore", "Dockerfile", "docs/keep.md", "src/", "src/a.js"]);
   });
 
-  it("prefers the ignore file of the Dockerfile", async () => {
+  it("the Dockerfile's own ignore file replaces .dockerignore", async () => {
     put(".dockerignore", "a.txt\n");
     put("build/Dockerfile.dev", "FROM scratch\n");
     put("build/Dockerfile.dev.dockerignore", "b.txt\n");
@@ -86,13 +86,13 @@ describe("the build context", () => {
     expect(names).not.toContain("b.txt");
   });
 
-  it("never has the files that hold secrets", async () => {
+  it("the context omits files that hold secrets", async () => {
     for (const path of [".env", "secrets/token", "src/a.js"]) put(path);
     const { names } = await archived({ exclude: [join(folder, ".env"), join(folder, "secrets")] });
     expect(names).toEqual(["Dockerfile", "src/", "src/a.js"]);
   });
 
-  it("sends a Dockerfile outside of the context under a separate name", async () => {
+  it("a Dockerfile outside of the context is sent under a separate name", async () => {
     put("web/index.js");
     const { names, dockerfile, entries } = await archived({
       context: join(folder, "web"),
@@ -102,12 +102,12 @@ describe("the build context", () => {
     expect(entries.get(dockerfile)?.text).toBe("FROM scratch\n");
   });
 
-  it("leaves out sockets, pipes and what cannot be opened as a file", async () => {
+  it("the context omits named pipes", async () => {
     execFileSync("mkfifo", [join(folder, "pipe")]);
     expect((await archived()).names).toEqual(["Dockerfile"]);
   });
 
-  it("is listed without blocking the server, also in small folders, and a folder may disappear meanwhile", async () => {
+  it("walkBeneath does not block the event loop and ignores a folder that disappears", async () => {
     for (let at = 0; at < 450; at += 1) put(`${at % 50}/${at}`, "");
     put("a/gone/file");
     let turns = 0;
@@ -127,7 +127,7 @@ describe("the build context", () => {
     expect(turns).toBeGreaterThan(0);
   });
 
-  it("refuses what is missing and what leads out of the project", async () => {
+  it("a missing file and a path outside of the project are refused", async () => {
     await expect(archived({ dockerfile: "missing" })).rejects.toMatchObject({ code: "INVALID_STACK" });
     await expect(archived({ context: join(folder, "missing") })).rejects.toMatchObject({ code: "INVALID_STACK" });
     const outside = mkdtempSync(join(tmpdir(), "stackwarden-docker-outside-"));
@@ -147,14 +147,14 @@ describe("the build context", () => {
   });
 });
 
-describe("words of builders and registries", () => {
-  it("steps of either builder are recognised", () => {
+describe("builders and registries", () => {
+  it("stepOf recognises the steps of both builders", () => {
     expect(stepOf("#5 [build 2/4] RUN npm ci")).toBe("#5 [build 2/4] RUN npm ci");
     expect(stepOf("Step 2/3 : RUN true")).toBe("Step 2/3 : RUN true");
     expect(stepOf("#5 DONE 0.1s")).toBeNull();
   });
 
-  it("a name without a tag means latest, and a digest stays whole", () => {
+  it("splitReference uses the tag latest by default and keeps a digest", () => {
     expect(splitReference("node")).toEqual({ fromImage: "node", tag: "latest" });
     expect(splitReference("localhost:5000/app")).toEqual({ fromImage: "localhost:5000/app", tag: "latest" });
     expect(splitReference("localhost:5000/app:1")).toEqual({ fromImage: "localhost:5000/app", tag: "1" });

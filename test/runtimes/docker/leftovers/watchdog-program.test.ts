@@ -1,4 +1,4 @@
-/** What the watchdog does when its server's pipe ends; that a real one does it is in engine-loss.test.ts. */
+/** The watchdog when its server's pipe ends. engine-loss.test.ts tests a real watchdog. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** An engine with one container and one network; the first requests fail. */
+/** Starts an engine with one container and one network, whose first requests fail. */
 async function engine(failing = 0) {
   const path = join(folder, "engine.sock");
   const requests: string[] = [];
@@ -43,7 +43,7 @@ const lines = (...messages: unknown[]): PassThrough => {
   return input;
 };
 
-it("the watchdog removes everything with the server's label, and its secret folders, when the pipe ends", async () => {
+it("the watchdog removes containers, networks and secret folders of its server when the pipe ends", async () => {
   const one = await engine(2);
   const secrets = join(folder, "secrets");
   mkdirSync(secrets);
@@ -59,7 +59,7 @@ it("the watchdog removes everything with the server's label, and its secret fold
   }
 });
 
-it("the watchdog does nothing after the server removed everything itself", async () => {
+it("the watchdog removes nothing after the server sends done", async () => {
   const one = await engine();
   try {
     await watch(lines({ engine: plainAddress({ host: one.host, source: "test" }) }, { done: true }), "7@x", 1);
@@ -69,7 +69,7 @@ it("the watchdog does nothing after the server removed everything itself", async
   }
 });
 
-it("the watchdog gives up on an engine that never comes back", async () => {
+it("the watchdog ends when the engine stays unreachable", async () => {
   const tls = { ca: Buffer.from("ca"), cert: Buffer.from("cert"), key: Buffer.from("key"), skipVerify: true };
   const plain = plainAddress({ host: "tcp://127.0.0.1:1", source: "test", tls });
   expect(plain.tls).toEqual({ ca: "Y2E=", cert: "Y2VydA==", key: "a2V5", skipVerify: true });

@@ -1,4 +1,4 @@
-/** What is read of an engine's answers: use, limits, listening sockets, the log with a terminal. */
+/** What is read from an engine: usage, limits, listening sockets and the log of a container with a terminal. */
 import { createServer } from "node:net";
 import { Readable } from "node:stream";
 import type Docker from "dockerode";
@@ -11,14 +11,14 @@ import { dialOf, listenCheck, listeningPorts, type Reach } from "../../../../src
 import { ContainerStats } from "../../../../src/runtimes/docker/service/stats.js";
 import { RecordingSink } from "../../contract/bench.js";
 
-/** An engine that gives these answers for its only container. */
+/** An engine that returns these values for its only container. */
 const answering = (methods: Record<string, () => unknown>): Docker =>
   ({ getContainer: () => methods }) as unknown as Docker;
 
-describe("use of a container", () => {
+describe("usage of a container", () => {
   const sample = (raw: object) => new ContainerStats(answering({ stats: async () => raw }), "c", () => 2).sample();
 
-  it("is counted from everything that the engine tells", async () => {
+  it("usage is read from the engine's statistics", async () => {
     const stats = await sample({
       cpu_stats: {
         cpu_usage: { total_usage: 2_500_000_000 },
@@ -43,7 +43,7 @@ describe("use of a container", () => {
     });
   });
 
-  it("is null where the engine tells nothing, with the reason", async () => {
+  it("usage that the engine does not report is null, with the reason", async () => {
     expect(
       await sample({ cpu_stats: { cpu_usage: { total_usage: 1 } }, memory_stats: { usage: 1 << 20 } }),
     ).toMatchObject({
@@ -70,7 +70,7 @@ describe("limits", () => {
   const held = (HostConfig: object, of = info) =>
     readLimits({ docker: answering({ inspect: async () => ({ HostConfig }) }), container: "c", info: of, pid: 0 });
 
-  it("are what the engine is asked for, in its units", () => {
+  it("limits are sent in the engine's units, and an update sets missing ones to the maximum", () => {
     expect(limitFields({ cpus: 0.001, memory_mb: 64, pids: 9 })).toEqual({
       Memory: 64 << 20,
       MemorySwap: 64 << 20,
@@ -81,7 +81,7 @@ describe("limits", () => {
     expect(updateFields({}, info)).toMatchObject({ NanoCpus: 4e9, Memory: 8 * 1024 ** 3, PidsLimit: 2048 });
   });
 
-  it("are read from the inspection where the kernel cannot be read", async () => {
+  it("limits are read from the inspection where the kernel's files cannot be read", async () => {
     const all = await held({ Memory: 64 << 20, NanoCpus: 5e8, PidsLimit: 9 });
     expect(all).toMatchObject({ cpus: { value: 0.5 }, memory_mb: { value: 64 }, pids: { value: 9 } });
     expect((await held({ CpuQuota: 150_000 })).cpus.value).toBe(1.5);
@@ -89,7 +89,7 @@ describe("limits", () => {
     expect((await held({})).pids.enforcement).toEqual({ level: "none", reason: "no limit was asked for" });
   });
 
-  it("are nothing on an engine that has none, and after the end", async () => {
+  it("an engine without a limit and an ended instance have no value", async () => {
     const bare = readInfo({ MemoryLimit: false, CpuCfsQuota: false, PidsLimit: false }, []);
     expect((await held({ Memory: 1 << 20 }, bare)).memory_mb).toMatchObject({
       value: null,
@@ -99,14 +99,14 @@ describe("limits", () => {
     expect(endedLimits("over", info).cpus.enforcement.level).toBe("enforced");
   });
 
-  it("in the kernel's files are found for either version of cgroups", () => {
+  it("parseCgroup finds the path of a controller in cgroup v1 and v2", () => {
     expect(parseCgroup("4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc", "memory")).toBe("/docker/abc");
     expect(parseCgroup("3:cpu,cpuacct:/a:b", "cpu")).toBe("/a:b");
     expect(parseCgroup("0::/system.slice/docker-abc.scope", "")).toBe("/system.slice/docker-abc.scope");
     expect(parseCgroup("0::/x", "memory")).toBeNull();
   });
 
-  it("of a process that is not the container's are not taken for its own", async () => {
+  it("limits and users of a process outside of the container are not read", async () => {
     expect(await kernelLimits(process.pid, "no-such-container")).toBeNull();
     expect(await kernelUser(process.pid, "no-such-container")).toBeNull();
     expect(await kernelUser(0, "")).toBeNull();
@@ -128,7 +128,7 @@ describe("a port that cannot be dialled directly", () => {
   });
   const { signal } = new AbortController();
 
-  it("is found in the container's table of listening sockets", async () => {
+  it("listenCheck finds a listening port in the container's socket table", async () => {
     expect(listeningPorts(TABLE)).toEqual([8080]);
     expect(await listenCheck(reach(), 8080)(signal)).toContain("listens");
     await expect(listenCheck(reach(), 22)(signal)).rejects.toMatchObject({ code: "ECONNREFUSED" });
@@ -136,7 +136,7 @@ describe("a port that cannot be dialled directly", () => {
     await expect(listenCheck(blind, 8080)(signal)).rejects.toThrow("no cat");
   });
 
-  it("is reached through its published port once something listens, else not at all", async () => {
+  it("dialOf connects through the published port once the service listens, else it fails", async () => {
     const server = createServer((socket) => {
       socket.on("error", () => {});
       socket.end("hello");
@@ -158,14 +158,14 @@ describe("a port that cannot be dialled directly", () => {
 });
 
 describe("the log of a container with a terminal", () => {
-  it("is one stream of lines, and is taken up where it was left", async () => {
+  it("the log is one stream of lines and is resumed after the last line", async () => {
     const lines = ["1", "2", "3"].map((n) => `2026-11-28T10:00:0${n}.123456789Z line ${n}\r\n`);
     let reads = 0;
-    const asked: unknown[] = [];
+    const requested: unknown[] = [];
     const docker = {
       getContainer: () => ({
         logs: async (options: { since?: string }) => {
-          asked.push(options.since);
+          requested.push(options.since);
           reads += 1;
           const text =
             reads === 1 ? lines.slice(0, 2).join("") : `${lines.slice(1).join("")}2026-11-28T10:00:04.0Z rest`;
@@ -178,8 +178,8 @@ describe("the log of a container with a terminal", () => {
     await follower.read();
     await follower.read();
     expect(sink.all).toBe("line 1\r\nline 2\r\nline 3\r\nrest");
-    expect(asked[0]).toBeUndefined();
-    expect(asked[1]).toMatch(/^\d+\.123456789$/);
+    expect(requested[0]).toBeUndefined();
+    expect(requested[1]).toMatch(/^\d+\.123456789$/);
     expect(sinceOf("2026-11-28T10:00:04Z")).toMatch(/\.000000000$/);
     follower.stop();
     await follower.read();

@@ -1,6 +1,6 @@
 /**
- * Trees that are changed while the server works on them: a folder is exchanged with a link to a foreign one, about a hundred
- * thousand times a second. Each attack runs 30 times; the comments say how often it succeeded before.
+ * Attacks on trees while the server works on them: a folder and a link to a foreign folder are exchanged about a hundred
+ * thousand times a second. Each attack runs 30 times; a comment states how often it succeeded in an earlier version.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -30,7 +30,7 @@ const FILES = 50;
 const user = { uid: 71_234, gid: 71_234 };
 const isRoot = process.getuid?.() === 0;
 
-describe.runIf(process.platform === "linux")("a tree that is changed meanwhile", () => {
+describe.runIf(process.platform === "linux")("operations on a tree that another process changes", () => {
   let dir: ReturnType<typeof tempDir>;
   const at = (name: string) => join(dir.path, name);
   beforeEach(() => {
@@ -49,7 +49,7 @@ describe.runIf(process.platform === "linux")("a tree that is changed meanwhile",
     const end = await exchanging(join(tree, "folder"), join(tree, "link"));
     try {
       await operation(tree).catch((error: unknown) => {
-        // It may give up, with an error of ours or of the system.
+        // The operation may fail with a StackwardenError or an error of the system.
         if (!(error instanceof StackwardenError) && (error as NodeJS.ErrnoException).code === undefined) throw error;
       });
     } finally {
@@ -58,22 +58,22 @@ describe.runIf(process.platform === "linux")("a tree that is changed meanwhile",
     rmSync(tree, { recursive: true, force: true });
   };
 
-  // Before, the owner of the foreign file changed in 8 of 30 rounds.
-  it.runIf(isRoot)("gives no foreign file away", async () => {
+  // In an earlier version the owner of foreign files changed in 8 of 30 rounds.
+  it.runIf(isRoot)("chownTree and sealTree change no file outside of their tree during an attack", async () => {
     for (let round = 0; round < ROUNDS; round += 1)
       await attacked((tree) => (round % 2 === 0 ? chownTree(tree, user) : sealTree(tree)));
     for (const name of [".", ...readdirSync(at("outside"))])
       expect(statSync(at(`outside/${name}`))).toMatchObject({ uid: 0, gid: 0 });
   });
 
-  // Before, foreign files were removed in 4 of 30 rounds.
-  it("loses no foreign file to a removal", async () => {
+  // In an earlier version foreign files were removed in 4 of 30 rounds.
+  it("removeTree removes no file outside of its tree during an attack", async () => {
     for (let round = 0; round < ROUNDS; round += 1) await attacked((tree) => removeTree(tree, dir.path));
     expect(readdirSync(at("outside"))).toHaveLength(FILES);
   });
 
-  // Held before as well for files; links that led out through other links were kept.
-  it("copies no foreign file", async () => {
+  // In an earlier version no foreign file was copied, but links that led outside through other links were kept.
+  it("copyTree copies no file from outside of its tree during an attack", async () => {
     for (let round = 0; round < ROUNDS / 3; round += 1) {
       await attacked((from) =>
         copyTree({
@@ -93,7 +93,7 @@ describe.runIf(process.platform === "linux")("a tree that is changed meanwhile",
     }
   });
 
-  it("is removed although it is nested deeper than any path and descriptor limit", async () => {
+  it("removeTree removes a tree deeper than the path and descriptor limits", async () => {
     const program =
       "import os, sys\nos.chdir(sys.argv[1])\nfor n in range(1500):\n os.mkdir('d'); os.chdir('d')\nopen('file','w')";
     mkdirSync(at("deep"));
@@ -102,7 +102,7 @@ describe.runIf(process.platform === "linux")("a tree that is changed meanwhile",
     expect(existsSync(at("deep"))).toBe(false);
   });
 
-  it.runIf(isRoot)("keeps what belongs to a person, which a service moved into it", async () => {
+  it.runIf(isRoot)("removeTree and chownTree refuse a tree that contains a folder of an ordinary user", async () => {
     mkdirSync(at("state/tmp/moved/inner"), { recursive: true });
     writeFileSync(at("state/tmp/moved/inner/letter"), "private");
     chownSync(at("state/tmp"), user.uid, user.gid);
@@ -119,7 +119,7 @@ describe.runIf(process.platform === "linux")("a tree that is changed meanwhile",
     });
   });
 
-  it.runIf(isRoot).each([200_001, 71_235])("removes what another service of uid %i made in it", async (uid) => {
+  it.runIf(isRoot).each([200_001, 71_235])("removeTree removes a folder that uid %i created", async (uid) => {
     mkdirSync(at("state/tmp/theirs"), { recursive: true });
     writeFileSync(at("state/tmp/theirs/file"), "text");
     chownSync(at("state/tmp"), 200_000, 200_000);
@@ -128,7 +128,7 @@ describe.runIf(process.platform === "linux")("a tree that is changed meanwhile",
     expect(existsSync(at("state/tmp"))).toBe(false);
   });
 
-  it("is counted without following links", async () => {
+  it("treeSize does not follow links", async () => {
     mkdirSync(at("counted/inner"), { recursive: true });
     writeFileSync(at("counted/inner/file"), "12345");
     symlinkSync("../../outside", at("counted/inner/link"));

@@ -30,7 +30,7 @@ describe("mount points in a project's folder", () => {
   const [project, state] = [join(dir.path, "project"), join(dir.path, "state")];
   afterAll(() => dir.remove());
 
-  it("are removed with the project where the server created them and they are empty", async () => {
+  it("removeMountPoints removes the empty folders that the server created, and no others", async () => {
     for (const folder of ["api", "web", "old/node_modules"]) mkdirSync(join(project, folder), { recursive: true });
     mkdirSync(state);
     const modules = (folder: string) => join(project, folder, "node_modules");
@@ -46,7 +46,7 @@ describe("mount points in a project's folder", () => {
     await removeMountPoints(state);
   });
 
-  it("are not removed through a link that took the place of a folder above", async () => {
+  it("removeMountPoints does not follow a link that replaces a parent folder", async () => {
     const outside = join(dir.path, "outside");
     mkdirSync(join(outside, "node_modules"), { recursive: true });
     const folder = join(project, "linked");
@@ -64,7 +64,7 @@ describe("directories of the state tree", () => {
   const at = (name: string) => join(dir.path, name);
   afterAll(() => dir.remove());
 
-  it("are created with mode and owner, and corrected when they have others", async () => {
+  it("ensureDir creates a directory with its mode and owner and corrects an existing one", async () => {
     await ensureDir(at("a/b/c"), 0o700, user);
     expect(statSync(at("a/b/c")).mode & 0o7777).toBe(0o700);
     expect(statSync(at("a/b/c")).uid).toBe(isRootServer() ? user.uid : process.getuid?.());
@@ -73,7 +73,7 @@ describe("directories of the state tree", () => {
     expect(statSync(at("a/b/c")).uid).toBe(process.getuid?.());
   });
 
-  it("are refused where a link or a file stands in their place", async () => {
+  it("ensureDir refuses a link or a file at its path", async () => {
     mkdirSync(at("elsewhere"));
     symlinkSync(at("elsewhere"), at("link"));
     writeFileSync(at("file"), "");
@@ -83,7 +83,7 @@ describe("directories of the state tree", () => {
     expect(statSync(at("elsewhere")).uid).toBe(process.getuid?.());
   });
 
-  it.runIf(isRootServer())("are given away whole, but never what a link points to", async () => {
+  it.runIf(isRootServer())("chownTree changes the owner of a whole tree and follows no link", async () => {
     mkdirSync(at("tree/inner"), { recursive: true });
     mkdirSync(at("outside"));
     writeFileSync(at("outside/file"), "");
@@ -99,7 +99,7 @@ describe("directories of the state tree", () => {
   });
 
   it.runIf(isRootServer())(
-    "of several services belong to their group, and to one service again, with all files",
+    "shareTree gives a tree to a group of services, and claimTree returns it to one service",
     async () => {
       const [one, two] = [FIRST_UID, FIRST_UID + 1];
       const group = FIRST_UID + 2;
@@ -126,7 +126,7 @@ describe("directories of the state tree", () => {
   );
 
   it.runIf(isRootServer())(
-    "of services are not changed where a file is root's, or has a further name elsewhere",
+    "shareTree and claimTree refuse a file of root and a file with another hard link",
     async () => {
       const uid = FIRST_UID;
       for (const [name, owner] of [
@@ -146,7 +146,7 @@ describe("directories of the state tree", () => {
     },
   );
 
-  it("are removed only strictly below the root, and never through a link", async () => {
+  it("removeTree refuses the root and paths outside of it, and follows no link", async () => {
     mkdirSync(at("root/one/two"), { recursive: true });
     mkdirSync(at("kept"));
     writeFileSync(at("kept/file"), "");
@@ -166,7 +166,7 @@ describe("directories of the state tree", () => {
     await expect(removeTree(at("kept/file/x/y"), at("kept"))).rejects.toMatchObject({ code: "STORAGE_FAILED" });
   });
 
-  it("of a service keep its home and lose its tmp", async () => {
+  it("privateDirs keeps a service's home folder and empties its tmp folder", async () => {
     const first = await privateDirs(at("state"), "web", user);
     writeFileSync(join(first.home, "kept"), "");
     writeFileSync(join(first.tmp, "lost"), "");
@@ -180,13 +180,13 @@ describe("directories of the state tree", () => {
   });
 });
 
-describe("private files", () => {
+describe("writePrivateFile", () => {
   const dir = tempDir();
   const at = (name: string) => join(dir.path, name);
   beforeAll(() => writeFileSync(at("target"), "untouched"));
   afterAll(() => dir.remove());
 
-  it("replace what was there, a link too, and belong to the user alone", async () => {
+  it("writePrivateFile replaces a file or link and gives the new file only to its owner", async () => {
     symlinkSync(at("target"), at("secret"));
     await writePrivateFile(at("secret"), "value", user);
     expect(readFileSync(at("secret"), "utf8")).toBe("value");
@@ -196,14 +196,14 @@ describe("private files", () => {
     expect(readdirSync(dir.path).sort()).toEqual(["secret", "target"]);
   });
 
-  it("leave nothing beside a place that cannot be written", async () => {
+  it("writePrivateFile leaves no temporary file when its path cannot be written", async () => {
     await expect(writePrivateFile(at("absent/file"), "x")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     mkdirSync(at("dir"));
     await expect(writePrivateFile(at("dir"), "x")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     expect(readdirSync(dir.path).sort()).toEqual(["dir", "secret", "target"]);
   });
 
-  it.runIf(isRootServer())("are given away only when they are whole", async () => {
+  it.runIf(isRootServer())("writePrivateFile leaves no file when the owner cannot be set", async () => {
     await expect(writePrivateFile(at("bad"), "x", { uid: -2, gid: -2 })).rejects.toThrow();
     expect(existsSync(at("bad"))).toBe(false);
     expect(readdirSync(dir.path).filter((name) => name.startsWith("bad"))).toEqual([]);
@@ -211,12 +211,12 @@ describe("private files", () => {
   });
 });
 
-describe("failures of the disk", () => {
+describe("storage failures", () => {
   it.each([
     ["ENOSPC", /full/],
     ["EACCES", /writable/],
     ["EIO", /Check/],
-  ])("%s becomes STORAGE_FAILED with its own advice", async (code, hint) => {
+  ])("withStorage turns %s into STORAGE_FAILED with a specific hint", async (code, hint) => {
     await expect(
       withStorage("Writing", async () => {
         throw system(code);
@@ -228,7 +228,7 @@ describe("failures of the disk", () => {
     });
   });
 
-  it("are not made of anything else", () => {
+  it("storageFailure returns errors unchanged that the system did not report", () => {
     const known = new StackwardenError("INTERNAL", "x");
     const bug = new TypeError("bug");
     for (const error of [known, bug, "text", null]) expect(storageFailure(error, "Doing")).toBe(error);

@@ -11,7 +11,7 @@ const python = (tool: string, fields: { requirements?: string[]; packages?: stri
   installation: { language: "python", tool, requirements: [], packages: [], options: [], ...fields },
 });
 
-describe("a command of a Dockerfile", () => {
+describe("meaningOf", () => {
   it.each([
     ["npm ci", node("npm", true)],
     ["npm ci --omit=dev && true", { kind: "command" }],
@@ -28,12 +28,12 @@ describe("a command of a Dockerfile", () => {
     ["uv pip install --system -r requirements.txt", python("uv", { requirements: ["requirements.txt"] })],
     ["uv sync --frozen --no-dev --group web", python("uv", { options: ["--no-dev", "--group", "web"] })],
     ["poetry install --no-root --only main", python("poetry", { options: ["--no-root", "--only", "main"] })],
-  ])("%s installs dependencies", (text, meaning) => {
+  ])("the command %s is an installation of dependencies", (text, meaning) => {
     expect(meaningOf(text)).toEqual(meaning);
   });
 
   it.each(["npm install -g pnpm@9", "corepack enable pnpm", "pip install uv==0.5", "yarn global add turbo"])(
-    "%s brings a tool",
+    "the command %s is an installation of a tool",
     (text) => {
       expect(meaningOf(text)).toMatchObject({ kind: "tools", names: [expect.stringMatching(/^(pnpm|uv|turbo)$/)] });
     },
@@ -51,11 +51,11 @@ describe("a command of a Dockerfile", () => {
     "go mod download",
     "poetry config virtualenvs.create false",
     "echo hello > /etc/motd",
-  ])("%s has nothing to do without a container", (text) => {
+  ])("the command %s has no effect without a container", (text) => {
     expect(meaningOf(text)).toEqual({ kind: "nothing" });
   });
 
-  it("names the packages of a distribution", () => {
+  it("an apt-get or apk command lists its packages", () => {
     expect(meaningOf("apt-get install -y --no-install-recommends libpq-dev curl")).toEqual({
       kind: "packages",
       packages: ["libpq-dev", "curl"],
@@ -63,7 +63,7 @@ describe("a command of a Dockerfile", () => {
     expect(meaningOf("apk add --no-cache python3")).toEqual({ kind: "packages", packages: ["python3"] });
   });
 
-  it("is run only when it is a language's or a build's own program", () => {
+  it("isBuildCommand accepts only programs of a language or a build system", () => {
     for (const text of [
       "npm run build",
       "npx prisma generate",
@@ -78,8 +78,8 @@ describe("a command of a Dockerfile", () => {
   });
 });
 
-describe("a shell text", () => {
-  it("is split where one command follows another", () => {
+describe("shellCommands", () => {
+  it("shellCommands splits a text at ;, && and newlines outside of quotes", () => {
     expect(shellCommands('cd web && npm ci; echo "a && b"\nnpm start').map(({ text }) => text)).toEqual([
       "cd web",
       "npm ci",
@@ -89,11 +89,11 @@ describe("a shell text", () => {
     expect(joinCommands(shellCommands("a && b; c"))).toBe("a && b; c");
   });
 
-  it.each(["a | b && c", "a || b", "if x; then y; fi", "a & b"])("%s stays one command", (text) => {
+  it.each(["a | b && c", "a || b", "if x; then y; fi", "a & b"])("shellCommands keeps %s as one command", (text) => {
     expect(shellCommands(text)).toEqual([{ text, operator: "" }]);
   });
 
-  it("keeps redirections, substitutions and groups together", () => {
+  it("shellCommands keeps redirections, substitutions and groups in their command", () => {
     expect(shellCommands("a 2>&1 && (b; c) && echo $(d; e)").map(({ text }) => text)).toEqual([
       "a 2>&1",
       "(b; c)",

@@ -8,8 +8,8 @@ const read = (text: string, args?: Record<string, string>, target?: string) => {
   return recipe;
 };
 
-describe("a Dockerfile", () => {
-  it("gives base image, working directory, variables, user, ports and command of its last stage", () => {
+describe("readDockerfile", () => {
+  it("readDockerfile reads the instructions of the last stage", () => {
     const recipe = read(`# syntax=docker/dockerfile:1
 ARG VERSION=20
 FROM --platform=linux/amd64 node:\${VERSION}-alpine
@@ -36,7 +36,7 @@ CMD ["node", "a b.js"]
     });
   });
 
-  it("takes build arguments, and defaults where there are none", () => {
+  it("readDockerfile applies build arguments and their defaults", () => {
     const text = `ARG TAG=1
 FROM x:\${TAG}
 ARG MODE
@@ -47,7 +47,7 @@ RUN echo $LEVEL`;
     expect(read(text).env.LEVEL).toBe("low");
   });
 
-  it("lists what is copied and run, with line, folder and variables; comments and flags are not part of a command", () => {
+  it("readDockerfile lists COPY and RUN steps with line and folder, without comments and flags", () => {
     const { steps } = read(`FROM node:22
 WORKDIR /app
 COPY --chown=node:node package.json package-lock.json ./
@@ -75,7 +75,7 @@ ADD https://example.com/x.tar /x/
     ]);
   });
 
-  it("says with the line what is not carried out", () => {
+  it("readDockerfile reports instructions that are not executed, with their lines", () => {
     const { problems } = read('FROM x\nSHELL ["/bin/bash"]\nADD https://example.com/x.tar /x/');
     expect(problems).toEqual([
       { line: 2, message: "SHELL is not used: commands run in /bin/sh." },
@@ -83,7 +83,7 @@ ADD https://example.com/x.tar /x/
     ]);
   });
 
-  it("has the steps of the stages it builds on and copies from before its own, each once", () => {
+  it("the steps of the stages that a stage uses come first, each once", () => {
     const text = `FROM node:22 AS base
 WORKDIR /app
 FROM base AS deps
@@ -108,8 +108,8 @@ CMD node dist/main.js`;
     expect(readDockerfile(text, {}, "missing")).toBeNull();
   });
 
-  // Before, it took more than 6 s.
-  it("is read in time linear in its length", () => {
+  // An earlier version took more than 6 s.
+  it("readDockerfile and meaningOf take time linear in the length of their input", () => {
     const begin = performance.now();
     readDockerfile(`FROM node:20\nRUN <<EOF\n${"\n".repeat(60_000)}x\nEOF\n`);
     meaningOf(`a${" ".repeat(60_000)}b`);

@@ -19,7 +19,7 @@ describe("a service with a Dockerfile", () => {
   };
   const within = (path: string) => (path === "" ? fixture.folder : `${fixture.folder}/${path}`);
 
-  it("runs its command in the folder that was copied, with the dependencies that it installs", () => {
+  it("a recipe has the command, the copied folder and the installation of the Dockerfile", () => {
     fixture.file("package.json", "{}");
     const recipe = built(`FROM node:22-alpine
 WORKDIR /app
@@ -42,7 +42,7 @@ CMD ["node", "server.js"]`);
     expect(recipe.paths).toEqual([{ container: "/app", host: within("") }]);
   });
 
-  it("finds the place of folders that were copied one by one", () => {
+  it("a recipe maps folders that are copied one by one", () => {
     fixture.file("app/main.py", "");
     fixture.file("requirements.txt", "");
     const recipe = built(`FROM python:3.12
@@ -56,7 +56,7 @@ CMD ["uvicorn", "app.main:app"]`);
     expect(recipe.paths).toContainEqual({ container: "/code/app", host: within("app") });
   });
 
-  it("names every command that it cannot run, with the line", () => {
+  it("a recipe notes every command that is not run, with its line", () => {
     const { notes, builds } = built(`FROM python:3.12-slim
 RUN apt-get update && apt-get install -y libpq-dev
 WORKDIR /app
@@ -70,7 +70,7 @@ CMD python app.py`);
     expect(builds).toMatchObject([{ text: "python manage.py collectstatic --noinput", line: 5 }]);
   });
 
-  it("does not build what a bind of the sources would hide", () => {
+  it("a recipe omits build commands whose result a bind of the sources would hide", () => {
     fixture.file("package.json", "{}");
     const { builds, argv } = built("FROM node\nWORKDIR /app\nCOPY . .\nRUN npm run build\nCMD npm start", {
       command: ["npm", "run", "dev"],
@@ -80,7 +80,7 @@ CMD python app.py`);
     expect(argv).toEqual(["npm", "run", "dev"]);
   });
 
-  it("follows a compiled program from the stage that builds it", () => {
+  it("a recipe maps a compiled program to the path at which its stage builds it", () => {
     fixture.file("go.mod", "module x");
     const { paths, argv, builds } = built(`FROM golang:1.22 AS build
 WORKDIR /src
@@ -95,7 +95,7 @@ ENTRYPOINT ["/server", "--quiet"]`);
     expect(host("/server")).toBe(host("/bin/server"));
   });
 
-  it("takes installations out of the start command", () => {
+  it("a recipe moves installations and `uv run` out of the start command", () => {
     fixture.file("package.json", "{}");
     const recipe = built("FROM node:20\nWORKDIR /app\nCOPY . .", {
       command: ["sh", "-c", "npm install && npm run dev -- --host 0.0.0.0"],
@@ -117,7 +117,7 @@ ENTRYPOINT ["/server", "--quiet"]`);
     ]);
   });
 
-  it("based on a database's image is that database, with the files that were added", () => {
+  it("a Dockerfile based on a database image becomes that database with the added files", () => {
     fixture.file("Dockerfile", "FROM postgres:16\nCOPY init.sql /docker-entrypoint-initdb.d/\nENV POSTGRES_DB=shop");
     const one = translateService(service("db", { build: { context: fixture.folder, args: {} } }), fixture.folder);
     expect(one).toMatchObject({
@@ -127,7 +127,7 @@ ENTRYPOINT ["/server", "--quiet"]`);
     });
   });
 
-  it("is refused with the others when its Dockerfile is missing", () => {
+  it("a missing Dockerfile is reported together with other services that cannot run", () => {
     const stack = definition([
       service("web", { build: { context: fixture.folder, args: {} } }),
       service("search", { image: "elasticsearch:8" }),
@@ -137,7 +137,7 @@ ENTRYPOINT ["/server", "--quiet"]`);
     );
   });
 
-  it("listens on the ports that other services name", () => {
+  it("a service exposes the ports that other services use in addresses", () => {
     fixture.file("Dockerfile", "FROM node\nEXPOSE 4000\nCMD node x");
     const { services } = translate(
       definition([

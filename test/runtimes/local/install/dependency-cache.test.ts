@@ -12,7 +12,7 @@ import { InstallFixture } from "../support/install-context.js";
 
 const isRoot = process.getuid?.() === 0;
 
-describe("dependencies that are kept", () => {
+describe("dependencies", () => {
   let fixture: InstallFixture;
   const environments = () => readdirSync(join(fixture.stateDir, "deps/environments")).sort();
   const fill = async (dir: string) => writeFileSync(join(dir, "installed"), "", { mode: 0o666 });
@@ -24,7 +24,7 @@ describe("dependencies that are kept", () => {
   });
   afterEach(() => fixture.close());
 
-  it("are built once for equal parts and then belong to the server, readable for the service", async () => {
+  it("equal parts are built once by the service's user, and the result belongs to the server", async () => {
     const context = await fixture.context();
     let built = 0;
     const build = async (dir: string) => {
@@ -46,7 +46,7 @@ describe("dependencies that are kept", () => {
     expect(statSync(join(first.dir, "installed")).mode & 0o777).toBe(0o644);
   });
 
-  it("are built one after the other, also when several callers come at once", async () => {
+  it("concurrent calls with equal parts build once", async () => {
     const context = await fixture.context();
     let built = 0;
     const build = async (dir: string) => {
@@ -59,7 +59,7 @@ describe("dependencies that are kept", () => {
     expect(all.filter(({ installed }) => installed)).toHaveLength(1);
   });
 
-  it("are shared by services with equal ones, and none of the services can change them", async () => {
+  it("services with equal parts share a folder that none of them can change", async () => {
     const [web, worker] = [await fixture.context(), await fixture.context({ service: "worker" })];
     const [first, second] = await Promise.all([install(web, "one"), install(worker, "one")]);
     expect(second.dir).toBe(first.dir);
@@ -73,7 +73,7 @@ describe("dependencies that are kept", () => {
     }
   });
 
-  it("are not shared when a service writes into them", async () => {
+  it("an exclusive folder belongs to one service, which can write to it", async () => {
     const [web, worker] = [await fixture.context(), await fixture.context({ service: "worker" })];
     const [first, second] = [await install(web, "one", fill, true), await install(worker, "one", fill, true)];
     expect(second.dir).not.toBe(first.dir);
@@ -81,7 +81,7 @@ describe("dependencies that are kept", () => {
     expect(statSync(first.dir).mode & 0o777).toBe(0o700);
   });
 
-  it("are removed when no service uses them any more, with what earlier versions left", async () => {
+  it("a folder is removed when no service uses it, and so are folders of earlier versions", async () => {
     const [web, worker] = [await fixture.context(), await fixture.context({ service: "worker" })];
     mkdirSync(join(fixture.stateDir, "deps/web/oldhash"), { recursive: true });
     const one = await install(web, "one");
@@ -94,7 +94,7 @@ describe("dependencies that are kept", () => {
     expect(readdirSync(join(fixture.stateDir, "deps")).sort()).toEqual(["environments", "uses"]);
   });
 
-  it("of a service that is not in the stack are kept for two weeks", async () => {
+  it("folders and downloads of a service outside of the stack are removed after two weeks", async () => {
     const [web, worker] = [await fixture.context(), await fixture.context({ service: "worker" })];
     await install(worker, "one");
     await downloadCache(worker);
@@ -107,7 +107,7 @@ describe("dependencies that are kept", () => {
     expect(readdirSync(join(fixture.stateDir, "deps/downloads"))).toEqual([]);
   });
 
-  it("that were cut off half way are built again, and failed ones leave nothing", async () => {
+  it("an interrupted build is repeated, and a failed build leaves no files", async () => {
     const context = await fixture.context();
     const { dir } = await install(context, "one");
     rmSync(`${dir}.complete`);
@@ -123,7 +123,7 @@ describe("dependencies that are kept", () => {
     expect((await install(context, "one")).installed).toBe(false);
   });
 
-  it("whose directory is gone or another user's are built again", async () => {
+  it("a folder that is missing or belongs to another user is built again", async () => {
     const context = await fixture.context();
     const { dir } = await install(context, "one");
     rmSync(dir, { recursive: true });
@@ -134,14 +134,14 @@ describe("dependencies that are kept", () => {
     expect(statSync(dir).uid).toBe(0);
   });
 
-  it("are not built for a start that was cancelled", async () => {
+  it("a cancelled start builds no dependencies", async () => {
     const context = await fixture.context({ signal: AbortSignal.abort() });
     await expect(install(context, "one")).rejects.toMatchObject({ name: "AbortError" });
     expect(environments()).toEqual([]);
   });
 });
 
-describe("one step of an installation", () => {
+describe("installStep", () => {
   let fixture: InstallFixture;
   beforeEach(() => {
     fixture = new InstallFixture();
@@ -156,7 +156,7 @@ describe("one step of an installation", () => {
     });
   };
 
-  it("gives its last lines when it fails, and is not tried again for its own faults", async () => {
+  it("a failed step reports its last lines and is not retried when the network did not fail", async () => {
     const lines = Array.from({ length: 30 }, (_, n) => `line ${n}`).join("\n");
     await expect(
       step(`printf '%s\\n\\n' '${lines}'; echo 'No matching distribution' >&2; exit 1`),
@@ -170,7 +170,7 @@ describe("one step of an installation", () => {
     expect(fixture.host.ran).toHaveLength(1);
   });
 
-  it("is tried again after a failure of the network, and the retry is reported", async () => {
+  it("a step is retried after a network failure, with a notice", async () => {
     await step("test -e tried && exit 0; : > tried; echo 'npm error code ECONNRESET'; exit 1");
     expect(fixture.notices).toEqual([
       {
@@ -182,12 +182,12 @@ describe("one step of an installation", () => {
     expect(fixture.sink.all).toContain("[stackwarden] pip install ended with 1");
   });
 
-  it("is tried again as often as the operator's settings say", async () => {
+  it("a step is retried as often as the operator's settings allow", async () => {
     await expect(step("echo Read timed out; exit 1", { retry: { maxRetries: 1, baseDelayMs: 1 } })).rejects.toThrow();
     expect(fixture.host.ran).toHaveLength(2);
   });
 
-  it("is given up after four tries", async () => {
+  it("a step fails after four attempts", async () => {
     await expect(step("echo Read timed out; kill -9 $$")).rejects.toMatchObject({
       code: "DEPENDENCY_INSTALL_FAILED",
       message: 'pip install for "web" ended with SIGKILL.',
@@ -195,7 +195,7 @@ describe("one step of an installation", () => {
     expect(fixture.host.ran).toHaveLength(4);
   });
 
-  it("ends at once when the start is cancelled, during a try and between two", async () => {
+  it("a cancelled start ends a running step and the wait before a retry", async () => {
     const running = new AbortController();
     const pending = step("sleep 30", { signal: running.signal });
     setTimeout(() => running.abort(), 50);
@@ -210,8 +210,8 @@ describe("one step of an installation", () => {
   });
 });
 
-describe("the rules of an installation", () => {
-  it("leave a line out that may hold only a part of a secret", () => {
+describe("rules of an installation", () => {
+  it("lastLines omits a line that may hold only part of a secret", () => {
     const secret = "s3cr3t-".repeat(10);
     const output = `${`${"x".repeat(63)}\n`.repeat(1023)}${secret}`.slice(0, 64 * 1024);
     expect(output).toContain("s3cr3t");
@@ -228,11 +228,11 @@ describe("the rules of an installation", () => {
     ["ERROR: HTTP error 404 while getting", false],
     ["ERROR: No matching distribution found for nonexistent==503", false],
     ["SyntaxError: line 502", false],
-  ])("%s", (output, transient) => {
+  ])("isTransient(%j) returns %j", (output, transient) => {
     expect(isTransient(output)).toBe(transient);
   });
 
-  it("pass the operator's mirrors and certificates on, and no secrets", () => {
+  it("installers receive the operator's mirrors and certificates, and no secrets", () => {
     const given = {
       PIP_INDEX_URL: "a",
       npm_config_registry: "b",
@@ -253,7 +253,7 @@ describe("the rules of an installation", () => {
     expect(installerEnvironment({ home: "/h", tmp: "/t" }).PATH).toMatch(/^\/usr/);
   });
 
-  it("tell apart manifests whose texts only join to the same", () => {
+  it("hashOf returns different hashes for parts that join to the same text", () => {
     expect(hashOf(["ab", "c"])).not.toBe(hashOf(["a", "bc"]));
     expect(hashOf(["ab", "c"])).toBe(hashOf(["ab", "c"]));
   });

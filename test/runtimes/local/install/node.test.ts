@@ -10,7 +10,7 @@ import { InstallFixture, tarball } from "../support/install-context.js";
 
 const isRoot = process.getuid?.() === 0;
 
-describe("node dependencies", () => {
+describe("installNode", () => {
   const fixture = new InstallFixture();
   let one: string;
   let two: string;
@@ -29,7 +29,7 @@ describe("node dependencies", () => {
   });
   afterAll(() => fixture.close());
 
-  it("are installed once, as the service's user, and change nothing in the project", async () => {
+  it("node dependencies are installed once as the service's user, outside of the project", async () => {
     const path = manifest({ dependencies: { stacktiny: `file:${one}` }, scripts: { prepare: "exit 9" } });
     const before = readdirSync(fixture.folder, { recursive: true });
     const context = await fixture.context();
@@ -38,7 +38,7 @@ describe("node dependencies", () => {
     const modules = first?.dir ?? "";
     expect(first?.links.get("stacktiny")).toBe(join(modules, "stacktiny"));
     expect(readFileSync(join(modules, "stacktiny/index.js"), "utf8")).toContain("1.0.0");
-    // Scripts of dependencies run, with no more rights than the service; the package's own do not, which is reported.
+    // Scripts of dependencies run with the rights of the service. Scripts of the package itself do not run, with a warning.
     expect(readFileSync(join(modules, "stacktiny/ran"), "utf8")).toBe(String(context.user.uid));
     if (isRoot) expect(context.user.uid).toBeGreaterThanOrEqual(70_000);
     expect(fixture.notices.at(-1)).toMatchObject({ type: "warning", message: expect.stringContaining("prepare") });
@@ -55,7 +55,7 @@ describe("node dependencies", () => {
     expect(existsSync(modules)).toBe(false);
   }, 60_000);
 
-  it("are taken from the lock where there is one", async () => {
+  it("node dependencies are installed with `npm ci` when a lock file exists", async () => {
     const path = manifest({ version: "1.0.0", dependencies: { stacktiny: `file:${one}` } });
     const npm = (await npmScript(process.execPath)) ?? "";
     execFileSync(process.execPath, [npm, "install", "--package-lock-only", "--ignore-scripts"], {
@@ -69,7 +69,7 @@ describe("node dependencies", () => {
     expect(existsSync(join(result?.dir ?? "", "stacktiny/package.json"))).toBe(true);
   }, 60_000);
 
-  it("that cannot be installed are an error with npm's lines, and leave nothing", async () => {
+  it("a failed installation reports npm's lines and leaves no files", async () => {
     const path = fixture.file("bad/package.json", '{"dependencies": {"absent": "file:/nonexistent/absent.tgz"}}');
     const context = await fixture.context({ service: "bad" });
     const count = readdirSync(join(fixture.stateDir, "deps/environments")).length;
@@ -80,7 +80,7 @@ describe("node dependencies", () => {
     expect(readdirSync(join(fixture.stateDir, "deps/environments"))).toHaveLength(count);
   }, 60_000);
 
-  it("that are none are not installed", async () => {
+  it("a package.json without dependencies installs nothing", async () => {
     const path = fixture.file("none/package.json", '{"dependencies": {}}');
     const count = fixture.host.ran.length;
     expect(await install(await fixture.context(), path)).toBeNull();

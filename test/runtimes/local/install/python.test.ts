@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { installPython, pythonFor } from "../../../../src/runtimes/local/install/python.js";
 import { InstallFixture, wheel } from "../support/install-context.js";
 
-describe("python dependencies", () => {
+describe("installPython", () => {
   const fixture = new InstallFixture();
   const run = (venv: string, uid: number, code: string) =>
     execFileSync(join(venv, "bin/python"), ["-c", code], {
@@ -19,14 +19,14 @@ describe("python dependencies", () => {
   beforeAll(() => {
     wheel(fixture.folder, "stacktiny", "1.0");
     wheel(fixture.folder, "stacktiny", "2.0");
-    // pip reads a relative path from where it runs: the manifest's folder.
+    // pip resolves a relative path from its working directory, which is the manifest's folder.
     fixture.file("app/requirements.txt", "-r ../more.txt\n");
     fixture.file("more.txt", "../stacktiny-1.0-py3-none-any.whl\n");
     before = readdirSync(fixture.folder, { recursive: true }) as string[];
   });
   afterAll(() => fixture.close());
 
-  it("are installed once, as the service's user, and change nothing in the project", async () => {
+  it("python dependencies are installed once as the service's user, outside of the project", async () => {
     const context = await fixture.context();
     const manifest = join(fixture.folder, "app/requirements.txt");
     const first = await installPython(context, manifest, fixture.folder);
@@ -49,7 +49,7 @@ describe("python dependencies", () => {
     expect(existsSync(first.venv)).toBe(false);
   });
 
-  it("that are none need no pip", async () => {
+  it("a requirements file without packages gives a virtual environment without pip", async () => {
     const manifest = fixture.file("empty.txt", "# nothing yet\n\n");
     const count = pips();
     const { venv } = await installPython(await fixture.context({ service: "empty" }), manifest, fixture.folder);
@@ -58,7 +58,7 @@ describe("python dependencies", () => {
     expect(existsSync(join(venv, "bin/python"))).toBe(true);
   });
 
-  it("that cannot be installed are an error with pip's lines, and leave nothing", async () => {
+  it("a failed installation reports pip's lines and leaves no files", async () => {
     const manifest = fixture.file("bad.txt", "./absent-1.0-py3-none-any.whl\n");
     const context = await fixture.context({ service: "bad" });
     const count = readdirSync(join(fixture.stateDir, "deps/environments")).length;
@@ -70,7 +70,7 @@ describe("python dependencies", () => {
     expect(readdirSync(join(fixture.stateDir, "deps/environments"))).toHaveLength(count);
   });
 
-  it("need a Python that runs", async () => {
+  it("installPython fails with RUNTIME_UNAVAILABLE when no Python runs", async () => {
     const context = await fixture.context();
     const closed = { ...context, host: Object.assign(Object.create(context.host), { accessible: async () => false }) };
     await expect(pythonFor(closed)).rejects.toMatchObject({

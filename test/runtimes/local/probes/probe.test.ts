@@ -10,7 +10,7 @@ import { freePort, healthcheck } from "../../contract/bench.js";
 import { DirectHost } from "../support/direct-host.js";
 import { tempDir } from "../support/fixture.js";
 
-describe("a service's health check", () => {
+describe("probeService", () => {
   const host = new DirectHost();
   const dir = tempDir();
   const server = createServer((_request, response) => response.end("ok"));
@@ -50,11 +50,11 @@ describe("a service's health check", () => {
     dir.remove();
   });
 
-  it("that is disabled is reported as disabled", async () => {
+  it('a disabled health check is reported as healthy with check "none"', async () => {
     expect(await probe({ kind: "none" })).toMatchObject({ healthy: true, check: "none" });
   });
 
-  it("goes to the host port of the container port it names, else to that port itself", async () => {
+  it("a check connects to the host port of its container port, else to that port itself", async () => {
     expect(await probe({ kind: "http", port: 8000, path: "/h", status: 200 })).toMatchObject({
       healthy: true,
       check: `http GET 127.0.0.1:${port}/h`,
@@ -71,25 +71,25 @@ describe("a service's health check", () => {
     });
   });
 
-  it("runs a command as the service's user, with its environment and folder", async () => {
+  it("a shell command runs with the service's user, environment and folder", async () => {
     const result = await shell('echo "$NAME $(id -u) $(pwd) $HOME"');
     expect(result).toMatchObject({ healthy: true, message: `value ${user.uid} ${dir.path}` });
     expect(result.check).toContain("exec sh -c echo");
     expect(await shell("true")).toMatchObject({ healthy: true, message: "exit code 0" });
   });
 
-  it("tells the exit code and last line of a command that fails", async () => {
+  it("a failed command is reported with its exit code or signal and its last line", async () => {
     expect(await shell("echo first; echo last >&2; exit 3")).toMatchObject({
       healthy: false,
       message: "exit code 3: last",
     });
     expect(await shell("exit 7")).toMatchObject({ healthy: false, message: "exit code 7" });
     expect(await shell("kill -9 $$")).toMatchObject({ healthy: false, message: "exit code SIGKILL" });
-    // Secrets are removed before it is cut, by what shows it.
+    // The message is redacted before it is truncated, where it is shown.
     expect((await shell(`printf '%0500d' 0`)).message).toHaveLength(500);
   });
 
-  it("ends a command that hangs", async () => {
+  it("a command that exceeds the timeout is killed", async () => {
     const started = Date.now();
     const marker = join(dir.path, "alive");
     chmodSync(dir.path, 0o777);
@@ -102,7 +102,7 @@ describe("a service's health check", () => {
     expect(() => writeFileSync(marker, "", { flag: "wx" })).not.toThrow();
   });
 
-  it("rewrites addresses of commands, and finds their program as the service does", async () => {
+  it("the addresses of a command are rewritten, and an unknown program makes the check unhealthy", async () => {
     const result = await probe(
       { kind: "cmd", argv: ["say", "http://127.0.0.1:8000/", "--port", "8000", "localhost:1"] },
       {
@@ -124,7 +124,7 @@ describe("a service's health check", () => {
     expect(absent).toMatchObject({ healthy: false, message: 'The program "x" was not found.' });
   });
 
-  it("of postgres or redis goes to the service's own port", async () => {
+  it("a postgres or redis check connects to the host port of its service", async () => {
     const closed = await freePort();
     const book = { services: () => ["web"], hostPort: () => closed, ports: () => [1] };
     expect(await probe({ kind: "redis" }, { book })).toMatchObject({

@@ -1,4 +1,4 @@
-/** A /proc and a cgroup tree made of plain files. What a kernel would do with writes is done by `kernelWrite`. */
+/** A /proc and a cgroup tree made of plain files. `kernelWrite` does what the kernel would do with a write. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -55,7 +55,7 @@ const textOf = (path: string): string => {
   }
 };
 
-/** cgroup v2's rules: who holds processes passes no controllers on; a process is in one group. */
+/** The rules of cgroup v2: a cgroup with processes delegates no controllers, and a process is in one cgroup. */
 export async function kernelWrite(directory: string, file: string, value: string | number): Promise<void> {
   const text = String(value);
   const path = join(directory, file);

@@ -35,7 +35,7 @@ function v2(own: string, files: Record<string, string>): CgroupTree {
 }
 
 describe("cgroup v2", () => {
-  it("is used where we are, with limits, counters and bounds", async () => {
+  it("the server's own cgroup holds the services, with limits, usage and the bounds of its parents", async () => {
     const made = v2("/user.slice/app", { ...ALL, "cpu.max": "150000 100000\n", "memory.max": "max\n" });
     made.group("sys/fs/cgroup/user.slice", { "memory.max": `${512 * 1048576}\n`, "cpu.max": "max 100000\n" });
     const { factory } = await find(made);
@@ -85,9 +85,9 @@ describe("cgroup v2", () => {
     await expect(factory?.create("one")).rejects.toMatchObject({ code: "EEXIST" });
   });
 
-  it("has us move to a leaf when we are alone where we are, once", async () => {
+  it("a server alone in its cgroup moves to the leaf stackwarden-server, once", async () => {
     const made = v2("/app", { ...ALL, "cgroup.type": "domain\n", "cgroup.procs": "4711\n" });
-    // Above, somebody else decides.
+    // Another program manages the parent cgroup.
     made.group("sys/fs/cgroup", { "cgroup.procs": "1\n", "cgroup.type": "domain\n" });
     const { factory } = await find(made);
     expect(factory?.enforcement).toEqual(V2);
@@ -108,14 +108,14 @@ describe("cgroup v2", () => {
     ]);
   });
 
-  it("is used from a group above when others are in ours", async () => {
+  it("a server that shares its cgroup with other programs uses the parent cgroup", async () => {
     const made = v2("/session", { ...ALL, "cgroup.procs": "1234\n4711\n" });
     const { factory } = await find(made);
     expect(factory?.directories("x")).toEqual([join(made.cgroupRoot, "sys/fs/cgroup/x")]);
     expect(made.text("sys/fs/cgroup/session/cgroup.procs")).toBe("1234\n4711\n");
   });
 
-  it("is never given controllers while processes are in it that are not ours", async () => {
+  it("a cgroup with processes of other programs gets no controllers", async () => {
     const made = v2("/session", { ...ALL, "cgroup.procs": "1\n4711\n" });
     made.group("sys/fs/cgroup", { "cgroup.procs": "1\n", "cgroup.type": "domain\n" });
     expect(await find(made)).toMatchObject({ factory: null, reason: expect.stringContaining("Delegate=yes") });
@@ -126,7 +126,7 @@ describe("cgroup v2", () => {
     expect(readdirSync(join(made.cgroupRoot, "sys/fs/cgroup/session"))).not.toContain("stackwarden-server");
   });
 
-  it("is used where other processes of this program are, which move to the leaf too", async () => {
+  it("other processes of the same program move to the leaf too", async () => {
     const script = readFileSync("/proc/self/cmdline", "utf8")
       .split("\0")
       .slice(1)
@@ -141,7 +141,7 @@ describe("cgroup v2", () => {
     expect(made.text("sys/fs/cgroup/app/cgroup.procs")).toBe("");
   });
 
-  it("says of each limit which controller is not delegated", async () => {
+  it("a limit without its controller is reported as not enforced, with the reason", async () => {
     const made = v2("/app", { "cgroup.controllers": "memory pids\n", "cgroup.subtree_control": "" });
     const { factory } = await find(made);
     expect(factory?.enforcement).toEqual({ level: "advisory", reason: "cgroup v2 without its cpu controller" });
@@ -153,7 +153,7 @@ describe("cgroup v2", () => {
     expect(limits?.memory_mb.value).toBe(64);
   });
 
-  it("is of no use without controllers", async () => {
+  it("a cgroup without usable controllers is not used", async () => {
     const made = tree("0::/");
     made.mount("/sys/fs/cgroup", "cgroup2", "rw");
     made.group("sys/fs/cgroup", { "cgroup.controllers": "hugetlb\n", "cgroup.subtree_control": "" });
@@ -172,13 +172,13 @@ describe("cgroup v1", () => {
     return made;
   }
 
-  it("has cpu and cpuacct in one hierarchy on many machines", async () => {
+  it("cpu and cpuacct in one hierarchy are used as one directory", async () => {
     const { factory } = await find(v1(["cpu,cpuacct", "memory", "pids"]));
     expect(factory?.enforcement).toEqual({ level: "enforced", reason: "cgroup v1" });
     expect(factory?.directories("x").length).toBe(3);
   });
 
-  it("limits what its controllers can, and names the missing ones", async () => {
+  it("available controllers enforce their limits, and missing controllers are named", async () => {
     const made = v1(["memory"]);
     const { factory } = await find(made);
     expect(factory?.enforcement).toEqual({
@@ -188,7 +188,7 @@ describe("cgroup v1", () => {
     expect(await factory?.bounds()).toEqual({ cpus: null, memory_mb: null });
     const cgroup = await factory?.create("x");
     const group = "sys/fs/cgroup/memory/x";
-    // A kernel that accounts for swap: both limits are set, and both ways.
+    // A kernel with swap accounting: both limits are raised and lowered in the right order.
     made.group(group, { "memory.memsw.limit_in_bytes": "9223372036854771712\n" });
     for (const memory_mb of [64, 32, 128]) {
       expect((await cgroup?.setLimits({ memory_mb, cpus: 1, pids: 5 }))?.memory_mb.value).toBe(memory_mb);
@@ -204,13 +204,13 @@ describe("cgroup v1", () => {
     expect(await cgroup?.usage()).toMatchObject({ cpu_seconds_total: null, memory_mb: null, throttled_seconds: null });
   });
 
-  it("is found in a container, whose mount shows a part only", async () => {
+  it("the cgroup is found in a container that mounts part of the hierarchy", async () => {
     const made = tree("1:memory:/docker/abc", "2:pids:/docker/abcdef/sub");
     made.mount("/sys/fs/cgroup/my memory", "cgroup", "memory", "/docker/abc");
     made.mount("/sys/fs/cgroup/pids", "cgroup", "pids", "/docker/abc");
     made.group("sys/fs/cgroup/my memory", { "memory.limit_in_bytes": `${100 * 1048576}\n` });
     made.group("sys/fs/cgroup/pids");
-    // Not below the mount's root, whatever the beginning of its name.
+    // Not below the root of the mount, although its name has the same prefix.
     made.group("sys/fs/cgroup/pids/def/sub");
     const { factory } = await find(made);
     expect(factory?.directories("x")).toEqual([
@@ -220,7 +220,7 @@ describe("cgroup v1", () => {
     expect(await factory?.bounds()).toEqual({ cpus: null, memory_mb: 100 });
   });
 
-  it("leaves nothing when one of its directories cannot be made", async () => {
+  it("a failed creation leaves no directory in the other hierarchies", async () => {
     const made = v1(["memory", "pids"]);
     const { factory } = await find(made);
     mkdirSync(join(made.cgroupRoot, "sys/fs/cgroup/pids/x"));
@@ -228,13 +228,13 @@ describe("cgroup v1", () => {
     expect(existsSync(join(made.cgroupRoot, "sys/fs/cgroup/memory/x"))).toBe(false);
   });
 
-  it("does not report a counter as a limit", async () => {
+  it("a hierarchy with only cpuacct is not used", async () => {
     expect((await find(v1(["cpuacct"]))).factory).toBeNull();
   });
 });
 
-describe("no cgroups", () => {
-  it("are a reason, not an error", async () => {
+describe("a system without cgroups", () => {
+  it("detectCgroups returns the reason when cgroups cannot be used", async () => {
     expect(await detectCgroups({ procRoot: "/nonexistent" })).toEqual({
       factory: null,
       reason: "this system has no cgroups",
@@ -249,7 +249,7 @@ describe("no cgroups", () => {
     });
   });
 
-  it("leave a host that runs, stops and measures as far as it can", async () => {
+  it("a host without cgroups runs, measures and stops a service and reports limits as not enforced", async () => {
     const fixture = new HostFixture();
     const host = await fixture.host({ procRoot: "/nonexistent" });
     const none = { level: "none", reason: "this system has no cgroups" };
@@ -279,7 +279,7 @@ describe("no cgroups", () => {
   });
 });
 
-it("a host works through cgroup v2, and says when a cgroup cannot be removed", async () => {
+it("a host uses cgroup v2 and warns when it cannot remove a cgroup", async () => {
   const made = v2("/app", ALL);
   const fixture = new HostFixture();
   const host = await fixture.host({ procRoot: made.procRoot, cgroupRoot: made.cgroupRoot });
@@ -288,14 +288,14 @@ it("a host works through cgroup v2, and says when a cgroup cannot be removed", a
   const group = `sys/fs/cgroup/app/stackwarden-${process.pid}-1-demo-web-1`;
   expect(made.text(`${group}/cgroup.procs`)).toBe(String(running.pid));
   expect(await running.readLimits()).toMatchObject({ memory_mb: { value: 64, enforcement: V2 } });
-  // No kernel takes the dead from the list, or the files from the folder.
+  // Without a kernel, ended processes stay in the list and files stay in the folder.
   made.group(group);
   await running.stop({ graceMs: 5000 });
   expect(fixture.warnings).toEqual([expect.stringContaining("ENOTEMPTY")]);
   await fixture.close();
 });
 
-it("values are read as kernels write them", () => {
+it("limitValue and keyed read the values that kernels write", () => {
   expect(["max", null, "-1", "9223372036854771712", "x", "0", "67108864"].map(limitValue)).toEqual([
     ...[null, null, null, null, null, 0, 67_108_864],
   ]);
@@ -303,9 +303,9 @@ it("values are read as kernels write them", () => {
   expect(keyed(null, "oom_kill")).toBeNull();
 });
 
-it("ending a cgroup gives up after a deadline, and a removed cgroup counts as ended", async () => {
+it("killAll and endCgroup fail after their deadline, and endCgroup ignores a missing cgroup", async () => {
   const made = tree("0::/");
-  // Above every process id: cannot be killed, and stays in the list.
+  // Above the highest process id: it cannot be killed and stays in the list.
   const folder = made.group("x", { "cgroup.procs": "4194311\n" });
   expect(await killAll([folder], 30)).toBe(false);
   await endCgroup([join(made.cgroupRoot, "missing")]);

@@ -1,4 +1,4 @@
-/** The stage before a command begins, and access checks of a server that is not root. */
+/** The launcher before it executes the command, and access checks of a server without root. */
 import type { ChildProcess } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -25,28 +25,28 @@ async function begun(script: string, fields: Partial<LaunchSpec> = {}): Promise<
   return launch({ ...spec, tools: { setpriv: null, perl: null, exactShell: false }, stdin: "ignore", ...fields });
 }
 
-describe("a launch", () => {
-  it("runs nothing before it is let begin, and ends when the server does", async () => {
+describe("launch", () => {
+  it("a launch runs no command before begin() and ends when the server does", async () => {
     const launched = await begun("echo ran");
     let output = "";
     launched.stdout.on("data", (chunk) => {
       output += chunk;
     });
     await sleep(50);
-    // What the server's end does.
+    // The end of the server closes this pipe.
     launched.child.stdio[3]?.destroy();
     await ended(launched.child);
     expect([launched.child.exitCode, output]).toEqual([125, ""]);
   });
 
-  it("works without setpriv", async () => {
+  it("a launch without setpriv runs the command", async () => {
     const launched = await begun("exit 6");
     await launched.begin();
     await ended(launched.child);
     expect(launched.child.exitCode).toBe(6);
   });
 
-  it("leaves nothing when the cgroup cannot be entered", async () => {
+  it("a launch that cannot enter its cgroup fails and leaves no process", async () => {
     const launched = await begun("sleep 60");
     await expect(launched.enter(["/nonexistent/cgroup.procs"])).rejects.toMatchObject({
       code: "SERVICE_START_FAILED",
@@ -55,7 +55,7 @@ describe("a launch", () => {
     await ended(launched.child);
   });
 
-  it("that is killed before its begin is an end like others", async () => {
+  it("a launch that is killed before begin() ends with that signal", async () => {
     const launched = await begun("sleep 60");
     launched.child.kill("SIGKILL");
     await ended(launched.child);
@@ -66,8 +66,8 @@ describe("a launch", () => {
   });
 });
 
-describe("a server that is not root", () => {
-  it("runs services as itself", async () => {
+describe("a host of a server without root", () => {
+  it("a service runs as the server's user", async () => {
     const { getuid } = process;
     vi.spyOn(process, "getuid").mockImplementation(() => (getuid?.() ?? 0) + 1);
     const running = await fixture.shell("sleep 60");
@@ -76,7 +76,7 @@ describe("a server that is not root", () => {
     await running.stop({ graceMs: 1000 });
   });
 
-  it("asks the system what it may do", async () => {
+  it("accessible() asks the operating system", async () => {
     vi.spyOn(process, "getuid").mockReturnValue(1234);
     const user = await (await fixture.host()).userFor("a", "b");
     expect(await (await fixture.host()).accessible("/bin/sh", user, "execute")).toBe(true);

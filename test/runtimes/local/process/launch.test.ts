@@ -11,9 +11,9 @@ afterEach(() => fixture.close());
 const status = (pid: number): string => readFileSync(`/proc/${pid}/status`, "utf8");
 
 describe("a started service", () => {
-  it.runIf(isRoot)("is its own user, has no other groups and cannot gain privileges", async () => {
+  it.runIf(isRoot)("a service runs as a separate user without groups, capabilities or new privileges", async () => {
     const running = await fixture.shell("id -u; id -G; sleep 60");
-    await until("the service speaks", () => fixture.sink.all.split("\n").length > 2);
+    await until("the service prints", () => fixture.sink.all.split("\n").length > 2);
     const { uid } = await (await fixture.host()).userFor("demo", "web");
     expect(uid).toBeGreaterThanOrEqual(200_000);
     expect(fixture.sink.all).toBe(`${uid}\n${uid}\n`);
@@ -26,12 +26,12 @@ describe("a started service", () => {
     expect(running.effectiveUid()).toBeNull();
   });
 
-  it.runIf(isRoot)("cannot become root with a setuid program", async () => {
+  it.runIf(isRoot)("a setuid program does not give a service root's rights", async () => {
     const { exitCode, output } = await fixture.run(["/usr/bin/passwd", "-S", "root"]);
     expect(exitCode, output).not.toBe(0);
   });
 
-  it("has exactly the environment that was given", async () => {
+  it("a command receives exactly the given environment", async () => {
     const env = {
       PATH: "/usr/bin:/bin",
       "discovery.type": "single-node",
@@ -52,19 +52,19 @@ describe("a started service", () => {
     expect((await fixture.run(["/usr/bin/env"])).output).toBe("");
   });
 
-  it("gets its arguments as they are", async () => {
+  it("a command receives its arguments unchanged", async () => {
     const odd = ["a b", "", "$(id)", "--", "-x", "'\"\\", "*", "ä\n"];
     const { output } = await fixture.run(["/usr/bin/printf", "%s\\0", ...odd]);
     expect(output.split("\0").slice(0, -1)).toEqual(odd);
   });
 
-  it("has nothing open but its output, and leads a separate process group", async () => {
+  it("a service inherits no descriptors and leads a separate process group and session", async () => {
     const { output } = await fixture.run(["/bin/ls", "/proc/self/fd"]);
-    // 3 is the folder that ls itself reads; higher ones are what the caller of the tests left open for all.
+    // 3 is the folder that ls reads. Higher descriptors are inherited from the caller of the tests.
     const open = output.trim().split("\n").map(Number);
     expect(open.filter((fd) => fd < 10)).toEqual([0, 1, 2, 3]);
     const running = await fixture.shell("readlink /proc/$$/fd/0; sleep 60");
-    await until("the service speaks", () => fixture.sink.all !== "");
+    await until("the service prints", () => fixture.sink.all !== "");
     expect(fixture.sink.all).toBe("/dev/null\n");
     const stat = readFileSync(`/proc/${running.pid}/stat`, "utf8").split(" ");
     expect(stat.slice(4, 6)).toEqual([String(running.pid), String(running.pid)]);
@@ -72,7 +72,7 @@ describe("a started service", () => {
 });
 
 describe("a service that cannot start", () => {
-  it("says which folder it could not enter", async () => {
+  it("a start in a missing working directory fails and names the directory", async () => {
     await expect(fixture.shell("true", { cwd: "/nonexistent" })).rejects.toMatchObject({
       code: "SERVICE_START_FAILED",
       message: "/bin/sh cannot be started: its working directory /nonexistent cannot be entered.",
@@ -80,11 +80,11 @@ describe("a service that cannot start", () => {
     });
   });
 
-  it("is refused when its arguments are none", async () => {
+  it("a command with a NUL byte in an argument is refused", async () => {
     await expect(fixture.run(["/bin/echo", "a\0b"])).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
   });
 
-  it("ends like in a shell when the program is missing", async () => {
+  it("a service whose program is missing ends with exit code 127", async () => {
     const running = await fixture.spawn(["/nonexistent/program"]);
     expect(await running.exited).toMatchObject({ exitCode: 127, signal: null, oomKilled: false });
     expect(fixture.sink.all).toContain("/nonexistent/program");

@@ -11,17 +11,17 @@ beforeEach(() => {
 });
 afterEach(() => fixture.close());
 
-const spoken = (text: string) => until(`the service says ${text}`, () => fixture.sink.all.includes(text));
-/** Nothing is left of a service, although the host is still open. */
+const printed = (text: string) => until(`the service prints ${text}`, () => fixture.sink.all.includes(text));
+/** Asserts that no process or cgroup of a service remains while the host is open. */
 const nothingLeft = () => {
   expect(processesWith(fixture.mark)).toEqual([]);
   expect(cgroupsOf(process.pid)).toEqual([]);
 };
 
 describe("stop", () => {
-  it("asks first: the main process gets the signal and ends by itself", async () => {
+  it("stop sends SIGTERM and returns the exit code of the main process", async () => {
     const running = await fixture.shell("trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done");
-    await spoken("ready");
+    await printed("ready");
     expect(await running.stop({ graceMs: 5000 })).toMatchObject({ exitCode: 3, signal: null, oomKilled: false });
     expect(fixture.sink.all).toBe("ready\nbye\n");
     nothingLeft();
@@ -30,17 +30,17 @@ describe("stop", () => {
   it.each([
     ["SIGINT", "INT"],
     ["SIGRTMIN+3", "TERM"],
-  ])("sends %s as %s", async (signal, received) => {
+  ])("stop with signal %s sends SIG%s", async (signal, received) => {
     const script = "trap 'echo INT; exit' INT; trap 'echo TERM; exit' TERM; echo ready; while :; do sleep 0.05; done";
     const running = await fixture.shell(script);
-    await spoken("ready");
+    await printed("ready");
     await running.stop({ graceMs: 5000, signal });
     expect(fixture.sink.all).toBe(`ready\n${received}\n`);
   });
 
-  it("kills after the grace what does not heed", async () => {
+  it("stop kills a process that ignores SIGTERM after the grace period", async () => {
     const running = await fixture.shell("trap '' TERM; echo ready; while :; do sleep 0.05; done");
-    await spoken("ready");
+    await printed("ready");
     const before = Date.now();
     expect(await running.stop({ graceMs: 200 })).toMatchObject({ exitCode: null, signal: "SIGKILL" });
     expect(Date.now() - before).toBeGreaterThanOrEqual(190);
@@ -48,19 +48,19 @@ describe("stop", () => {
     nothingLeft();
   });
 
-  it("ends what the service forked, also what left its group", async () => {
-    // Without cgroups, what leaves its group is lost.
+  it("stop ends forked processes, and with cgroups also those outside of the process group", async () => {
+    // Without cgroups, a process outside of its process group is not found.
     const leave = hasCgroups ? "setsid" : "";
     const script = `trap '' TERM; (trap '' TERM; sh -c 'sleep 60; : ${fixture.mark}') & ${leave} sh -c 'sleep 60; : ${fixture.mark}' & echo ready; wait; sleep 60`;
     const running = await fixture.shell(script);
-    await spoken("ready");
+    await printed("ready");
     await running.stop({ graceMs: 100 });
     nothingLeft();
   });
 
-  it("may be called often, at once and afterwards", async () => {
+  it("repeated and concurrent stops return the same exit", async () => {
     const running = await fixture.shell("trap '' TERM; echo ready; while :; do sleep 0.05; done");
-    await spoken("ready");
+    await printed("ready");
     const patient = running.stop({ graceMs: 60_000 });
     const ends = await Promise.all([patient, running.stop({ graceMs: 100 }), running.stop({ graceMs: 50 })]);
     ends.push(await running.stop({ graceMs: 1000 }), await running.exited);
@@ -71,7 +71,7 @@ describe("stop", () => {
 });
 
 describe("the end of a service", () => {
-  it("brings the end of what it forked, with the last of its output", async () => {
+  it("the end of the main process ends forked processes and keeps the last output", async () => {
     const running = await fixture.shell(
       `(${hasCgroups ? "setsid" : ""} sh -c 'sleep 60; : ${fixture.mark}') & echo last; exit 7`,
     );
@@ -80,13 +80,13 @@ describe("the end of a service", () => {
     nothingLeft();
   });
 
-  it("is the signal when another process kills it", async () => {
+  it("a service that is killed ends with that signal", async () => {
     const running = await fixture.shell("sleep 60");
     process.kill(running.pid, "SIGKILL");
     expect(await running.exited).toMatchObject({ exitCode: null, signal: "SIGKILL", oomKilled: false });
   });
 
-  it("keeps all of a flood", async () => {
+  it("a service that ends keeps all of a large output", async () => {
     const running = await fixture.shell("seq 1 200000; seq 1 5 >&2");
     await running.exited;
     expect(fixture.sink.all.length).toBe(1_288_895 + 10);
@@ -94,7 +94,7 @@ describe("the end of a service", () => {
 });
 
 describe("close", () => {
-  it("ends services and commands that run, and those that are starting", async () => {
+  it("close ends running services, running commands and starts in progress", async () => {
     const host = await fixture.host();
     const running = await fixture.shell("trap '' TERM; sleep 60");
     const command = fixture.run(["/bin/sh", "-c", "echo runs; exec sleep 60"], { sink: fixture.sink });
@@ -115,17 +115,17 @@ describe("close", () => {
 });
 
 describe("a command", () => {
-  it("gives its end and its output, and takes input", async () => {
+  it("a command returns its exit code and output and reads its standard input", async () => {
     const script = "cat; echo to-stderr >&2; exit 4";
     const { output, ...end } = await fixture.run(["/bin/sh", "-c", script], { stdin: "hello\n" });
     expect(end).toEqual({ exitCode: 4, signal: null, timedOut: false, oomKilled: false });
-    // Of two streams the order is nobody's promise.
+    // The order of two streams is not defined.
     expect(output.split("\n").sort()).toEqual(["", "hello", "to-stderr"]);
     const ignoring = await fixture.run(["/bin/true"], { stdin: "x".repeat(1_000_000) });
     expect(ignoring).toMatchObject({ exitCode: 0, output: "" });
   });
 
-  it("has its last output also when the reader was late", async () => {
+  it("drain returns the last output although the event loop was blocked", async () => {
     const server = createServer({ allowHalfOpen: true }).listen(0, "127.0.0.1");
     const accepted = once(server, "connection");
     await once(server, "listening");
@@ -139,22 +139,22 @@ describe("a command", () => {
     // After this phase of the event loop timers come first, then what can be read.
     await setImmediate();
     const drained = drain(reader);
-    writer.end("said at the end\n");
-    // Longer than pipes are waited for.
+    writer.end("last line\n");
+    // Longer than drain waits.
     for (const end = Date.now() + 700; Date.now() < end; );
     await drained;
-    expect(text).toBe("said at the end\n");
+    expect(text).toBe("last line\n");
     writer.destroy();
     server.close();
   });
 
-  it("shows all of its output to the sink, and keeps 64 KiB", async () => {
+  it("the sink receives all output of a command, and the result holds its first 64 KiB", async () => {
     const { output } = await fixture.run(["/usr/bin/seq", "1", "50000"], { sink: fixture.sink });
     expect(fixture.sink.all.length).toBe(288_894);
     expect(output).toBe(fixture.sink.all.slice(0, 65_536));
   });
 
-  it("is ended with all of its group when its time is over or it is cancelled", async () => {
+  it("a timeout or a cancellation kills the process group of a command", async () => {
     const argv = ["/bin/sh", "-c", `sh -c 'sleep 60; : ${fixture.mark}' & wait`, fixture.mark];
     expect(await fixture.run(argv, { timeoutMs: 150 })).toMatchObject({ signal: "SIGKILL", timedOut: true });
     nothingLeft();
@@ -166,7 +166,7 @@ describe("a command", () => {
     nothingLeft();
   });
 
-  it("does not wait for what it left in the background", async () => {
+  it("a command does not wait for a background process, which is killed", async () => {
     const argv = ["/bin/sh", "-c", `sh -c 'sleep 60; : ${fixture.mark}' & echo done`];
     const before = Date.now();
     expect(await fixture.run(argv)).toMatchObject({ exitCode: 0, output: "done\n" });

@@ -19,8 +19,8 @@ const values = async (reading: ReturnType<Awaited<ReturnType<HostFixture["spawn"
 };
 
 describe.runIf(hasCgroups)("limits", () => {
-  it("are in force before the first instruction, and are what the kernel says", async () => {
-    // The service itself says in which cgroups it began.
+  it("limits are in force when the service starts and are read back from the kernel", async () => {
+    // The service prints the cgroups in which it started.
     const running = await fixture.shell("cat /proc/self/cgroup; sleep 60", {
       limits: { cpus: 0.5, memory_mb: 64, pids: 20 },
     });
@@ -29,7 +29,7 @@ describe.runIf(hasCgroups)("limits", () => {
       memory_mb: { value: 64, enforcement: enforced },
       pids: { value: 20, enforcement: enforced },
     });
-    await until("the service speaks", () => fixture.sink.all.includes("\n"));
+    await until("the service prints", () => fixture.sink.all.includes("\n"));
     const [memory = ""] = cgroupsOf(process.pid).filter((path) => path.includes("/memory/"));
     if (memory !== "") {
       expect(fixture.sink.all).toContain(`/stackwarden-${process.pid}-1-demo-web-1`);
@@ -37,7 +37,7 @@ describe.runIf(hasCgroups)("limits", () => {
     }
   });
 
-  it("change while the service runs, up and down and away", async () => {
+  it("limits of a running service can be raised, lowered and removed", async () => {
     const running = await fixture.shell("sleep 60", { limits: { memory_mb: 64 } });
     for (const [memory_mb, cpus, pids] of [
       [256, 0.25, 10],
@@ -45,7 +45,7 @@ describe.runIf(hasCgroups)("limits", () => {
       [33, 0.01, 5],
     ] as const)
       expect(await values(running.setLimits({ memory_mb, cpus, pids }))).toEqual([cpus, memory_mb, pids]);
-    // Without a limit of its own a service still cannot fill the machine with processes.
+    // Without a limit in the definition, the default limit on processes applies.
     expect(await values(running.setLimits({}))).toEqual([null, null, 2048]);
     expect((await running.readLimits()).cpus.enforcement).toEqual({
       level: "none",
@@ -54,7 +54,7 @@ describe.runIf(hasCgroups)("limits", () => {
     expect(await values(running.setLimits({ memory_mb: 100 }))).toEqual([null, 100, 2048]);
   });
 
-  it("that the kernel refuses are an error, not a defect", async () => {
+  it("a limit that the kernel refuses fails with LIMIT_REFUSED or SERVICE_START_FAILED", async () => {
     const running = await fixture.spawn([NODE, "-e", "setInterval(() => {}, 1000)", fixture.mark]);
     await expect(running.setLimits({ pids: -5 })).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
     await expect(fixture.shell("true", { limits: { pids: -5 } })).rejects.toMatchObject({
@@ -64,7 +64,7 @@ describe.runIf(hasCgroups)("limits", () => {
     await running.stop({ graceMs: 0 });
   });
 
-  it("on memory end the service that exceeds them, and say so", async () => {
+  it("a service that exceeds its memory limit is killed and reported as an OOM kill", async () => {
     const hog = "a = []; setInterval(() => a.push(Buffer.alloc(4e6, 1)), 1)";
     const running = await fixture.spawn([NODE, "-e", hog, fixture.mark], { limits: { memory_mb: 80 } });
     expect(await running.exited).toMatchObject({ exitCode: null, signal: "SIGKILL", oomKilled: true });
@@ -74,9 +74,9 @@ describe.runIf(hasCgroups)("limits", () => {
     expect(await values(running.readLimits())).toEqual([null, null, null]);
   });
 
-  it("are not blamed when we killed the service ourselves", async () => {
+  it("a stop after an OOM kill of a child process is not reported as an OOM kill", async () => {
     const hog = "a = []; setInterval(() => a.push(Buffer.alloc(4e6, 1)), 1)";
-    // The shell outlives its greedy child and does not heed SIGTERM.
+    // The shell outlives the child that is killed, and ignores SIGTERM.
     const script = `trap : TERM; ${NODE} -e '${hog}' ${fixture.mark}; echo killed $?; while :; do sleep 1; done`;
     const running = await fixture.shell(script, { limits: { memory_mb: 80 } });
     await until("the child is killed", () => fixture.sink.all.includes("killed 137"));
@@ -84,8 +84,8 @@ describe.runIf(hasCgroups)("limits", () => {
     expect(await running.stop({ graceMs: 50 })).toMatchObject({ signal: "SIGKILL", oomKilled: false });
   });
 
-  it("on processors hold the service back, as the kernel counts it", async () => {
-    // So little that a machine busy with other work cannot give it less.
+  it("a CPU limit throttles the service, and the kernel counts the throttled periods", async () => {
+    // So small that a busy machine still grants all of it.
     const running = await fixture.shell("while :; do :; done", { limits: { cpus: 0.05 } });
     const begun = Date.now();
     await running.stats();
@@ -103,8 +103,8 @@ describe.runIf(hasCgroups)("limits", () => {
     await running.stop({ graceMs: 0 });
   });
 
-  it("on processes stop a fork bomb", async () => {
-    // The bomb is a shell of its own, which ends when it cannot fork; the service itself goes on.
+  it("a limit on processes stops a fork bomb", async () => {
+    // The fork bomb is a subshell, which ends when it cannot fork. The service itself continues.
     const bomb = "(for i in 1 2 3 4 5 6 7 8 9; do sleep 60 & done; wait); exec sleep 60";
     const running = await fixture.shell(bomb, { limits: { pids: 5 } });
     await until("fork fails", () => /fork/i.test(fixture.sink.all));
@@ -114,7 +114,7 @@ describe.runIf(hasCgroups)("limits", () => {
     await running.stop({ graceMs: 0 });
   });
 
-  it("hold for commands that run inside", async () => {
+  it("the limits of a service apply to commands that run inside it", async () => {
     const running = await fixture.shell("sleep 60", { limits: { memory_mb: 64 } });
     const inside = await fixture.run(["/bin/cat", "/proc/self/cgroup"], { inside: running });
     expect(inside.output).toContain(`stackwarden-${process.pid}-`);
@@ -140,7 +140,7 @@ describe.runIf(hasCgroups)("limits", () => {
     });
   });
 
-  it("leave no cgroup behind when a command is inside as the service ends", async () => {
+  it("a command inside a service that ends leaves no cgroup", async () => {
     const running = await fixture.shell("sleep 60");
     const commands = Array.from({ length: 6 }, () =>
       fixture.run(["/bin/sleep", "60"], { inside: running }).catch((error: { code: string }) => error.code),
@@ -152,7 +152,7 @@ describe.runIf(hasCgroups)("limits", () => {
     expect(fixture.warnings).toEqual([]);
   });
 
-  it("and cgroups that were made below are ended too", async () => {
+  it("stop ends the processes in nested cgroups and removes the cgroups", async () => {
     const running = await fixture.shell("sleep 60");
     const other = spawn("/bin/sh", ["-c", "sleep 60", fixture.mark], { stdio: "ignore" });
     for (const path of cgroupsOf(process.pid)) {
@@ -165,10 +165,10 @@ describe.runIf(hasCgroups)("limits", () => {
   });
 });
 
-describe("what is measured", () => {
-  it("is null with a reason where nothing counts it", async () => {
+describe("statistics", () => {
+  it("a value that cannot be measured is null, with the reason", async () => {
     const running = await fixture.shell("echo begun; sleep 60 & wait");
-    await until("the service speaks", () => fixture.sink.all === "begun\n");
+    await until("the service prints", () => fixture.sink.all === "begun\n");
     const stats = await running.stats();
     expect(stats).toMatchObject({ network_rx_bytes: null, network_tx_bytes: null });
     expect(stats.reason).toContain("network");
@@ -180,7 +180,7 @@ describe("what is measured", () => {
     }
   });
 
-  it("includes the machine's size", async () => {
+  it("capacity() reports the CPUs and memory of the machine", async () => {
     const { cpus, memory_mb } = (await fixture.host()).capacity();
     expect(cpus).toBeGreaterThan(0);
     expect(memory_mb).toBeGreaterThan(100);

@@ -16,13 +16,13 @@ const folder = (path: string): string => {
   return full;
 };
 
-/** Arguments of an option with what it is given, such as every `--bind`. */
+/** @returns the first argument of every occurrence of the option, such as of every `--bind` */
 function each(args: string[], option: string): string[] {
   return args.flatMap((one, at) => (one === option ? [args[at + 1] as string] : []));
 }
 
-describe("what a service sees", () => {
-  it("is the machine without hidden folders, but with what it needs of them", () => {
+describe("sandboxArgs", () => {
+  it("hidden folders are replaced, except for the visible folders, shared folders and programs", () => {
     const [home, state] = [folder("home"), folder("state")];
     const [project, own] = [folder("home/ada/shop"), folder("state/projects/shop")];
     folder("home/ada/node/bin");
@@ -36,13 +36,13 @@ describe("what a service sees", () => {
     expect(each(args, "--tmpfs")).toEqual(expect.arrayContaining(["/tmp", home, state]));
     expect(each(args, "--bind")).toEqual(["/", project, own].sort((a, b) => a.length - b.length));
     expect(each(args, "--ro-bind").sort()).toEqual([join(home, "ada/node"), shared].sort());
-    // Folders above are enterable for the service's user.
+    // The service's user can enter the parent folders.
     expect(each(args, "--dir")).toEqual(expect.arrayContaining([join(home, "ada"), join(state, "projects")]));
     expect(args.indexOf("--unshare-pid")).toBeGreaterThan(args.lastIndexOf("--bind"));
     expect(args.at(-1)).toBe("--");
   });
 
-  it("stays writable where an installation fills the folder of the service's program", () => {
+  it("a visible folder stays writable although a program of the service is in it", () => {
     const state = folder("state");
     const own = folder("state/projects/shop");
     folder("state/projects/shop/deps/abc/bin");
@@ -53,7 +53,7 @@ describe("what a service sees", () => {
     expect(each(args, "--bind")).toContain(own);
   });
 
-  it("is never a whole home folder because a program lies in it", () => {
+  it("a program in a home folder makes only its own folder visible", () => {
     const home = folder("home/ada");
     folder("home/ada/tools");
     const host = { tools: { bwrap: "bwrap", nsenter: "nsenter", system: [] }, hidden: [home], shared: [] };
@@ -62,6 +62,6 @@ describe("what a service sees", () => {
   });
 });
 
-it("a command joins every namespace of its service", () => {
+it("joinArgs enters every namespace of the service", () => {
   expect(joinArgs(4711)).toEqual(["--target=4711", "--mount", "--pid", "--ipc", "--uts", "--net", "--"]);
 });

@@ -1,4 +1,4 @@
-/** A server in a process of its own, made from the sources: to be killed. */
+/** A server in a separate process, built from the sources, which tests can kill. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -44,7 +44,7 @@ process.stdin.on("data", async () => {
 }).resume();
 `;
 
-/** @param folder where the programs are put; removed by the caller */
+/** @param folder target of the built programs; the caller removes it */
 export function buildServer(folder: string): string {
   bundle("watchdog-main.ts", join(folder, "watchdog.js"));
   const outfile = join(folder, "server.js");
@@ -115,8 +115,8 @@ export const isWatchdog = (pid: number): boolean => {
 /** SIGHUP, SIGINT and SIGTERM as bits of the kernel's masks. */
 const ENDING = (1n << 0n) | (1n << 1n) | (1n << 14n);
 
-/** Whether the process has taken the signals that ask for its end into its own hands: it has come so far. */
-export const heedsSignals = (pid: number): boolean => {
+/** Whether the process has installed handlers for SIGHUP, SIGINT or SIGTERM, which it does once it is ready. */
+export const handlesSignals = (pid: number): boolean => {
   try {
     const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
     return mask !== undefined && (BigInt(`0x${mask}`) & ENDING) === ENDING;

@@ -1,4 +1,4 @@
-/** Output that is read faster than it is stored. */
+/** Output that arrives faster than the sink stores it. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { HostFixture } from "./support.js";
 
@@ -11,8 +11,8 @@ afterEach(async () => {
   await fixture.close();
 });
 
-describe("output", () => {
-  it("waits for a slow disk, but not without limit", async () => {
+describe("the output of a service", () => {
+  it("a service with a slow sink waits for it up to a limit and loses no output", async () => {
     let asked = 0;
     const behind = () => {
       asked += 1;

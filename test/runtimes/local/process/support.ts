@@ -1,4 +1,4 @@
-/** Process hosts in temporary state directories, and what must be gone when a test ends. */
+/** Process hosts in temporary state directories, and checks that no process or cgroup remains after a test. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,11 +12,11 @@ import { tempDir } from "../support/fixture.js";
 
 export const ROOT = join(import.meta.dirname, "../../../..");
 export const isRoot = process.getuid?.() === 0;
-/** Whether this machine lets the tests make cgroups. */
+/** Whether the tests can create cgroups on this machine. */
 export const hasCgroups = (await detectCgroups()).factory !== null;
 export const NODE = process.execPath;
 
-/** Without a build there is no watchdog: only what is missing is built. */
+/** Builds the watchdog if `dist` lacks it. */
 export function ensureWatchdog(): void {
   if (!existsSync(join(ROOT, "dist/watchdog.js"))) bundle("watchdog-main.ts", join(ROOT, "dist/watchdog.js"));
 }
@@ -35,7 +35,7 @@ export function bundle(source: string, outfile: string): void {
 
 /** Directories of a server's services in every hierarchy. */
 export function cgroupsOf(serverPid: number): string[] {
-  // Those of other servers come and go meanwhile.
+  // Cgroups of other servers can disappear at any time.
   const list = (folder: string) => {
     try {
       return readdirSync(folder, { withFileTypes: true });
@@ -54,7 +54,7 @@ export function cgroupsOf(serverPid: number): string[] {
   return existsSync("/sys/fs/cgroup") ? below("/sys/fs/cgroup", 4) : [];
 }
 
-/** Living processes (no zombies) that have `mark` in their arguments. */
+/** Running processes (no zombies) that have `mark` in their arguments. */
 export function processesWith(mark: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -81,7 +81,7 @@ export class HostFixture {
   readonly stateDir = join(this.dir.path, "state");
   readonly warnings: string[] = [];
   readonly sink = new RecordingSink();
-  /** In the arguments of everything that is started: to find it again. */
+  /** Part of the arguments of every started process, by which tests find it. */
   readonly mark = `mark-${process.pid}-${Math.random().toString(36).slice(2)}`;
   #host: Promise<Awaited<ReturnType<typeof createProcessHost>>> | null = null;
   #generation = 0;
@@ -117,7 +117,7 @@ export class HostFixture {
     return (await this.host()).spawn(await this.spec(argv, fields));
   }
 
-  /** The script's arguments carry the mark. */
+  /** Runs a script whose arguments contain the mark. */
   shell(script: string, fields: Partial<ProcessSpec> = {}): Promise<ManagedProcess> {
     return this.spawn(["/bin/sh", "-c", script, this.mark], fields);
   }

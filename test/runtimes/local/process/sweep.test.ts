@@ -13,8 +13,8 @@ import { HostFixture, until } from "./support.js";
 let fixture: HostFixture;
 let run: string;
 const children: ChildProcess[] = [];
-/** Above every process id that Linux gives. */
-const NOBODY = 4_194_304 + 7;
+/** Above every process id that Linux assigns. */
+const UNUSED_PID = 4_194_304 + 7;
 
 beforeEach(() => {
   fixture = new HostFixture();
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const lives = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null;
 
-/** Nobody may be there to reap what is not our child: a dead one can stay as a zombie, which has no arguments. */
+/** False for a zombie too, which has no arguments: the end of a process that is not our child may not be reaped. */
 const runs = (pid: number): boolean => {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8") !== "";
@@ -51,39 +51,39 @@ const entry = (child: { pid: number }, fields: Partial<RunEntry> = {}): RunEntry
 });
 
 function leave(fields: Partial<RunFile>): string {
-  const file: RunFile = { pid: NOBODY, started: "1", place: hostIdentity(), entries: [], ...fields };
+  const file: RunFile = { pid: UNUSED_PID, started: "1", place: hostIdentity(), entries: [], ...fields };
   const path = join(run, `${file.pid}.json`);
   writeFileSync(path, JSON.stringify(file));
   return path;
 }
 
-describe("the next server", () => {
-  it("ends what a dead one left, and only that", async () => {
+describe("the sweep of a new server", () => {
+  it("the sweep ends the processes of a dead server, but no process with a reused id", async () => {
     const [left, reused] = [sleeper(), sleeper()];
     const path = leave({ entries: [entry(left), entry(reused, { started: "1" })] });
     await fixture.host();
     await until("it ends", () => !lives(left));
     expect(left.signalCode).toBe("SIGKILL");
     expect(existsSync(path)).toBe(false);
-    expect(fixture.warnings).toEqual([`Ended 2 processes that server ${NOBODY} left behind.`]);
+    expect(fixture.warnings).toEqual([`Ended 2 processes that server ${UNUSED_PID} left behind.`]);
     await sleep(50);
     expect(lives(reused)).toBe(true);
   });
 
-  it("leaves a process alone of which it knows no start", async () => {
+  it("the sweep does not end a process whose start time is unknown", async () => {
     const unknown = sleeper();
-    leave({ entries: [entry(unknown, { started: null }), entry({ pid: NOBODY })] });
+    leave({ entries: [entry(unknown, { started: null }), entry({ pid: UNUSED_PID })] });
     await fixture.host();
     await sleep(50);
     expect(lives(unknown)).toBe(true);
     expect(readdirSync(run)).toEqual([]);
   });
 
-  it("ends the rest of a group whose leader is gone, but not where its cgroup is known", async () => {
+  it("the sweep ends a process group without its leader only where no cgroup is recorded", async () => {
     const leader = spawn("/bin/sh", ["-c", "sleep 60 & echo $!"], { detached: true, env: {} });
     const pid = leader.pid as number;
     const started = startTime(pid);
-    // Both are listened for from the start: which comes first is not known.
+    // Both listeners are added at once, because the order of the events is not defined.
     const [text] = await Promise.all([once(leader.stdout, "data"), once(leader, "exit")]);
     const member = Number(text);
     leave({ entries: [{ pid, started, directories: ["/nonexistent/cgroup"] }] });
@@ -96,10 +96,10 @@ describe("the next server", () => {
   });
 
   it.each([
-    ["lives", () => ({ pid: process.ppid, started: startTime(process.ppid) }), true],
-    ["is in another namespace of process ids", () => ({ place: { ...hostIdentity(), namespace: "pid:[1]" } }), true],
-    ["ran before the machine was started again", () => ({ place: { ...hostIdentity(), boot: "earlier" } }), false],
-  ])("ends nothing of a server that %s", async (_what, fields, stays) => {
+    ["is running", () => ({ pid: process.ppid, started: startTime(process.ppid) }), true],
+    ["is in another PID namespace", () => ({ place: { ...hostIdentity(), namespace: "pid:[1]" } }), true],
+    ["ran before the machine restarted", () => ({ place: { ...hostIdentity(), boot: "earlier" } }), false],
+  ])("the sweep ends no process of a server that %s", async (_what, fields, stays) => {
     const other = sleeper();
     const path = leave({ entries: [entry(other)], ...fields() });
     await fixture.host();
@@ -109,11 +109,11 @@ describe("the next server", () => {
     expect(fixture.warnings).toEqual([]);
   });
 
-  it("removes what it does not understand, and what was half written", async () => {
+  it("the sweep removes invalid run files and incomplete files of dead servers", async () => {
     writeFileSync(join(run, "1.json"), "{");
     writeFileSync(join(run, "2.json"), "null");
-    writeFileSync(join(run, "3.json"), JSON.stringify({ pid: NOBODY, started: "1", place: hostIdentity() }));
-    writeFileSync(join(run, `${NOBODY}.json.${NOBODY}.abc`), "");
+    writeFileSync(join(run, "3.json"), JSON.stringify({ pid: UNUSED_PID, started: "1", place: hostIdentity() }));
+    writeFileSync(join(run, `${UNUSED_PID}.json.${UNUSED_PID}.abc`), "");
     writeFileSync(join(run, `${process.ppid}.json.${process.ppid}.abc`), "");
     writeFileSync(join(run, "notes.txt"), "");
     await fixture.host();
@@ -122,11 +122,11 @@ describe("the next server", () => {
     for (const warning of fixture.warnings) expect(warning).toContain("not understood");
   });
 
-  it("tries again later what it cannot end", async () => {
+  it("the sweep keeps a run file whose processes it cannot end", async () => {
     const full = join(fixture.dir.path, "not-a-cgroup");
     mkdirSync(full);
     writeFileSync(join(full, "file"), "");
-    const path = leave({ entries: [entry({ pid: NOBODY }, { started: "1", directories: [full] })] });
+    const path = leave({ entries: [entry({ pid: UNUSED_PID }, { started: "1", directories: [full] })] });
     await fixture.host();
     expect(existsSync(path)).toBe(true);
     expect(fixture.warnings).toEqual([expect.stringContaining("Not all that server")]);
@@ -134,39 +134,39 @@ describe("the next server", () => {
 });
 
 describe("the watchdog's program", () => {
-  async function told(lines: string[], file?: string): Promise<void> {
+  async function send(lines: string[], file?: string): Promise<void> {
     const input = new PassThrough();
     const ended = watch(input, file);
     input.end(lines.join("\n"));
     await ended;
   }
 
-  it("ends what was added and not removed, whatever else it reads", async () => {
+  it("the watchdog ends added processes that were not removed, also after an incomplete message", async () => {
     const [left, removed] = [sleeper(), sleeper()];
     const path = leave({});
     writeFileSync(`${path}.1.abc`, "");
     const add = (child: { pid: number }): string => JSON.stringify({ add: entry(child) });
-    await told([add(left), add(removed), JSON.stringify({ remove: removed.pid }), '{"add":{"pid'], path);
+    await send([add(left), add(removed), JSON.stringify({ remove: removed.pid }), '{"add":{"pid'], path);
     await until("it ends", () => !lives(left));
     expect(lives(removed)).toBe(true);
     expect(readdirSync(run)).toEqual([]);
-    await told([], join(run, "gone", "1.json"));
+    await send([], join(run, "gone", "1.json"));
   });
 
-  it("ends nothing when the server did it itself", async () => {
+  it("the watchdog ends no process after the server sends done", async () => {
     const other = sleeper();
     const path = leave({});
-    await told([JSON.stringify({ add: entry(other) }), '{"done":true}'], path);
+    await send([JSON.stringify({ add: entry(other) }), '{"done":true}'], path);
     await sleep(50);
     expect([lives(other), existsSync(path)]).toEqual([true, true]);
   });
 
-  it("keeps the file when something cannot be ended", async () => {
+  it("the watchdog keeps the run file when it cannot end a process", async () => {
     const full = join(fixture.dir.path, "not-a-cgroup");
     mkdirSync(full);
     writeFileSync(join(full, "file"), "");
     const path = leave({});
-    await told([JSON.stringify({ add: entry({ pid: NOBODY }, { directories: [full] }) })], path);
+    await send([JSON.stringify({ add: entry({ pid: UNUSED_PID }, { directories: [full] }) })], path);
     expect(existsSync(path)).toBe(true);
   });
 });

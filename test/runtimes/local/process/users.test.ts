@@ -32,14 +32,14 @@ const file = (): string => join(stateDir, "uids.json");
 const remembered = (path = file()): Record<string, number> => JSON.parse(readFileSync(path, "utf8"));
 const registry = (): string => join(dir.path, "registry");
 const record = (): string => join(registry(), "uids.json");
-/** A server of the machine that the temporary directory stands for. */
+/** A server on a machine whose files are in the temporary directory. */
 const server = (state = stateDir): ServiceUsers =>
   new ServiceUsers(state, ROOT, { registry: registry(), etc: join(dir.path, "etc") });
 
-describe("users of a server that is root", () => {
+describe("users of a root server", () => {
   beforeEach(() => mkdirSync(registry()));
 
-  it("are one for each project's service, remembered, in a file for root only", async () => {
+  it("each service of a project gets a separate uid, stored in files that only root can read", async () => {
     const users = server();
     const web = await users.of("demo", "web");
     expect(web).toEqual({
@@ -57,21 +57,21 @@ describe("users of a server that is root", () => {
     expect(readdirSync(registry())).toEqual(["uids.json"]);
   });
 
-  it("are never given twice on one machine, however many servers, state directories and calls there are", async () => {
+  it("concurrent servers and state directories of one machine never get the same uid", async () => {
     const other = join(dir.path, "other-state");
     const servers = [server(), server(), server(other)];
     const names = Array.from({ length: 12 }, (_, n) => `s${n}`);
     const all = await Promise.all(
       servers.flatMap((users, n) => names.map((name) => users.of(`project${name === "s0" ? "" : n}`, name))),
     );
-    // s0 is the same service for the two servers of one state directory.
+    // s0 is one service of two servers that share a state directory.
     expect(new Set(all.map(({ uid }) => uid)).size).toBe(3 * 11 + 2);
     const { users } = JSON.parse(readFileSync(record(), "utf8"));
     expect(Object.keys(users[stateDir]).length).toBe(2 * 11 + 1);
     expect(Object.keys(users[other]).length).toBe(12);
   });
 
-  it("are none that the machine's own users, groups and container ranges have", async () => {
+  it("uids of the machine's users, groups and subordinate ranges are not used", async () => {
     mkdirSync(join(dir.path, "etc"));
     const etc = (name: string, text: string) => writeFileSync(join(dir.path, "etc", name), text);
     etc("passwd", "root:x:0:0::/:/bin/sh\nada:x:200000:200000::/:/bin/sh\n");
@@ -81,7 +81,7 @@ describe("users of a server that is root", () => {
     expect((await server().of("demo", "web")).uid).toBe(200_015);
   });
 
-  it("are not used again soon after a state directory is removed, and end with the range", async () => {
+  it("uids of a removed state directory are reused only after the others, and a full range is refused", async () => {
     const gone = join(dir.path, "gone");
     expect((await server(gone).of("demo", "web")).uid).toBe(200_000);
     rmSync(gone, { recursive: true });
@@ -97,13 +97,13 @@ describe("users of a server that is root", () => {
     });
   });
 
-  it("stay the same when the machine's record is lost, and are replaced where they are from an older range", async () => {
+  it("a service keeps its uid when the machine's record is lost, unless it is taken or out of range", async () => {
     await server().of("demo", "db");
     expect((await server().of("demo", "web")).uid).toBe(200_001);
     rmSync(record());
     expect((await server(join(dir.path, "other-state")).of("x", "y")).uid).toBe(200_000);
     expect((await server().of("demo", "web")).uid).toBe(200_001);
-    // Another service has it by now: it would read that one's data.
+    // Another service has this uid now and could read its data.
     expect((await server().of("demo", "db")).uid).toBe(200_002);
     writeFileSync(file(), '{"demo/web": 70000}');
     rmSync(record());
@@ -111,11 +111,11 @@ describe("users of a server that is root", () => {
   });
 
   it.each([
-    ["no JSON", "{"],
-    ["root", '{"a/b": 0}'],
-    ["no number", '{"a/b": "70000"}'],
-    ["one user for two", '{"a/b": 200000, "a/c": 200000}'],
-  ])("are refused when the state directory's file is damaged: %s", async (_what, text) => {
+    ["invalid JSON", "{"],
+    ["the uid of root", '{"a/b": 0}'],
+    ["a uid that is a string", '{"a/b": "70000"}'],
+    ["one uid for two services", '{"a/b": 200000, "a/c": 200000}'],
+  ])("a damaged file of the state directory is refused: %s", async (_what, text) => {
     mkdirSync(stateDir);
     writeFileSync(file(), text);
     await expect(server().of("a", "d")).rejects.toMatchObject({
@@ -126,10 +126,10 @@ describe("users of a server that is root", () => {
   });
 
   it.each([
-    ["no JSON", "{"],
-    ["an id of the machine's own", '{"next": 200000, "users": {"/": {"a/b": 1000}}}'],
-    ["one user for two", '{"next": 200000, "users": {"/": {"a/b": 200000}, "/tmp": {"a/b": 200000}}}'],
-  ])("are refused when the machine's record is damaged: %s", async (_what, text) => {
+    ["invalid JSON", "{"],
+    ["a uid outside of the range", '{"next": 200000, "users": {"/": {"a/b": 1000}}}'],
+    ["one uid for two services", '{"next": 200000, "users": {"/": {"a/b": 200000}, "/tmp": {"a/b": 200000}}}'],
+  ])("a damaged record of the machine is refused: %s", async (_what, text) => {
     writeFileSync(record(), text);
     await expect(server().of("a", "d")).rejects.toMatchObject({
       code: "STORAGE_FAILED",
@@ -139,7 +139,7 @@ describe("users of a server that is root", () => {
     expect(readdirSync(registry())).toEqual(["uids.json"]);
   });
 
-  it("are refused when the state directory cannot be written", async () => {
+  it("a state directory that cannot be written is refused", async () => {
     writeFileSync(stateDir, "a file");
     await expect(server().of("a", "b")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     await expect(server(join(stateDir, "x")).of("a", "b")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
@@ -148,8 +148,8 @@ describe("users of a server that is root", () => {
   });
 });
 
-describe.runIf(isRoot)("the directory of the machine's record", () => {
-  it("is the first that can be created, and never one that others can change", async () => {
+describe.runIf(isRoot)("registryDirectory", () => {
+  it("registryDirectory returns the first usable directory and refuses one that others can change", async () => {
     const [blocked, good] = [join(dir.path, "file", "x"), join(dir.path, "good")];
     writeFileSync(join(dir.path, "file"), "");
     expect(await registryDirectory([blocked, good])).toBe(good);
@@ -165,22 +165,22 @@ describe.runIf(isRoot)("the directory of the machine's record", () => {
   });
 });
 
-it("services run as the server's own user where it is not root, with the reason", async () => {
+it("services run as the server's own user when the server is not root, with the reason", async () => {
   const users = new ServiceUsers(stateDir, { uid: 1234, gid: 5678 });
   const user = await users.of("demo", "web");
   expect(user).toMatchObject({ uid: 1234, gid: 5678, name: userInfo().username, enforcement: { level: "none" } });
   expect(user.enforcement.reason).toContain("root");
   expect(users.enforcement()).toEqual(user.enforcement);
-  // A platform without users.
+  // A platform without uids.
   expect(await new ServiceUsers(stateDir, null).of("a", "b")).toMatchObject({ uid: -1, gid: -1 });
   expect(existsSync(stateDir)).toBe(false);
 });
 
-describe.runIf(isRoot)("access of a user", () => {
+describe.runIf(isRoot)("accessible", () => {
   const user = { uid: 70_005, gid: 70_006, name: "x", enforcement: { level: "none" as const, reason: "test" } };
   const as = (path: string, mode: "read" | "execute"): Promise<boolean> => accessible(path, user, mode);
 
-  it("is decided by every folder above and by the owner's, the group's or the others' bits", async () => {
+  it("access depends on every parent folder and on the bits of owner, group or others", async () => {
     const folder = join(dir.path, "folder");
     const path = join(folder, "file");
     mkdirSync(folder);
@@ -200,7 +200,7 @@ describe.runIf(isRoot)("access of a user", () => {
     expect(await as("/", "read")).toBe(true);
   });
 
-  it("to a folder means reading and entering it", async () => {
+  it("read access to a folder requires both its read and its execute bit", async () => {
     const folder = join(dir.path, "folder");
     mkdirSync(folder);
     for (const [mode, expected] of [

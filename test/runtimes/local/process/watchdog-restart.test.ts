@@ -12,8 +12,8 @@ afterEach(async () => {
   await fixture.close();
 });
 
-describe("a watchdog that is killed", () => {
-  it("is started again at once, later when it hardly lived, and never after the end", async () => {
+describe("restarts of the watchdog", () => {
+  it("a killed watchdog is restarted, after a pause if it ran briefly, and never after close", async () => {
     const host = await fixture.host();
     expect(host.watchdogPid).toBeNull();
     await fixture.shell("sleep 60");
@@ -21,7 +21,7 @@ describe("a watchdog that is killed", () => {
       const pid = host.watchdogPid as number;
       const count = fixture.warnings.length;
       process.kill(pid, "SIGKILL");
-      await until("it is seen", () => fixture.warnings.length > count);
+      await until("its end is reported", () => fixture.warnings.length > count);
       return pid;
     };
     await sleep(1050);
@@ -38,11 +38,11 @@ describe("a watchdog that is killed", () => {
     fixture = new HostFixture();
   });
 
-  it("or cannot be started is reported, and services keep running", async () => {
+  it("a watchdog that cannot be started is reported, and services start without it", async () => {
     const host = await fixture.host();
     vi.spyOn(process, "execPath", "get").mockReturnValue("/nonexistent/node");
     const running = await fixture.shell("echo runs; sleep 60");
-    await until("it is said", () => fixture.warnings.some((text) => text.includes("cannot be started")));
+    await until("the warning", () => fixture.warnings.some((text) => text.includes("cannot be started")));
     await until("it runs", () => fixture.sink.all === "runs\n");
     vi.restoreAllMocks();
     await fixture.shell("sleep 60");

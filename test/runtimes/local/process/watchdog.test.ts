@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { tempDir } from "../support/fixture.js";
-import { buildServer, heedsSignals, isWatchdog, ServerProcess } from "./server-process.js";
+import { buildServer, handlesSignals, isWatchdog, ServerProcess } from "./server-process.js";
 import { cgroupsOf, HostFixture, hasCgroups, isRoot, processesWith, until } from "./support.js";
 
 const programs = tempDir();
@@ -39,8 +39,8 @@ async function nothingLeft(server: ServerProcess): Promise<void> {
   await until("everything ends", () => left(server).length === 0).catch(() => expect(left(server)).toEqual([]));
 }
 
-describe.runIf(hasCgroups)("after a server was killed", () => {
-  it("nothing of it is left, and its watchdog ends", async () => {
+describe.runIf(hasCgroups)("a killed server", () => {
+  it("the watchdog ends all processes and cgroups of a killed server, then itself", async () => {
     const server = start();
     const watchdog = await server.ready();
     await until("everything runs", () => processesWith(fixture.mark).length > 4);
@@ -50,25 +50,25 @@ describe.runIf(hasCgroups)("after a server was killed", () => {
     await until("the watchdog ends", () => !isWatchdog(watchdog));
   });
 
-  it("nothing is left although its watchdog was asked to end before, and was killed once", async () => {
+  it("a watchdog ignores SIGTERM, SIGINT and SIGHUP, and its replacement works after SIGKILL", async () => {
     const server = start();
     const watchdog = await server.ready();
-    await until("the watchdog listens", () => heedsSignals(watchdog));
+    await until("the watchdog listens", () => handlesSignals(watchdog));
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.kill(watchdog, signal);
     await sleep(100);
     expect(isWatchdog(watchdog)).toBe(true);
     process.kill(watchdog, "SIGKILL");
     await until("it is started again", () => /starting it again/.test(server.warnings));
-    await until("the new one listens", () => processesWith(`${server.pid}.json`).some(heedsSignals));
+    await until("the new one listens", () => processesWith(`${server.pid}.json`).some(handlesSignals));
     await server.kill();
     await nothingLeft(server);
   });
 
-  it("and its watchdog too, the next server ends what is left", async () => {
+  it("the next server ends the processes of a server that was killed together with its watchdog", async () => {
     const server = start();
     const watchdog = await server.ready();
     await until("everything runs", () => processesWith(fixture.mark).length > 4);
-    // Stopped, it cannot start a new one in between.
+    // A stopped server cannot start another watchdog.
     server.child.kill("SIGSTOP");
     process.kill(watchdog, "SIGKILL");
     await server.kill();
@@ -79,7 +79,7 @@ describe.runIf(hasCgroups)("after a server was killed", () => {
     await nothingLeft(server);
   });
 
-  it("at any moment of a start, nothing is left", async () => {
+  it("a server that is killed during a start leaves no processes or cgroups", async () => {
     for (let round = 0; round < 8; round += 1) {
       const server = start("storm");
       expect(await server.line()).toBe("storm");
@@ -90,8 +90,8 @@ describe.runIf(hasCgroups)("after a server was killed", () => {
   });
 });
 
-describe("a server that ends by itself", () => {
-  it("leaves nothing, and its watchdog ends at once", async () => {
+describe("a server that closes its host", () => {
+  it("a closed host leaves no processes, and its watchdog has ended", async () => {
     const server = start();
     const watchdog = await server.ready();
     server.child.stdin?.write("close\n");
@@ -102,16 +102,16 @@ describe("a server that ends by itself", () => {
   });
 });
 
-describe.runIf(isRoot)("a server that is not root", () => {
-  it("reports what is not enforced, and leaves nothing either", async () => {
+describe.runIf(isRoot)("a server without root", () => {
+  it("a server without root reports what is not enforced and leaves no processes when it is killed", async () => {
     const uid = 79_990;
     mkdirSync(fixture.stateDir);
     chownSync(fixture.stateDir, uid, uid);
     const server = start("plain", uid);
-    const told = JSON.parse(await server.line());
+    const report = JSON.parse(await server.line());
     const none = { level: "none", reason: expect.stringContaining("as root") };
     const unlimited = { value: null, enforcement: none };
-    expect(told).toMatchObject({
+    expect(report).toMatchObject({
       uid,
       user: { uid, gid: uid, enforcement: { level: "none" } },
       limits: { cpus: unlimited, memory_mb: unlimited, pids: unlimited },

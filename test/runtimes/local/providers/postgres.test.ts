@@ -40,13 +40,13 @@ describe("the postgres provider", () => {
   });
   afterAll(() => fixture.close());
 
-  it("answers a real query, and says that pg_isready was replaced by it", async () => {
+  it("pg_isready is replaced by a query, which the check names", async () => {
     const result = await untilHealthy(running, check);
     expect(result).toMatchObject({ healthy: true, message: "select 1 answered" });
     expect(result.check).toBe(`postgres select 1 on 127.0.0.1:${port}/command"center`);
   });
 
-  it("runs with the definition's settings, fsync, UTF8 and scram", async () => {
+  it("the server uses the definition's settings, fsync, UTF8 and SCRAM passwords", async () => {
     const one = await client();
     const setting = async (name: string) => (await one.query(`show ${name}`)).rows[0][name];
     expect(await setting("max_connections")).toBe("37");
@@ -58,7 +58,7 @@ describe("the postgres provider", () => {
     await expect(client("wrong")).rejects.toMatchObject({ code: "28P01" });
   });
 
-  it("sorts and compares the letters of all languages", async () => {
+  it("the server sorts and compares letters outside of ASCII", async () => {
     const one = await client();
     const text = async (query: string) => (await one.query(query)).rows.map((row: { x: unknown }) => row.x);
     expect(await text(`select x from (values ('Zebra'), ('Äpfel'), ('apfel')) v(x) order by x`)).toEqual([
@@ -70,7 +70,7 @@ describe("the postgres provider", () => {
     await one.end();
   });
 
-  it("runs as an unprivileged user that alone can read the data", () => {
+  it("the server runs as an unprivileged user, and only that user can read the data", () => {
     const data = statSync(join(fixture.stateDir, "volumes/pg-data/pgdata"));
     expect(data.mode & 0o777).toBe(0o700);
     expect(running.user.uid).toBe(data.uid);
@@ -78,7 +78,7 @@ describe("the postgres provider", () => {
     expect(readdirSync(join(fixture.stateDir, "volumes/pg-data"))).toEqual(["created-with.json", "pgdata"]);
   });
 
-  it("listens on 127.0.0.1 only", () => {
+  it("the server listens on 127.0.0.1 only", () => {
     const lines = execFileSync("ss", ["-ltnH"], { encoding: "utf8" })
       .split("\n")
       .filter((line) => line.includes(`:${port} `));
@@ -86,7 +86,7 @@ describe("the postgres provider", () => {
     expect(lines[0]).toContain(`127.0.0.1:${port}`);
   });
 
-  it("shows its password neither in a process list nor in its environment", () => {
+  it("the password is not in the process list, in the environment or in an argument", () => {
     const list = execFileSync("ps", ["-eo", "args"], { encoding: "utf8" });
     expect(list).toContain(`port=${port}`);
     expect(list).not.toContain("s3cret");
@@ -94,7 +94,7 @@ describe("the postgres provider", () => {
     expect(JSON.stringify((fixture.host as { ran?: string[][] }).ran)).not.toContain("s3cret");
   });
 
-  it("keeps acknowledged rows over SIGKILL and over a stop, and leaves no shared memory", async () => {
+  it("acknowledged rows survive SIGKILL and a stop, and no shared memory remains", async () => {
     await untilHealthy(running, check);
     const one = await client();
     await one.query("create table kept (n int)");
@@ -106,7 +106,7 @@ describe("the postgres provider", () => {
       execFileSync("ipcs", ["-m"], { encoding: "utf8" })
         .split("\n")
         .filter((line) => line.includes(` ${running.user.uid} `));
-    // A segment that was given up goes with the last process that dies.
+    // The kernel removes a segment when the last process that uses it ends.
     if (isRoot) await vi.waitFor(() => expect(segments()).toEqual([]), { timeout: 30_000, interval: 100 });
     await one.end().catch(() => {});
 
@@ -127,7 +127,7 @@ describe("the postgres provider", () => {
     expect(fixture.phases.filter((phase) => phase === "initialising the database")).toHaveLength(1);
   });
 
-  it("names the cause when a kept volume refuses another password or database", async () => {
+  it("a check explains that an existing volume has another password or lacks the database", async () => {
     await running.stop({ graceMs: 10_000 });
     const other = { ...db, environment: { ...db.environment, POSTGRES_PASSWORD: "another" } };
     running = await fixture.start(stack, other);
@@ -149,7 +149,7 @@ describe("the postgres provider", () => {
     await running.stop({ graceMs: 10_000 });
   });
 
-  it("refuses data of another major version, and does not touch it", async () => {
+  it("data of another major version is refused and stays unchanged", async () => {
     const old = { ...db, mounts: [{ type: "volume" as const, source: "old", target: "/x", readOnly: false }] };
     const data = join(fixture.stateDir, "volumes/old/pgdata");
     mkdirSync(data, { recursive: true });
@@ -161,7 +161,7 @@ describe("the postgres provider", () => {
     expect(readdirSync(data)).toEqual(["PG_VERSION"]);
   });
 
-  it("does an initialisation that was cut off again", async () => {
+  it("a start repeats an interrupted initialisation and removes its files", async () => {
     const cut = { ...db, mounts: [{ type: "volume" as const, source: "cut", target: "/x", readOnly: false }] };
     const controller = new AbortController();
     const starting = fixture.start(stack, cut, controller.signal);
@@ -177,14 +177,14 @@ describe("the postgres provider", () => {
     expect(await untilHealthy(again, check)).toMatchObject({ healthy: true });
     expect(readdirSync(base)).toEqual(["created-with.json", "pgdata"]);
     await again.stop({ graceMs: 10_000 });
-    // Killed between its last two steps: the password's file would stay for ever.
+    // As after a kill between the last two steps, which leaves the password's file.
     mkdirSync(join(base, ".init-dead"));
     const last = await fixture.start(stack, cut);
     expect(readdirSync(base)).toEqual(["created-with.json", "pgdata"]);
     await last.stop({ graceMs: 10_000 });
   });
 
-  it("takes POSTGRES_INITDB_ARGS and POSTGRES_HOST_AUTH_METHOD, and reports what only counts for a new volume", async () => {
+  it("POSTGRES_INITDB_ARGS and POSTGRES_HOST_AUTH_METHOD apply, and a later POSTGRES_USER gets a note", async () => {
     const trusting = service("trusting", {
       image: "postgres:15",
       environment: {
@@ -215,7 +215,7 @@ describe("the postgres provider", () => {
     await second.close();
   });
 
-  it("reads the password from a compose secret", async () => {
+  it("the password is read from a Compose secret, and removeVolumes deletes the data", async () => {
     const filed = service("filed", {
       image: "postgres:12",
       environment: { POSTGRES_PASSWORD_FILE: "/run/secrets/pw" },
@@ -247,7 +247,7 @@ describe("the postgres provider", () => {
       "INVALID_INPUT",
       "../up",
     ],
-  ])("refuses %j", async (fields, code, text) => {
+  ])("a start with %j is refused", async (fields, code, text) => {
     await expect(fixture.start(stack, { ...db, ...fields })).rejects.toMatchObject({
       code,
       message: expect.stringContaining(text),
@@ -258,7 +258,7 @@ describe("the postgres provider", () => {
 describe("initdbOptions", () => {
   const options = (text: string) => initdbOptions({ name: "db", environment: { POSTGRES_INITDB_ARGS: text } });
 
-  it("passes on what decides how a cluster is", () => {
+  it("options of the cluster's format are passed to initdb", () => {
     expect(options("")).toEqual([]);
     expect(options("-E 'UTF8' --lc-collate=C --no-instructions --auth-host=scram-sha-256 -k")).toEqual([
       "--encoding=UTF8",
@@ -267,15 +267,18 @@ describe("initdbOptions", () => {
     ]);
   });
 
-  it.each(["--pwfile=/etc/shadow", "--waldir=/x", "--auth=trust", "$(id)", "-D /x", "stray"])("refuses %s", (text) => {
-    expect(() => options(text)).toThrowError(/cannot give/);
-  });
+  it.each(["--pwfile=/etc/shadow", "--waldir=/x", "--auth=trust", "$(id)", "-D /x", "stray"])(
+    "the initdb option %s is refused",
+    (text) => {
+      expect(() => options(text)).toThrowError(/cannot give/);
+    },
+  );
 });
 
 describe("postgresSettings", () => {
   const settings = (command: string[]) => postgresSettings(service("db", { command }));
 
-  it("takes over -c in every form", () => {
+  it("every form of -c becomes a setting", () => {
     expect(settings(["docker-entrypoint.sh", "postgres", "-c", "a=1", "-cb=2", "--c=3"])).toEqual([
       "-c",
       "a=1",
@@ -288,7 +291,7 @@ describe("postgresSettings", () => {
   });
 
   it.each([[["sh", "-c", "x"]], [["postgres", "-c"]], [["postgres", "--single"]], [["-c", "hba_file=/x"]]])(
-    "refuses %j",
+    "the command %j is refused",
     (command) => {
       expect(() => settings(command)).toThrowError(/cannot run/);
     },

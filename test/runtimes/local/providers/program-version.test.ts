@@ -13,6 +13,6 @@ it.each([
   ["latest", "1.0", false],
   ["alpine", "1.0", false],
   [null, "1.0", false],
-])("tag %s and version %s differ: %s", (tag, version, differs) => {
+])("isOtherVersion(%j, %j) returns %j", (tag, version, differs) => {
   expect(isOtherVersion(tag, version)).toBe(differs);
 });

@@ -52,7 +52,7 @@ describe.runIf(available)("the redis provider", () => {
   });
   afterAll(() => fixture.close());
 
-  it("answers a real PING, and says that redis-cli was replaced by it", async () => {
+  it("redis-cli ping is replaced by stackwarden's own PING, and the replaced command is noted", async () => {
     expect(await untilHealthy(running, check)).toMatchObject({
       healthy: true,
       message: "PONG",
@@ -61,7 +61,7 @@ describe.runIf(available)("the redis provider", () => {
     expect(running.notes.join()).toContain("shell command is replaced");
   });
 
-  it("wants its password", async () => {
+  it("the server refuses clients without the password or with a wrong password", async () => {
     const open = new Redis({ host: "127.0.0.1", port, lazyConnect: true, retryStrategy: () => null });
     open.on("error", () => {});
     await expect(open.get("x")).rejects.toThrow(/NOAUTH/);
@@ -81,7 +81,7 @@ describe.runIf(available)("the redis provider", () => {
     await good.quit();
   });
 
-  it("listens on 127.0.0.1 only and writes every command to disk before it answers", async () => {
+  it("the server listens on 127.0.0.1 only and syncs every write to disk", async () => {
     const lines = execFileSync("ss", ["-ltnH"], { encoding: "utf8" })
       .split("\n")
       .filter((line) => line.includes(`:${port} `));
@@ -95,7 +95,7 @@ describe.runIf(available)("the redis provider", () => {
     await one.quit();
   });
 
-  it("shows its password neither in the process list nor in its environment nor in its log", () => {
+  it("the password is not in the process list, in the environment or in the log", () => {
     const list = execFileSync("ps", ["-eo", "args"], { encoding: "utf8" });
     expect(list).toContain(`127.0.0.1:${port}`);
     for (const text of [list, readFileSync(`/proc/${running.pid}/environ`, "utf8"), fixture.log("redis")])
@@ -103,7 +103,7 @@ describe.runIf(available)("the redis provider", () => {
     expect(JSON.stringify(fixture.host.spawned?.map(({ spec }) => [spec.argv, spec.env]))).not.toContain("s3cret");
   });
 
-  it("runs as an unprivileged user that alone can read data and configuration", () => {
+  it("the server runs as an unprivileged user, and only that user can read data and configuration", () => {
     const data = statSync(join(fixture.stateDir, "volumes/redis-data/redis"));
     expect(data.mode & 0o777).toBe(0o700);
     expect(running.user.uid).toBe(data.uid);
@@ -111,7 +111,7 @@ describe.runIf(available)("the redis provider", () => {
     expect(statSync(join(fixture.stateDir, "run/redis/redis.conf")).mode & 0o777).toBe(0o600);
   });
 
-  it("keeps acknowledged values over SIGKILL and over a stop", async () => {
+  it("acknowledged values survive SIGKILL and a stop", async () => {
     const one = await client();
     for (let n = 0; n < 50; n++) await one.set(`kept:${n}`, String(n));
     process.kill(running.pid ?? 0, "SIGKILL");
@@ -136,7 +136,7 @@ describe.runIf(available)("the redis provider", () => {
     await three.quit();
   });
 
-  it("takes another password at a restart, data and all", async () => {
+  it("a restart applies a new password and keeps the data", async () => {
     await running.stop({ graceMs: 10_000 });
     running = await fixture.start(stack, { ...cache, environment: { REDIS_PASSWORD: "other password" } });
     expect(await untilHealthy(running, check)).toMatchObject({ healthy: true });
@@ -146,7 +146,7 @@ describe.runIf(available)("the redis provider", () => {
     await running.stop({ graceMs: 10_000 });
   });
 
-  it.runIf(isRoot)("takes over data that another user id left", async () => {
+  it.runIf(isRoot)("a start changes the owner of data that belongs to another uid", async () => {
     const data = join(fixture.stateDir, "volumes/redis-data/redis");
     chownSync(data, 69_999, 69_999);
     running = await fixture.start(stack, cache);
@@ -155,7 +155,7 @@ describe.runIf(available)("the redis provider", () => {
     await running.stop({ graceMs: 10_000 });
   });
 
-  it("takes over what the command sets, and runs without a password only with a note", async () => {
+  it("options of the command apply, and a server without a password gets a note", async () => {
     const open = service("open", {
       image: "redis:7",
       command: ["redis-server", "--maxmemory", "64mb", "--save", "900 1", "--bind", "0.0.0.0", "--appendonly", "no"],
@@ -173,7 +173,7 @@ describe.runIf(available)("the redis provider", () => {
     await second.close();
   });
 
-  it("reads the password from a compose secret", async () => {
+  it("the password is read from a Compose secret", async () => {
     const filed = service("filed", {
       image: "redis:7",
       environment: { REDIS_PASSWORD_FILE: "/run/secrets/pw" },
@@ -199,7 +199,7 @@ describe.runIf(available)("the redis provider", () => {
       "INVALID_INPUT",
       "../up",
     ],
-  ])("refuses %j", async (fields, code, text) => {
+  ])("a start with %j is refused", async (fields, code, text) => {
     await expect(fixture.start(stack, { ...cache, ...fields } as ServiceDefinition)).rejects.toMatchObject({
       code,
       message: expect.stringContaining(text),
@@ -207,7 +207,7 @@ describe.runIf(available)("the redis provider", () => {
     });
   });
 
-  it.runIf(isRoot)("takes over a data folder that root made", async () => {
+  it.runIf(isRoot)("a server can use a data folder that root created", async () => {
     const data = join(fixture.stateDir, "volumes/foreign/redis");
     mkdirSync(data, { recursive: true });
     chmodSync(data, 0o700);
@@ -228,7 +228,7 @@ describe("redisCommand", () => {
       file: (path) => (path === "/run/secrets/pw" ? "from file" : undefined),
     });
 
-  it("understands the images' forms", () => {
+  it("redisCommand reads the command forms of the official images", () => {
     expect(command([])).toEqual({ password: null, directives: [], replaced: false });
     expect(command(["valkey-server", "--requirepass", "pass word"])).toMatchObject({
       password: "pass word",
@@ -248,7 +248,7 @@ describe("redisCommand", () => {
     ['redis-server --requirepass "$(cat /run/secrets/pw)"', "from file"],
     ["redis-server --requirepass $" + "{ABSENT:-fallback}", "fallback"],
     ["redis-server --save ''", null],
-  ])("takes the password from a shell's command: %s", (script, password) => {
+  ])("redisCommand reads the password of the shell command %s", (script, password) => {
     expect(command(["sh", "-c", script])).toMatchObject({ password, replaced: false });
   });
 
@@ -256,14 +256,14 @@ describe("redisCommand", () => {
     "redis-server --requirepass `cat x`",
     'echo "requirepass x" | redis-server -',
     "redis-server --requirepass $(pwd)",
-  ])("refuses a shell's command whose password it does not understand, instead of running open: %s", (script) => {
+  ])("a shell command whose password cannot be determined is refused without REDIS_PASSWORD: %s", (script) => {
     expect(() => command(["sh", "-c", script])).toThrowError(/which sets a password/);
     const withVariable = service("r", { command: ["sh", "-c", script], environment: { REDIS_PASSWORD: "known" } });
     expect(redisCommand(withVariable, {})).toMatchObject({ replaced: true });
   });
 
   it.each([[["--dbfilename", "x"]], [["--include", "/x"]], [["stray"]], [["--replicaof", "evil 6379"]]])(
-    "refuses %j",
+    "the options %j are refused",
     (words) => {
       expect(() => command(words)).toThrowError(/cannot give/);
     },
@@ -271,7 +271,7 @@ describe("redisCommand", () => {
 });
 
 describe("quoted", () => {
-  it("lets no value become another directive", () => {
+  it("quoted escapes characters that would start another directive", () => {
     expect(quoted('a"b\\c\nrequirepass x')).toBe('"a\\x22b\\x5cc\\x0arequirepass x"');
     expect(quoted("ä\0")).toBe('"\\xc3\\xa4\\x00"');
     expect(quoted("")).toBe('""');

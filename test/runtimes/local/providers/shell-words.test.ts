@@ -17,11 +17,11 @@ it.each([
   ["--x=$A '$A'", ["--x=one two", "$A"]],
   ["$EMPTY$MISSING", [""]],
   ['"$(cat /run/secrets/a)"', ["from file"]],
-])("the words of a simple command are read: %s", (text, expected) => {
+])("shellWords(%j) returns %j", (text, expected) => {
   expect(words(text)).toEqual(expected);
 });
 
-it("the default of a variable that is unset or empty is used", () => {
+it("shellWords uses the default of a variable that is unset or empty", () => {
   for (const name of ["MISSING", "EMPTY"]) expect(words(`$\{${name}:-x}`)).toEqual(["x"]);
   expect(words(`$\{A:-x}`)).toEqual(["one two"]);
 });
@@ -40,6 +40,6 @@ it.each([
   '"open',
   "a\\",
   "$1",
-])("text that is more than one simple command is not read: %s", (text) => {
+])("shellWords(%j) returns null because the text needs a shell", (text) => {
   expect(words(text)).toBeNull();
 });

@@ -20,8 +20,8 @@ const [hasNginx, hasMemcached, hasMariaDb] = [
 ];
 if (missing.length > 0) process.stderr.write(`servers.test.ts: tests skipped, not installed: ${missing.join(", ")}\n`);
 
-describe("server images", () => {
-  it("are official ones only", () => {
+describe("images of servers", () => {
+  it("serverOfImage recognises official images only", () => {
     expect(serverOfImage("mysql:8")).toBe("mysql");
     expect(serverOfImage("docker.io/library/nginx:alpine")).toBe("nginx");
     expect(serverOfImage("axllent/mailpit")).toBe("mailpit");
@@ -29,7 +29,7 @@ describe("server images", () => {
     expect(serverOfImage("ghcr.io/acme/nginx")).toBeNull();
   });
 
-  it("have one command that installs them on each platform", () => {
+  it("every server has one install command for macOS and one for Linux", () => {
     for (const name of Object.keys(SERVERS) as (keyof typeof SERVERS)[]) {
       expect(serverInstallCommand(name, "darwin")).toMatch(/^brew install \S+$/);
       expect(serverInstallCommand(name, "linux")).toMatch(/apt-get install -y|^go install/);
@@ -37,15 +37,15 @@ describe("server images", () => {
   });
 });
 
-describe("the accounts of a new MySQL", () => {
-  it("are those of the image's variables, quoted", () => {
+describe("MySQL", () => {
+  it("accountStatements creates the accounts of the image's variables and quotes their values", () => {
     const sql = accountStatements({ rootPassword: "a'b\\", database: "sh`op", user: "app", password: "x" });
     expect(sql).toContain("ALTER USER 'root'@'localhost' IDENTIFIED BY 'a\\'b\\\\';");
     expect(sql).toContain("CREATE DATABASE IF NOT EXISTS `sh``op`;");
     expect(sql).toContain("GRANT ALL ON `sh``op`.* TO 'app'@'%';");
   });
 
-  it("has the options of the definition's command, except those of the runtime", () => {
+  it("serverOptions keeps the options of the command except those that the runtime sets", () => {
     const command = ["mysqld", "--character-set-server=utf8mb4", "--port=1", "--default-authentication-plugin=x"];
     expect(serverOptions(service("db", { command }))).toEqual([
       "--loose-character-set-server=utf8mb4",
@@ -55,7 +55,7 @@ describe("the accounts of a new MySQL", () => {
   });
 });
 
-describe("a configuration of nginx", () => {
+describe("the nginx configuration", () => {
   const book: AddressBook = {
     services: () => ["proxy", "api"],
     hostPort: (name, port) =>
@@ -69,26 +69,26 @@ describe("a configuration of nginx", () => {
     rewriteConfig(text, { service: "proxy", book, paths: [{ container: "/usr/share/nginx/html", host: "/p/public" }] })
       .text;
 
-  it("listens on the service's host port of the loopback address", () => {
+  it("listen becomes the service's host port on 127.0.0.1", () => {
     expect(rewrite("listen 80;")).toBe("listen 127.0.0.1:8088;");
     expect(rewrite("listen 0.0.0.0:80 default_server;")).toBe("listen 127.0.0.1:8088 default_server;");
     expect(rewrite("listen [::]:80;").trim()).toBe("");
   });
 
-  // Before, 20,000 lines took 7 to 30 s, in which the server did nothing else.
-  it("takes time linear in the length of a hostile configuration", () => {
+  // In an earlier version 20,000 lines blocked the server for 7 to 30 s.
+  it("a hostile configuration is rewritten in time linear in its length", () => {
     const lines = ["access_log x\n", "user x\n", "error_log x\n", "listen [\n", "resolver 127.0.0.11 \n", "server  "];
     const begin = performance.now();
     for (const line of lines) rewrite(line.repeat(20_000));
     expect(performance.now() - begin).toBeLessThan(5000);
   });
 
-  it("reaches other services where they listen", () => {
+  it("addresses of other services become their host ports", () => {
     expect(rewrite("proxy_pass http://api:5000/;")).toBe("proxy_pass http://127.0.0.1:41000/;");
     expect(rewrite("upstream x { server api:5000 weight=2; }")).toContain("server 127.0.0.1:41000 weight=2;");
   });
 
-  it("starts with ports that a service does not have, whose connections are refused", () => {
+  it("a port that the target service does not have becomes an address that refuses connections", () => {
     expect(rewrite("proxy_pass http://api:3001/;")).toBe("proxy_pass http://127.0.0.1:1/;");
     expect(rewrite("upstream x { server api:3001; }")).toBe("upstream x { server 127.0.0.1:1; }");
     const separate = { ...book, isSeparate: true };
@@ -98,7 +98,7 @@ describe("a configuration of nginx", () => {
     expect(rewrite("server_name api;")).toBe("server_name api;");
   });
 
-  it("uses the project's folders, and logs to the service's output", () => {
+  it("paths become folders of the project, and logs go to the service's output", () => {
     expect(rewrite("root /usr/share/nginx/html;")).toBe("root /p/public;");
     expect(rewrite("root /usr/share/nginx/html/app;")).toBe("root /p/public/app;");
     expect(rewrite("user nginx;\npid /run/x;\n").trim()).toBe("");
@@ -107,7 +107,7 @@ describe("a configuration of nginx", () => {
   });
 });
 
-describe("servers of this machine", () => {
+describe("servers that are installed", () => {
   let fixture: Fixture;
   let port: number;
   beforeEach(async () => {
@@ -117,7 +117,7 @@ describe("servers of this machine", () => {
   afterEach(() => fixture.close());
   const published = (containerPort: number) => [{ containerPort, hostPort: port, protocol: "tcp" as const }];
 
-  it.skipIf(!hasMemcached)("memcached runs with the options of its command", async () => {
+  it.skipIf(!hasMemcached)("memcached runs with the options of its command and refuses unsupported ones", async () => {
     const cache = service("cache", {
       image: "memcached:1.6",
       command: ["memcached", "-m", "32"],
@@ -185,7 +185,7 @@ describe("servers of this machine", () => {
     },
   );
 
-  it("that are not installed are an error with the command that installs them", async () => {
+  it("a server that is not installed fails the start, and the hint names its install command", async () => {
     const mail = service("mail", { image: "axllent/mailpit" });
     const stack = await fixture.open([mail]);
     await expect(fixture.start(stack, mail)).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-/** A process host without cgroups and watchdog: real processes, real users. For tests of what lies above it. */
+/** A process host with real processes and users, without cgroups and watchdog, for tests of the layers above it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -21,7 +21,7 @@ const killGroup = (child: ChildProcess, signal: NodeJS.Signals) => {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, signal);
   } catch {
-    // gone already
+    // The process has ended.
   }
 };
 
@@ -59,7 +59,7 @@ export class DirectHost implements ProcessHost {
     child.stdout?.on("data", (chunk: Buffer) => spec.sink.write("stdout", chunk));
     child.stderr?.on("data", (chunk: Buffer) => spec.sink.write("stderr", chunk));
     const exited = new Promise<ServiceExit>((resolve) => {
-      // Like the real host: the output comes before the exit, unless other processes keep it open.
+      // As in the real host, the output precedes the exit unless other processes keep the output open.
       child.once("exit", (exitCode, signal) => {
         const exit = { exitCode, signal, oomKilled: false, at: Date.now() };
         const late = setTimeout(() => resolve(exit), 500);

@@ -1,4 +1,4 @@
-/** A project and a state directory in the temporary directory, removed at the end with everything that ran there. */
+/** A project and a state directory in a temporary directory; `close` ends their processes and removes them. */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -100,7 +100,7 @@ export class Fixture {
   }
 }
 
-/** Asks until it is healthy; the last answer when it never was. */
+/** Probes until the service is healthy. @returns the last result, which is unhealthy after the deadline */
 export async function untilHealthy(running: RuntimeService, check: Healthcheck, deadlineMs = 20_000) {
   const until = Date.now() + deadlineMs;
   for (;;) {

@@ -1,4 +1,4 @@
-/** What an installation needs, in a temporary project; and packages that need no network. */
+/** The context of an installation in a temporary project, and packages that install without a network. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readNodeManifest } from "../../../../src/runtimes/shared/manifests/node.js";
 import { InstallFixture } from "../../local/support/install-context.js";
 
-describe("a package.json", () => {
+describe("readNodeManifest", () => {
   let fixture: InstallFixture;
   beforeEach(() => {
     fixture = new InstallFixture();
@@ -21,7 +21,7 @@ describe("a package.json", () => {
       }),
     );
 
-  it("is read with its lock and npm's settings", () => {
+  it("a package.json is read with its lock file and npm settings", () => {
     fixture.file("sub/package-lock.json", "{}");
     fixture.file("sub/.npmrc", "fund=false");
     fixture.file("sub/package.json", '{"devDependencies": {"a": "1"}, "scripts": {"postinstall": "x"}}');
@@ -39,28 +39,31 @@ describe("a package.json", () => {
     });
   });
 
-  it.each(["{", "[]", "null", '"text"'])("is refused as %s", (text) => {
+  it.each(["{", "[]", "null", '"text"'])("a package.json with the content %s is refused", (text) => {
     fixture.file("package.json", text);
     refused("DEPENDENCY_INSTALL_FAILED", /^package\.json is not (?:valid JSON|a JSON object)\.$/);
   });
 
-  it("is refused when it is missing, and never quoted", () => {
+  it("a missing package.json is refused, and so is a link that leads outside of the project", () => {
     refused("DEPENDENCY_INSTALL_FAILED", "absent.json does not exist.", "absent.json");
     symlinkSync("/etc/shadow", join(fixture.folder, "package.json"));
     refused("DEPENDENCY_INSTALL_FAILED", "package.json leads outside the project's folder.");
   });
 
-  it.each([".npmrc", "package-lock.json"])("is refused when %s beside it leads outside or is a named pipe", (name) => {
-    fixture.file("package.json", '{"dependencies": {"a": "1"}}');
-    symlinkSync("/etc/shadow", join(fixture.folder, name));
-    refused("DEPENDENCY_INSTALL_FAILED", `${name} leads outside the project's folder.`);
-    execFileSync("rm", [join(fixture.folder, name)]);
-    execFileSync("mkfifo", [join(fixture.folder, name)]);
-    refused("DEPENDENCY_INSTALL_FAILED", `${name} is a named pipe; expected a regular file.`);
-  });
+  it.each([".npmrc", "package-lock.json"])(
+    "a package.json is refused when its %s leads outside or is a named pipe",
+    (name) => {
+      fixture.file("package.json", '{"dependencies": {"a": "1"}}');
+      symlinkSync("/etc/shadow", join(fixture.folder, name));
+      refused("DEPENDENCY_INSTALL_FAILED", `${name} leads outside the project's folder.`);
+      execFileSync("rm", [join(fixture.folder, name)]);
+      execFileSync("mkfifo", [join(fixture.folder, name)]);
+      refused("DEPENDENCY_INSTALL_FAILED", `${name} is a named pipe; expected a regular file.`);
+    },
+  );
 
   it.each(["file:../shared", "link:./x", "workspace:*", "../shared", "./x.tgz"])(
-    "is refused with a package of the project's own folders: %s",
+    "the dependency %s on a folder of the project is refused",
     (spec) => {
       fixture.file("package.json", JSON.stringify({ dependencies: { shared: spec } }));
       refused("UNSUPPORTED", "package.json uses packages of the project's own folders: shared.");
@@ -78,7 +81,7 @@ describe("a package.json", () => {
     ["npm", { workspaces: ["packages/*"] }],
     ["Yarn", { workspaces: { packages: ["packages/*"] } }],
     ["pnpm", {}],
-  ])("is refused with a private package of its %s workspace, whose name no registry gets", (kind, root) => {
+  ])("a dependency on a private package of a %s workspace is refused", (kind, root) => {
     workspace(root);
     if (kind === "pnpm") fixture.file("pnpm-workspace.yaml", "packages: [packages/*]");
     fixture.file("packages/web/package.json", '{"name": "web", "dependencies": {"@acme/secret": "^1.0.0"}}');
@@ -89,13 +92,13 @@ describe("a package.json", () => {
     );
   });
 
-  it("of a workspace is read when all of its dependencies come from elsewhere", () => {
+  it("a package of a workspace is read when its dependencies come from a registry", () => {
     workspace({ workspaces: ["packages/*"] });
     fixture.file("packages/web/package.json", '{"name": "web", "dependencies": {"express": "^5.0.0"}}');
     expect(read("packages/web/package.json").packages).toEqual(["express"]);
   });
 
-  it("is refused as the root of workspaces that have dependencies", () => {
+  it("the root of workspaces is refused when it has dependencies", () => {
     workspace({ workspaces: ["packages/*"], dependencies: { express: "1" } });
     refused("UNSUPPORTED", "package.json is the root of npm workspaces (@acme/secret).");
     workspace2();
@@ -104,7 +107,7 @@ describe("a package.json", () => {
   const workspace2 = () =>
     fixture.file("package.json", '{"workspaces": ["packages/*"], "dependencies": {"@acme/secret": "1"}}');
 
-  it("may use the published package of a project that declares no workspaces", () => {
+  it("a dependency with the name of a project without workspaces is read", () => {
     fixture.file("package.json", '{"name": "lib"}');
     fixture.file("demo/package.json", '{"dependencies": {"lib": "^1.0.0"}}');
     expect(read("demo/package.json").packages).toEqual(["lib"]);

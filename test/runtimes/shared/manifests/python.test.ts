@@ -5,12 +5,12 @@ import { afterAll, describe, expect, it } from "vitest";
 import { readRequirements } from "../../../../src/runtimes/shared/manifests/python.js";
 import { InstallFixture } from "../../local/support/install-context.js";
 
-describe("a requirements file", () => {
+describe("readRequirements", () => {
   const fixture = new InstallFixture();
   afterAll(() => fixture.close());
   const read = (path: string) => readRequirements(join(fixture.folder, path), fixture.folder);
 
-  it("is read with all that it includes, each once", () => {
+  it("a requirements file is read with all included files, each once", () => {
     fixture.file("a.txt", "-r sub/b.txt\n--constraint=c.txt\n-r https://host/remote.txt\nx==1\n");
     fixture.file("sub/b.txt", "-r ../a.txt\n-c ../c.txt\n");
     fixture.file("c.txt", "y<2\n");
@@ -29,19 +29,19 @@ describe("a requirements file", () => {
   });
 
   it.each(["-e .", "--editable ./lib", ".", "./lib", "../lib", "/srv/lib.whl", "lib @ file:///srv/lib.whl", ".[dev]"])(
-    "depends on the project's sources: %s",
+    "the requirement %s depends on the project's sources",
     (line) => {
       fixture.file("sources.txt", `${line}\n`);
       expect(read("sources.txt")).toMatchObject({ usesSources: true, empty: false });
     },
   );
 
-  it.each(["", "# nothing\n\n"])("is empty: %j", (text) => {
+  it.each(["", "# nothing\n\n"])("a requirements file with the content %j is empty", (text) => {
     fixture.file("empty.txt", text);
     expect(read("empty.txt")).toMatchObject({ empty: true, usesSources: false });
   });
 
-  it("is refused when it is missing, leads out of the project, or is not a regular file", () => {
+  it("a file that is missing, outside of the project or not a regular file is refused", () => {
     fixture.file("out.txt", "-r ../../outside.txt\n");
     fixture.file("absolute.txt", "-r /etc/passwd\n");
     fixture.file("linked.txt", "-r passwd\n");
@@ -62,7 +62,7 @@ describe("a requirements file", () => {
       );
   });
 
-  it("is refused when it includes more files than anybody writes", () => {
+  it("a requirements file with more than 200 included files is refused", () => {
     for (let n = 0; n < 210; n += 1) fixture.file(`many/${n}.txt`, `-r ${n + 1}.txt\n`);
     expect(() => read("many/0.txt")).toThrow("many/0.txt includes more than 200 files.");
   });

@@ -1,4 +1,4 @@
-/** A foreign process that takes a service's port in the moment in which nobody holds it. */
+/** Another process takes a service's port between its release by the ledger and the start of the service. */
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -13,36 +13,36 @@ require("node:http").createServer((_, response) => response.end("mine")).listen(
 `;
 const ok = healthcheck({ kind: "http", port: 8000, path: "/", status: 200 });
 
-class ThievesHost extends DirectHost {
-  readonly thieves: Server[] = [];
-  /** Ports to be taken, one before each spawn. */
+class PortTakingHost extends DirectHost {
+  readonly listeners: Server[] = [];
+  /** Ports to take, one before each spawn. */
   targets: number[] = [];
 
   override async spawn(spec: ProcessSpec): Promise<ManagedProcess> {
     const target = this.targets.shift();
     if (target !== undefined) {
-      const thief = createServer((socket) => socket.destroy());
+      const listener = createServer((socket) => socket.destroy());
       await new Promise<void>((resolve, reject) => {
-        thief.once("error", reject);
-        thief.listen(target, "127.0.0.1", resolve);
+        listener.once("error", reject);
+        listener.listen(target, "127.0.0.1", resolve);
       });
-      this.thieves.push(thief);
+      this.listeners.push(listener);
     }
     return super.spawn(spec);
   }
 }
 
-describe.runIf(process.getuid?.() === 0)("a port that is stolen", () => {
-  let host: ThievesHost;
+describe.runIf(process.getuid?.() === 0)("a port that another process takes before the start", () => {
+  let host: PortTakingHost;
   let fixture: Fixture;
   beforeEach(() => {
-    host = new ThievesHost();
+    host = new PortTakingHost();
     fixture = new Fixture(host);
     fixture.file("app/server.cjs", SERVER);
   });
   afterEach(async () => {
     await fixture.close();
-    await Promise.all(host.thieves.map((thief) => new Promise((resolve) => thief.close(resolve))));
+    await Promise.all(host.listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
   });
   const web = (ports: PortMapping[], address = "{host}") =>
     service("web", {
@@ -54,7 +54,7 @@ describe.runIf(process.getuid?.() === 0)("a port that is stolen", () => {
       },
     });
 
-  it("is replaced by the next free one when none was requested, with an event", async () => {
+  it("an unset host port that another process takes is replaced, with a port_reassigned event", async () => {
     const one = web([{ containerPort: 8000, protocol: "tcp" }]);
     const stack = await fixture.open([one]);
     const [before] = stack.endpoints();
@@ -69,7 +69,7 @@ describe.runIf(process.getuid?.() === 0)("a port that is stolen", () => {
     expect(running.notes).toContain(message);
   });
 
-  it("that was asked for is an error that names it, and nothing of the service is left", async () => {
+  it("a set host port that another process takes fails the start with PORT_IN_USE and leaves no process", async () => {
     const port = await freePort();
     const one = web([{ containerPort: 8000, hostPort: port, protocol: "tcp" }]);
     const stack = await fixture.open([one]);
@@ -81,7 +81,7 @@ describe.runIf(process.getuid?.() === 0)("a port that is stolen", () => {
     for (const { child } of host.spawned) expect(child.exitCode ?? child.signalCode).not.toBeNull();
   });
 
-  it("is reported when the service listens on more than loopback", async () => {
+  it("a service that listens on all addresses is reported with a warning and a note", async () => {
     const one = web([{ containerPort: 8000, protocol: "tcp" }], "0.0.0.0");
     const stack = await fixture.open([one]);
     const running = await fixture.start(stack, one);

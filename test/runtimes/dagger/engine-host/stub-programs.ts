@@ -1,4 +1,4 @@
-/** Programs on a PATH of the test's own: they record their arguments, then do what the test wants. */
+/** Stub programs on a separate PATH, which record their arguments and then run a script of the test. */
 import { type ChildProcess, spawn } from "node:child_process";
 import {
   chmodSync,
@@ -14,10 +14,10 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-/** Where runc is, when it is a real one that the test did not make. */
+/** The directories of the machine's programs. */
 export const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-export class StandIns {
+export class StubPrograms {
   readonly dir = mkdtempSync(join(tmpdir(), "stackwarden-host-"));
   readonly bin = join(this.dir, "bin");
   readonly calls = join(this.dir, "calls");
@@ -34,13 +34,13 @@ export class StandIns {
     chmodSync(this.dir, 0o755);
   }
 
-  /** A shell script; its arguments are recorded before it does anything. */
+  /** Creates a shell script that records its arguments first. */
   program(name: string, script: string): void {
     const record = `for word; do printf '%s\\0' "$word"; done > "$(mktemp "${this.calls}/${name}.XXXXXX")"`;
     writeFileSync(join(this.bin, name), `#!/bin/sh\n${record}\n${script}\n`, { mode: 0o755 });
   }
 
-  /** From here on the PATH has these of the machine's programs, and no others. */
+  /** Restricts PATH to these programs of the machine. */
   only(...names: string[]): void {
     for (const name of names) {
       const folder = SYSTEM_PATH.split(":").find((one) => existsSync(join(one, name)));
@@ -50,7 +50,7 @@ export class StandIns {
     this.env.STACKWARDEN_PROGRAM_DIRS = this.bin;
   }
 
-  /** Enters nothing: what was to run there runs here. */
+  /** Creates a container program whose `exec` runs the command on this machine. */
   engine(name: "docker" | "podman" | "nerdctl" | "finch", container: string): void {
     this.program(
       name,
@@ -62,7 +62,7 @@ export class StandIns {
     );
   }
 
-  /** Every call of a program, in no order. */
+  /** The arguments of every call of a program, in no particular order. */
   recorded(name: string): string[][] {
     return readFiles(this.calls, `${name}.`).map((text) => text.split("\0").slice(0, -1));
   }
@@ -78,7 +78,7 @@ export class StandIns {
     rmSync(join(this.dir, path));
   }
 
-  /** A process whose root is a folder of the test's: its `/proc/<pid>/root` shows the cgroup files that are put there. */
+  /** Starts a process with `folder` as its root, so that `/proc/<pid>/root` shows the simulated cgroup files. */
   async rooted(folder: string): Promise<ChildProcess> {
     const program = 'chroot shift or die $!; chdir "/"; $| = 1; print "up\\n"; sleep 1 while 1';
     const child = spawn("perl", ["-e", program, folder], { stdio: ["ignore", "pipe", "inherit"] });

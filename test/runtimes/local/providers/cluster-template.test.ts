@@ -1,0 +1,127 @@
+import { spawnSync } from "node:child_process";
+import { lstatSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { newIdentity } from "../../../../src/runtimes/local/providers/cluster-identity.js";
+import type { RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
+import { freePort, healthcheck } from "../../contract/bench.js";
+import { Fixture, service, untilHealthy } from "../support/fixture.js";
+
+const check = healthcheck({ kind: "postgres" });
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) process.stderr.write("cluster-template.test.ts: skipped, services of this user could change a template\n");
+
+describe.skipIf(!isRoot)("the template of new databases", () => {
+  const fixture = new Fixture();
+  let stack: RuntimeStack;
+  afterAll(() => fixture.close());
+
+  const cache = join(fixture.serverState, "cache");
+  const templates = () => readdirSync(cache).filter((name) => name.startsWith("cluster-"));
+
+  const database = async (name: string, environment: Record<string, string>) => {
+    const port = await freePort();
+    const db = service(name, {
+      image: "postgres:15",
+      environment,
+      ports: [{ containerPort: 5432, hostPort: port, protocol: "tcp" }],
+      mounts: [{ type: "volume", source: name, target: "/var/lib/postgresql/data", readOnly: false }],
+    });
+    return { db, port };
+  };
+  const query = async (port: number, login: { user: string; password?: string; database: string }, text: string) => {
+    const client = new pg.Client({ host: "127.0.0.1", port, ...login });
+    client.on("error", () => {});
+    await client.connect();
+    try {
+      return (await client.query(text)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  const start = async (name: string, environment: Record<string, string>) => {
+    const { db, port } = await database(name, environment);
+    stack = await fixture.open([db]);
+    const running = await fixture.start(stack, db);
+    expect(await untilHealthy(running, check)).toMatchObject({ healthy: true });
+    return { port, running };
+  };
+
+  const logins = {
+    first: { user: "postgres", password: "one", database: "postgres" },
+    second: { user: 'o"wner', password: "it's two", database: "shop" },
+  };
+  const ports: Record<string, number> = {};
+  const services: Record<string, RuntimeService> = {};
+  beforeAll(async () => {
+    for (const [name, { user, password, database: db }] of Object.entries(logins)) {
+      const started = await start(name, { POSTGRES_USER: user, POSTGRES_PASSWORD: password, POSTGRES_DB: db });
+      ports[name] = started.port;
+      services[name] = started.running;
+    }
+  });
+
+  it("serves databases with different users, passwords and names", async () => {
+    expect(templates()).toHaveLength(1);
+    for (const [name, login] of Object.entries(logins)) {
+      const roles = await query(ports[name] as number, login, "select rolname from pg_roles where rolsuper");
+      expect(roles).toEqual([{ rolname: login.user }]);
+      const wrong = query(ports[name] as number, { ...login, password: "wrong" }, "select 1");
+      await expect(wrong).rejects.toMatchObject({ code: "28P01" });
+    }
+    const databases = await query(ports.second as number, logins.second, "select datname from pg_database order by 1");
+    expect(databases.map(({ datname }) => datname)).toEqual(["postgres", "shop", "template0", "template1"]);
+  });
+
+  it("gives every database a different system identifier", async () => {
+    const text = "select system_identifier from pg_control_system()";
+    const [first] = await query(ports.first as number, logins.first, text);
+    const [second] = await query(ports.second as number, logins.second, text);
+    expect(first.system_identifier).not.toBe(second.system_identifier);
+  });
+
+  it("cannot be changed by the services that are copied from it, and no folder of its creation remains", () => {
+    const template = join(cache, templates()[0] as string);
+    for (const name of readdirSync(template, { recursive: true, encoding: "utf8" })) {
+      const { uid, gid, mode } = lstatSync(join(template, name));
+      expect({ name, uid, gid, writable: mode & 0o022 }).toEqual({ name, uid: 0, gid: 0, writable: 0 });
+    }
+    const uid = services.first?.user.uid as number;
+    const asService = (script: string) =>
+      spawnSync("/bin/sh", ["-c", script, "sh", template], { uid, gid: uid, encoding: "utf8" });
+    expect(asService('cat "$1/PG_VERSION"').stdout).toBe("15\n");
+    for (const change of [
+      'echo 1 >>"$1/PG_VERSION"',
+      'echo 1 >"$1/base/new"',
+      'rm "$1/PG_VERSION"',
+      'mv "$1" "$1-old"',
+    ])
+      expect(asService(change).status).not.toBe(0);
+    expect(readdirSync(cache).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  it("is created again when it is damaged, and the database starts without it", async () => {
+    rmSync(join(cache, templates()[0] as string, "global", "1262"));
+    await start("third", { POSTGRES_PASSWORD: "three" });
+    expect(templates()).toEqual([]);
+    await start("fourth", { POSTGRES_PASSWORD: "four" });
+    expect(templates()).toHaveLength(1);
+  });
+
+  it("is not used with options of initdb", async () => {
+    rmSync(join(cache, templates()[0] as string), { recursive: true });
+    const environment = { POSTGRES_PASSWORD: "five", POSTGRES_INITDB_ARGS: "--data-checksums" };
+    const { port } = await start("fifth", environment);
+    const login = { user: "postgres", password: "five", database: "postgres" };
+    expect(await query(port, login, "show data_checksums")).toEqual([{ data_checksums: "on" }]);
+    expect(templates()).toEqual([]);
+  });
+});
+
+describe("the identity of a copied database", () => {
+  it("is refused for a control file whose checksum is at no known place", () => {
+    expect(newIdentity(Buffer.alloc(8192, 1))).toBeNull();
+    expect(newIdentity(Buffer.alloc(10))).toBeNull();
+  });
+});
