@@ -5,11 +5,11 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const LONGEST = [
   "runtimes/contract/docker",
   "runtimes/contract/dagger-sim",
-  "e2e/newest-node",
+  "e2e/demo",
+  "e2e/demo-commandcenter",
   "e2e/recovery",
   "runtimes/docker/containers",
   "runtimes/contract/local",
-  "e2e/demo",
   "dashboard/dashboard",
   "runtimes/dagger/failures",
   "daemon/bridge",

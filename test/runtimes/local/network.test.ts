@@ -17,7 +17,7 @@ import { definition, service, tempDir, untilHealthy } from "./support/fixture.js
 const isSupported = process.getuid?.() === 0 && ["pasta", "bwrap"].every((name) => existsSync(`/usr/bin/${name}`));
 if (!isSupported) process.stderr.write("network.test.ts: skipped (needs root, bubblewrap and pasta)\n");
 
-/** Listens on port 80 of every address. Replies with what it reads from Redis on port 6379, or from a port of the machine. */
+/** Listens on port 80. Replies with what it reads from Redis on port 6379 or from a port of the machine. */
 const SERVER = `
 import http from "node:http";
 import net from "node:net";

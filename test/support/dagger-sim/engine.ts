@@ -135,7 +135,7 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
       // Killed processes need a moment to end.
       for (let tries = 0; tries < 50; tries += 1) {
         left = removeEngineCgroups(engine);
-        if (left.length === 0 && livingSessions(folder).length === 0) break;
+        if (left.length === 0 && runningSessions(folder).length === 0) break;
         await sleep(100);
       }
       for (const pid of left) spawnSync("kill", ["-KILL", String(pid)]);
@@ -148,7 +148,7 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
 }
 
 /** Processes of `dagger session` on this engine. */
-export function livingSessions(folder: string): number[] {
+export function runningSessions(folder: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => {
