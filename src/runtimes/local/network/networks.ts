@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { StackwardenError } from "../../../errors.js";
 import type { Enforcement } from "../../../stack/runtime.js";
+import type { Sandbox } from "../process/sandbox-host.js";
 import type { NetworkChoice } from "../types.js";
 import { NetworkNamespace, type NetworkOptions, type NetworkTools } from "./namespace.js";
 
@@ -16,12 +17,12 @@ export const SHARED_NETWORK: Enforcement = {
 };
 
 /** The trusted programs; a string says why there are none. */
-function findTools(sandbox: Enforcement): NetworkTools | string {
-  if (sandbox.level !== "enforced") return sandbox.reason;
+function findTools({ enforcement, users }: Pick<Sandbox, "enforcement" | "users">): NetworkTools | string {
+  if (enforcement.level !== "enforced") return enforcement.reason;
   const [unshare, nsenter, pasta] = ["unshare", "nsenter", "pasta"].map(firstFile);
   if (!unshare || !nsenter) return "unshare and nsenter of util-linux are not installed";
   if (!pasta) return "pasta is not installed (Debian package passt)";
-  return { unshare, nsenter, pasta };
+  return { unshare, nsenter, pasta, users };
 }
 
 export class Networks {
@@ -33,7 +34,7 @@ export class Networks {
 
   constructor(
     private readonly choice: NetworkChoice,
-    sandbox: Enforcement,
+    sandbox: Pick<Sandbox, "enforcement" | "users">,
     private readonly warn: (message: string) => void,
     private readonly watching: Pick<NetworkOptions, "watch" | "unwatch">,
   ) {

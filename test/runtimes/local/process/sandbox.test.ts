@@ -1,8 +1,16 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { joinArgs, sandboxArgs } from "../../../../src/runtimes/local/process/sandbox.js";
+import {
+  joiningNamespaces,
+  makingNamespaces,
+  type SandboxTools,
+  sandboxArgs,
+} from "../../../../src/runtimes/local/process/sandbox.js";
 import { tempDir } from "../support/fixture.js";
+
+const TOOLS: SandboxTools = { bwrap: "bwrap", nsenter: "nsenter", system: [], users: null };
+const USER: SandboxTools = { ...TOOLS, users: { outer: 20, inner: 21 } };
 
 let dir: ReturnType<typeof tempDir>;
 beforeEach(() => {
@@ -27,7 +35,7 @@ describe("sandboxArgs", () => {
     const [project, own] = [folder("home/ada/shop"), folder("state/projects/shop")];
     folder("home/ada/node/bin");
     const shared = folder("state/cache");
-    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter", system: [] }, hidden: [home, state], shared: [shared] };
+    const host = { tools: TOOLS, hidden: [home, state], shared: [shared] };
     const program = join(home, "ada/node/bin/node");
     const args = sandboxArgs(host, {
       visible: [project, own],
@@ -46,7 +54,7 @@ describe("sandboxArgs", () => {
     const state = folder("state");
     const own = folder("state/projects/shop");
     folder("state/projects/shop/deps/abc/bin");
-    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter", system: [] }, hidden: [state], shared: [] };
+    const host = { tools: TOOLS, hidden: [state], shared: [] };
     const program = join(own, "deps/abc/bin/python");
     const args = sandboxArgs(host, { visible: [own], programs: [program, join(own, "deps/abc/bin/program")] });
     expect(each(args, "--ro-bind")).toEqual([]);
@@ -56,12 +64,28 @@ describe("sandboxArgs", () => {
   it("a program in a home folder makes only its own folder visible", () => {
     const home = folder("home/ada");
     folder("home/ada/tools");
-    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter", system: [] }, hidden: [home], shared: [] };
+    const host = { tools: TOOLS, hidden: [home], shared: [] };
     const args = sandboxArgs(host, { visible: [], programs: [join(home, "tools/run.sh")] });
     expect(each(args, "--ro-bind")).toEqual([join(home, "tools")]);
   });
 });
 
-it("joinArgs enters every namespace of the service", () => {
-  expect(joinArgs(4711)).toEqual(["--target=4711", "--mount", "--pid", "--ipc", "--uts", "--net", "--"]);
+describe("what is given to nsenter and bubblewrap", () => {
+  it("joins every namespace of a service, and its network where it has one", () => {
+    const words = ["nsenter", "--target=4711", "--mount", "--pid", "--ipc", "--uts", "--net", "--"];
+    expect(joiningNamespaces(TOOLS, 4711, true)).toEqual(words);
+    expect(joiningNamespaces(TOOLS, 4711, false)).toEqual(words.filter((one) => one !== "--net"));
+  });
+
+  it("enters the user namespaces of a server that is not root: the outer one to change namespaces, the inner one to run", () => {
+    const outer = ["nsenter", "--user=/proc/self/fd/5", "--preserve-credentials"];
+    const inner = ["nsenter", "--user=/proc/self/fd/6", "--preserve-credentials", "--"];
+    expect(makingNamespaces(USER)).toEqual([...outer, "--", "bwrap", "--userns2", "6"]);
+    expect(makingNamespaces(USER, ["--net=/x"])).toEqual([...outer, "--net=/x", "--", "bwrap", "--userns2", "6"]);
+    expect(joiningNamespaces(USER, 4711, false)).toEqual([
+      ...outer,
+      ...["--target=4711", "--mount", "--pid", "--ipc", "--uts", "--"],
+      ...inner,
+    ]);
+  });
 });
