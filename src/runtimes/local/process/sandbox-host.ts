@@ -127,7 +127,7 @@ export class Sandbox {
       mounts: spec.mounts ?? [],
     };
     if (spec.network !== undefined) Object.assign(view.files, await this.#nameServer());
-    const pins = pinsOf(view);
+    const pins = [...pinsOf(view), ...this.#hiddenInside(view.visible)];
     const args = sandboxArgs(host, view);
     // A file of the machine may be a link, as /etc/resolv.conf often is: the mount is at its end.
     const linkedFiles = Object.values(view.files).map((place) => realPath(place));
@@ -146,6 +146,14 @@ export class Sandbox {
     return visible
       .map(realPath)
       .flatMap((path) => (isBeneath(state, path) ? SERVICE_FOLDERS.map((name) => join(path, name)) : [path]));
+  }
+
+  /** Hidden folders in visible ones, whose owner could replace them by a link while bubblewrap mounts. */
+  #hiddenInside(visible: readonly string[]): Pin[] {
+    const inside = (this.host?.hidden ?? []).filter((folder) =>
+      visible.some((one) => one !== folder && isBeneath(one, folder)),
+    );
+    return inside.filter((folder) => existsSync(folder)).map((target) => ({ target, inode: null }));
   }
 
   /** The name server of services with their own network, where theirs is on the machine's loopback interface. */

@@ -112,15 +112,14 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
     }
     made.add(path);
   };
-  // Outer folders come before inner ones: a later mount covers an earlier one.
-  for (const folder of hidden.sort(byLength)) {
-    makeParents(folder);
-    args.push("--perms", TEMPORARY.includes(folder) ? "1777" : "0755", "--tmpfs", folder);
-  }
-  for (const one of [...mounts.keys()].sort(byLength)) {
-    if ((over(one) === undefined && !isReadOnly) || !existsSync(one)) continue;
-    makeParents(one);
-    args.push(mounts.get(one) ?? "--ro-bind", one, one);
+  const shown = [...mounts.keys()].filter((one) => (over(one) !== undefined || isReadOnly) && existsSync(one));
+  // Outer folders come before inner ones, because a later mount covers an earlier one: the state directory stays hidden
+  // in a project's folder that contains it.
+  for (const one of [...new Set([...hidden, ...shown])].sort(byLength)) {
+    if (!view.visible.some((folder) => folder !== one && within(one, folder))) makeParents(one);
+    const mount = shown.includes(one) ? mounts.get(one) : undefined;
+    if (mount !== undefined) args.push(mount, one, one);
+    else args.push("--perms", TEMPORARY.includes(one) ? "1777" : "0755", "--tmpfs", one);
   }
   for (const mount of places) {
     const { target } = mount;
@@ -169,14 +168,21 @@ export function joiningNamespaces({ nsenter, users }: SandboxTools, pid: number,
     : [...inUserNamespace(nsenter, OUTER_FD, ...options), ...inUserNamespace(nsenter, INNER_FD)];
 }
 
-/** Home folders of this machine: /root, the entries of /home, and the home folders of users in /etc/passwd. */
+/** The home folders of Windows below /mnt of its subsystem for Linux. */
+const windowsHomes = (): string[] =>
+  existsSync("/mnt") ? readdirSync("/mnt").flatMap((name) => (/^[a-z]$/.test(name) ? [`/mnt/${name}/Users`] : [])) : [];
+
+/**
+ * Home folders of this machine: /root, the entries of /home, the home folders of users in /etc/passwd, and those of
+ * Windows.
+ */
 export async function homeFolders(passwd = "/etc/passwd"): Promise<string[]> {
   const text = await readFile(passwd, "utf8").catch(() => "");
   const people = text.split("\n").flatMap((line) => {
     const [, , uid = "", , , home = ""] = line.split(":");
     return Number(uid) >= 1000 && Number(uid) < 60_000 && /^\/[^/]+\/./.test(home) ? [home] : [];
   });
-  return [...new Set(["/root", "/home", ...people].map(realPath))].filter((one) => existsSync(one));
+  return [...new Set(["/root", "/home", ...people, ...windowsHomes()].map(realPath))].filter((one) => existsSync(one));
 }
 
 /** The home folders of the server's user, wherever they are, except where the system itself is. */
@@ -199,14 +205,18 @@ function ownHomes(): string[] {
  */
 const RUN = "/run";
 
+/** Folders of such sockets elsewhere. Who may use them has the rights of root. */
+const ENGINES = ["/var/snap/lxd/common/lxd", "/var/lib/lxd", "/var/lib/incus"];
+
 /** Parts of /run that programs need: name servers, and the programs of NixOS and Guix. */
 const NEEDED_OF_RUN = ["/run/current-system", "/run/opengl-driver"];
 
 function neededOfRun(): string[] {
-  const resolver = dirname(realPath("/etc/resolv.conf"));
-  return [...NEEDED_OF_RUN, ...(dirname(resolver) === "/" ? [] : [resolver])].filter(
-    (one) => within(one, RUN) && existsSync(one),
-  );
+  const resolver = realPath("/etc/resolv.conf");
+  const folder = dirname(resolver);
+  // A folder shows a new file that takes the place of the present one.
+  const shown = [...NEEDED_OF_RUN, folder === RUN ? resolver : folder];
+  return shown.filter((one) => within(one, RUN) && existsSync(one));
 }
 
 /** What services do not see, and what they see of it. */
@@ -218,5 +228,5 @@ export async function hiddenFolders(
   const shared = [join(realPath(stateDir), "cache")];
   return tools.users === null
     ? { hidden, shared }
-    : { hidden: [...hidden, ...ownHomes(), RUN], shared: [...shared, ...neededOfRun()] };
+    : { hidden: [...hidden, ...ownHomes(), RUN, ...ENGINES], shared: [...shared, ...neededOfRun()] };
 }

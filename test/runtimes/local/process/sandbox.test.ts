@@ -1,7 +1,8 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
+  hiddenFolders,
   joiningNamespaces,
   makingNamespaces,
   type SandboxTools,
@@ -67,6 +68,58 @@ describe("sandboxArgs", () => {
     const host = { tools: TOOLS, hidden: [home], shared: [] };
     const args = sandboxArgs(host, { visible: [], programs: [join(home, "tools/run.sh")] });
     expect(each(args, "--ro-bind")).toEqual([join(home, "tools")]);
+  });
+});
+
+describe("what services of an ordinary user see", () => {
+  it("the machine is read-only, and only the project can be changed", () => {
+    const [project, state] = [folder("srv/shop"), folder("state")];
+    const host = { tools: USER, hidden: [state], shared: [] };
+    const args = sandboxArgs(host, { visible: [project], programs: [] });
+    expect(each(args, "--ro-bind")).toEqual(["/"]);
+    expect(each(args, "--bind")).toEqual([project]);
+    const elsewhere = { source: project, target: "/stackwarden-absent/data", readOnly: false };
+    const replaced = sandboxArgs(host, { visible: [], programs: [], mounts: [elsewhere] });
+    expect(each(replaced, "--ro-bind-try")).toContain("/usr");
+    expect(each(replaced, "--bind-try")).toEqual([]);
+  });
+
+  it("the state directory stays hidden where the project's folder contains it", () => {
+    const home = folder("home/ada");
+    const state = folder("home/ada/.local/state");
+    const own = folder("home/ada/.local/state/projects/ada/run");
+    const host = { tools: USER, hidden: [home, state], shared: [] };
+    const args = sandboxArgs(host, { visible: [home, own], programs: [] });
+    const at = (option: string, path: string) => args.findIndex((one, n) => one === option && args[n + 1] === path);
+    expect(at("--bind", home)).toBeGreaterThan(-1);
+    expect(at("--tmpfs", state)).toBeGreaterThan(at("--bind", home));
+    expect(at("--bind", own)).toBeGreaterThan(at("--tmpfs", state));
+  });
+
+  it("the user's home folder, wherever it is, and /run are hidden", async () => {
+    const state = folder("state");
+    const own = await hiddenFolders(USER, state);
+    expect(own.hidden).toEqual(expect.arrayContaining([state, "/run", "/root"]));
+    expect((await hiddenFolders(TOOLS, state)).hidden).not.toContain("/run");
+    vi.stubEnv("HOME", folder("elsewhere/ada"));
+    expect((await hiddenFolders(USER, state)).hidden).toContain(join(dir.path, "elsewhere/ada"));
+    vi.stubEnv("HOME", "/usr");
+    expect((await hiddenFolders(USER, state)).hidden).not.toContain("/usr");
+    vi.unstubAllEnvs();
+  });
+
+  it.runIf(existsSync("/dev/shm"))("a program that is reached through a link of a folder is visible", () => {
+    const home = folder("home/ada");
+    folder("home/ada/node/bin");
+    const elsewhere = mkdtempSync("/dev/shm/stackwarden-people-");
+    try {
+      symlinkSync(home, join(elsewhere, "ada"));
+      const host = { tools: USER, hidden: [home], shared: [] };
+      const args = sandboxArgs(host, { visible: [], programs: [join(elsewhere, "ada/node/bin/node")] });
+      expect(each(args, "--ro-bind")).toContain(join(home, "node"));
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
   });
 });
 
