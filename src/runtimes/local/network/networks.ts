@@ -30,6 +30,8 @@ export class Networks {
   readonly #tools: NetworkTools | string;
   /** Why the last attempt failed; null after a success; undefined before the first. */
   #failure: string | null | undefined;
+  /** The attempt of callers that ask before any stack has a network. */
+  #observation: Promise<void> | undefined;
   #closing = false;
 
   constructor(
@@ -73,11 +75,13 @@ export class Networks {
 
   /** What stacks have, observed by opening a network once. */
   async enforcement(): Promise<Enforcement> {
-    if (this.#failure === undefined && typeof this.#tools !== "string")
-      await this.open().then(
+    if (this.#failure === undefined && typeof this.#tools !== "string") {
+      this.#observation ??= this.open().then(
         (network) => network?.close(),
         () => undefined,
       );
+      await this.#observation;
+    }
     const reason = typeof this.#tools === "string" ? this.#tools : this.#failure;
     return reason === null
       ? {
