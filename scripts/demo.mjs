@@ -1,6 +1,7 @@
 // The main job, shown: an MCP client starts `stackwarden mcp` over stdio and operates the CommandCenter stack of
 // examples/commandcenter on real services. Every line printed was seen, none is remembered. Run by `npm run demo`;
-// `npm run demo -- --runtime docker` runs it on the Docker engine of this machine.
+// `npm run demo -- --runtime docker` runs it on the Docker engine of this machine; `--without-worktrees` leaves out the
+// part with two git work trees.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -170,7 +171,8 @@ const alive = (pid) => {
 
 try {
   await demo();
-  if (spawnSync("git", ["--version"]).status === 0) await worktrees({ call, step, show, expect, work, state });
+  if (process.argv.includes("--without-worktrees")) out("\nThe part with two work trees is left out.");
+  else if (spawnSync("git", ["--version"]).status === 0) await worktrees({ call, step, show, expect, work, state });
   else out("\ngit is not installed: the part with two work trees is left out.");
   out(`\n${paint("1;32", "The demonstration ended as it should.")}`);
 } catch (error) {

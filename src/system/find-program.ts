@@ -155,6 +155,9 @@ function excludedFolders(uid: number | undefined): string[] {
   return uid === 0 || home === undefined ? folders : folders.filter((folder) => !isBeneath(folder, home));
 }
 
+/** `npx` and `npm run` put those of the working directory and of every folder above it first in `PATH`. */
+const PACKAGE_PROGRAMS = /\/node_modules\/\.bin(?:\/|$)/;
+
 const isName = (name: string): boolean => name !== "" && name !== "." && name !== ".." && !name.includes("/");
 
 /** Every directory and link on the way decides what is run. Null when all is well. */
@@ -162,6 +165,7 @@ async function distrust(path: string, rules: Rules, end: "file" | "directory" = 
   // The system's own directories are the administrator's, whichever group keeps them.
   const fixed = [...rules.system].some((dir) => path === dir || dirname(path) === dir);
   if (!fixed && rules.excluded.some((folder) => isBeneath(folder, path))) return "below a folder that holds projects";
+  if (!fixed && PACKAGE_PROGRAMS.test(path)) return "a program of a package that a project installs";
   if (rules.uid === undefined) return null;
   try {
     const { real, reason } = await followTrusted(path, {

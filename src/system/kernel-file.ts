@@ -30,3 +30,7 @@ export function readKernelFile(path: string): string | null {
     closeSync(fd);
   }
 }
+
+/** Decodes a path of /proc/<pid>/mountinfo, which writes spaces as \040. */
+export const unescapeMountPath = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_match, code: string) => String.fromCharCode(Number.parseInt(code, 8)));

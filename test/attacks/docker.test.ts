@@ -1,9 +1,20 @@
 /** A hostile repository on the docker runtime, on a Docker daemon that the test starts. */
-import { chownSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Server, TestBench } from "../e2e/support/bench.js";
-import { startDaemon, type TestDaemon, whyNoDaemon } from "../support/docker/daemon.mjs";
+import { contents, startDaemon, type TestDaemon, whyNoDaemon } from "../support/docker/daemon.mjs";
+import { openRelay } from "../support/docker/relay.js";
 
 const skip = whyNoDaemon();
 
@@ -19,9 +30,9 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
   afterAll(() => daemon?.close());
   afterEach(() => bench.close());
 
-  const open = async (): Promise<void> => {
+  const open = async (host = daemon.host): Promise<void> => {
     bench = new TestBench("standalone");
-    server = await bench.server({ STACKWARDEN_RUNTIME: "docker", STACKWARDEN_DOCKER_HOST: daemon.host });
+    server = await bench.server({ STACKWARDEN_RUNTIME: "docker", STACKWARDEN_DOCKER_HOST: host });
   };
   const run = (service: string, command: string) =>
     server.call("run_command", { project, service, command, shell: true });
@@ -98,4 +109,42 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
     expect(error).toMatchObject({ code: "POLICY_VIOLATION" });
     expect((await server.refused("start_stack", { project })).code).toBe("POLICY_VIOLATION");
   });
+
+  // Before, the container showed the foreign folder in 2 of 2 starts.
+  it.each(["leaves the link there", "restores the folder"])(
+    "a start fails when the project's owner puts a link in place of a bind for the moment of the mount, and %s",
+    async (then) => {
+      const outside = mkdtempSync(join(tmpdir(), "stackwarden-outside-"));
+      writeFileSync(join(outside, "note"), "of another user\n");
+      let data = "";
+      let mounts = 0;
+      const socket = join(outside, "engine.sock");
+      const relay = await openRelay(socket, daemon.socket, undefined, (text) => {
+        if (/^POST \S*\/containers\/\w+\/start /.test(text) && mounts++ === 0) {
+          renameSync(data, `${data}-2`);
+          symlinkSync(outside, data);
+        } else if (mounts === 1 && then === "restores the folder") {
+          mounts += 1;
+          rmSync(data);
+          renameSync(`${data}-2`, data);
+        }
+        return text;
+      });
+      try {
+        await open(`unix://${socket}`);
+        const folder = bench.project(project, {
+          "compose.yaml": `services:\n${SERVICE("app", ["./data:/data"])}`,
+          "data/note": "of the project\n",
+        });
+        data = join(folder, "data");
+        const error = await server.refused("start_stack", { project, folder: project });
+        expect(error).toMatchObject({ code: "POLICY_VIOLATION" });
+        expect(mounts).toBe(then === "restores the folder" ? 2 : 1);
+        expect((await contents(daemon.socket)).containers).toEqual([]);
+      } finally {
+        await relay.close();
+        rmSync(outside, { recursive: true });
+      }
+    },
+  );
 });

@@ -47,7 +47,7 @@ describe("init: client configuration", () => {
     "the configuration of %s is created where the client reads it",
     async (client) => {
       const file = clientFile(client, place());
-      const planned = withClient(file);
+      const planned = withClient(file, folder);
       expect(planned).toMatchObject({ action: "create", path: file.path });
       expect(existsSync(file.path)).toBe(false);
       await writePlanned(planned);
@@ -58,7 +58,7 @@ describe("init: client configuration", () => {
         expect(text).toContain(
           '[mcp_servers.stackwarden]\ncommand = "node"\nargs = ["/opt/stackwarden/dist/stackwarden.js", "mcp"',
         );
-      expect(withClient(file)).toMatchObject({ action: "present" });
+      expect(withClient(file, folder)).toMatchObject({ action: "present" });
     },
   );
 
@@ -68,7 +68,7 @@ describe("init: client configuration", () => {
     const before = '// mine\n{\n  "theme": "One", // dark\n  "context_servers": { "other": { "command": "x" }, },\n}\n';
     writeFileSync(file.path, before);
     chmodSync(file.path, 0o640);
-    const planned = withClient(file);
+    const planned = withClient(file, folder);
     expect(planned.action).toBe("add");
     await writePlanned(planned);
     const after = readFileSync(file.path, "utf8");
@@ -89,12 +89,12 @@ describe("init: client configuration", () => {
       "[mcp_servers.stackwarden.env]",
     ]) {
       writeFileSync(codex.path, `model = "x"\n${header}\n`);
-      expect(withClient(codex)).toMatchObject({ action: "present" });
+      expect(withClient(codex, folder)).toMatchObject({ action: "present" });
     }
     writeFileSync(codex.path, '[mcp_servers]\nother = { command = "x" }\n');
-    expect(withClient(codex)).toMatchObject({ action: "manual" });
+    expect(withClient(codex, folder)).toMatchObject({ action: "manual" });
     writeFileSync(codex.path, '[mcp_servers.other]\ncommand = "x"');
-    expect(withClient(codex)).toMatchObject({
+    expect(withClient(codex, folder)).toMatchObject({
       action: "add",
       text: expect.stringMatching(/^\[mcp_servers\.other\]\ncommand = "x"\n\n\[mcp_servers\.stackwarden\]/),
     });
@@ -111,7 +111,10 @@ describe("init: client configuration", () => {
     const file = clientFile("vscode", place());
     mkdirSync(dirname(file.path), { recursive: true });
     make(file.path);
-    expect(withClient(file)).toMatchObject({ action: "manual", text: expect.stringContaining('"stackwarden"') });
+    expect(withClient(file, folder)).toMatchObject({
+      action: "manual",
+      text: expect.stringContaining('"stackwarden"'),
+    });
   });
 
   it("the configuration runs npx for an installed package, and the program of a clone", () => {

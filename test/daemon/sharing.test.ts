@@ -15,7 +15,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { type Answer, APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
 import { detailed } from "../support/detailed.js";
 
-const SECONDS = Number(process.env.STACKWARDEN_TEST_SHARING_SECONDS ?? 20);
+const SECONDS = Number(process.env.STACKWARDEN_TEST_SHARING_SECONDS ?? 8);
 const SEED = Number(process.env.STACKWARDEN_TEST_SEED ?? 7);
 const PROJECT = "shop";
 const SERVICES = ["app", "worker"];
@@ -197,7 +197,7 @@ it("concurrent calls of three clients succeed, each client receives every event,
       void eventsAfter(first, known.at(-1) ?? from).then((more) => {
         known = [...known, ...more.filter((seq) => seq > (known.at(-1) ?? from))];
       });
-    }, 10_000);
+    }, 3000);
     const begun = Date.now();
     const phase = async (seconds: number, seed: number): Promise<void> => {
       await Promise.all(agents.map((agent, index) => agent.work(Date.now() + seconds * 1000, seed + index)));

@@ -1,12 +1,17 @@
-/** The demo of the README, from `mcp.json` to a machine without its processes and files. */
+/** The demo of the README on the newest Node.js: server, clients and scripts; from `mcp.json` to a machine without its processes and files. */
+import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { runDemo } from "./support/demo.js";
+import { newestNode, NEWEST_LTS as VERSION } from "./support/newer-node.js";
 
-it("the demo starts, breaks, repairs, limits and stops CommandCenter, then works in two work trees", {
+it(`on Node.js ${VERSION} the demo starts, breaks, repairs, limits and stops CommandCenter, then works in two work trees`, {
   timeout: 600_000,
 }, async () => {
-  await runDemo(process.execPath, (stdout, temporary) => {
+  const binary = await newestNode();
+  expect((await promisify(execFile)(binary, ["--version"])).stdout.trim()).toBe(`v${VERSION}`);
+  await runDemo(binary, (stdout, temporary) => {
     expect(stdout).toContain("The demonstration ended as it should.");
     for (const service of ["postgres", "redis", "backend", "frontend"]) {
       expect(stdout).toMatch(new RegExp(`^ {2}${service} +healthy {2}uid \\d+`, "m"));

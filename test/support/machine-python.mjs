@@ -1,7 +1,7 @@
-/** The machine's Python. What `python3` names can be a script that takes longer to find it than it takes to run. */
+/** The machine's Python. `python3` can be a script that takes longer to find the program than the program to run. */
 import { execFileSync } from "node:child_process";
 
-/** Its result, for programs that a test starts. */
+/** The variable with its result, for programs that a test starts. */
 export const PYTHON_VARIABLE = "DAGGER_SIM_PYTHON";
 
 /** @type {[string, string] | undefined} */

@@ -36,9 +36,14 @@ export async function url(service: string | undefined, options: CommonOptions, h
   }
 }
 
+/** A name that a shell can assign to. A compose file can have others, which a shell would run as commands. */
+const SHELL_NAME = /^[A-Za-z_]\w*$/;
+
 /** For a shell: `eval "$(stackwarden env backend)"` would read each value as it stands. */
-const assignment = (name: string, value: string): string =>
-  `${name}=${/^[\w@%+=:,./-]*$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`}`;
+const assignment = (name: string, value: string): string => `${name}=${shellWord(value)}`;
+
+const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 /** Prints a service's environment; secrets on a terminal only. */
 export async function env(service: string, options: CommonOptions, host: CliHost): Promise<ExitCode> {
@@ -53,7 +58,12 @@ export async function env(service: string, options: CommonOptions, host: CliHost
     ]);
     const { terminal } = session;
     if (terminal.json) terminal.print(JSON.stringify(Object.fromEntries(variables)));
-    else terminal.print(harmless(variables.map(([name, value]) => assignment(name, value)).join("\n")));
+    else {
+      const lines = variables.filter(([name]) => SHELL_NAME.test(name)).map(([name, value]) => assignment(name, value));
+      terminal.print(harmless(lines.join("\n")));
+      for (const [name] of variables.filter(([other]) => !SHELL_NAME.test(other)))
+        terminal.note(`Left out ${JSON.stringify(name)}: a shell has no variable of this name; --json prints it.`);
+    }
     return EXIT.ok;
   } finally {
     await session.close();
@@ -79,7 +89,7 @@ function clientOf(definition: ServiceDefinition, { service, endpoints }: Service
       port: 5432,
       names: /postgres|postgis|timescale/,
       client: ({ POSTGRES_USER = "postgres", POSTGRES_DB = POSTGRES_USER }: Record<string, string>) =>
-        `psql -U ${POSTGRES_USER} ${POSTGRES_DB}`,
+        `psql -U ${shellWord(POSTGRES_USER)} ${shellWord(POSTGRES_DB)}`,
     },
     { port: 6379, names: /redis|valkey/, client: () => "redis-cli" },
   ];
@@ -97,8 +107,9 @@ function clientOf(definition: ServiceDefinition, { service, endpoints }: Service
     const database = environment.POSTGRES_DB ?? user;
     return {
       program: "psql",
-      args: ["--host", host, "--port", String(port), "--username", user, "--dbname", database],
-      environment: { PGPASSWORD: environment.POSTGRES_PASSWORD ?? "" },
+      args: ["--host", host, "--port", String(port), "--username", user],
+      // psql reads an argument such as `host=…` as further settings of the connection, and this variable as a name.
+      environment: { PGDATABASE: database, PGPASSWORD: environment.POSTGRES_PASSWORD ?? "" },
       password: environment.POSTGRES_PASSWORD ?? "",
       url: (password) =>
         `postgresql://${part(user)}${password === "" ? "" : `:${part(password)}`}@${host}:${port}/${part(database)}`,

@@ -55,8 +55,9 @@ function hasBrowser(): boolean {
  * contains a token.
  */
 async function openPage(page: string, stateDir: string): Promise<boolean> {
-  const [{ atomicWrite }, { redirectPage }, { default: open }] = await Promise.all([
+  const [{ atomicWrite }, { withTrustedPath }, { redirectPage }, { default: open }] = await Promise.all([
     import("../../system/atomic-write.js"),
+    import("../../system/find-program.js"),
     import("../dashboard-host.js"),
     import("open"),
   ]);
@@ -65,6 +66,8 @@ async function openPage(page: string, stateDir: string): Promise<boolean> {
     file,
     `<!doctype html><meta charset="utf-8"><title>stackwarden</title><meta http-equiv="refresh" content="0; url=${page}"><a href="${page}">Open the dashboard</a>\n`,
   );
+  // The opener of the system looks up programs itself, and gets the token: none of a project may be among them.
+  process.env.PATH = (await withTrustedPath(process.env)).PATH;
   return open(pathToFileURL(file).href).then(
     () => true,
     () => false,

@@ -52,7 +52,7 @@ export async function init(options: InitOptions, host: CliHost): Promise<ExitCod
   const place = { folder, home: homedir(), platform: process.platform, env: process.env, program: host.program };
   for (const client of new Set(options.client ?? [])) {
     const file = clientFile(client, place);
-    files.push({ ...withClient(file), next: file.next });
+    files.push({ ...withClient(file, folder), next: file.next });
   }
   const writes = options.yes === true;
   if (writes) for (const file of files) await writePlanned(file);

@@ -4,6 +4,8 @@ import { dirname } from "node:path";
 import { applyEdits, type JSONPath, modify, type ParseError, parse } from "jsonc-parser";
 import { StackwardenError } from "../../errors.js";
 import { atomicWrite } from "../../system/atomic-write.js";
+import { isBeneath } from "../../system/is-beneath.js";
+import { realPath } from "../../system/real-path.js";
 import type { ClientFile } from "./clients.js";
 
 export interface PlannedFile {
@@ -77,9 +79,16 @@ function tomlAddition({ path, keys, entry }: ClientFile, before: string | null):
   return { path, action: "add", text: `${before}${before === "" || before.endsWith("\n") ? "" : "\n"}\n${table}` };
 }
 
-/** Adds the server to a client's file. Comments and the order of an existing file are kept. */
-export function withClient(file: ClientFile): PlannedFile {
-  const before = existing(file.path);
+/** Whether a link leads from the project's folder to the file: a repository would choose which file changes. */
+const leadsOut = (path: string, folder: string): boolean =>
+  isBeneath(folder, path) && realPath(dirname(path)) !== dirname(path);
+
+/**
+ * Adds the server to a client's file. Comments and the order of an existing file are kept.
+ * @param folder the project's, without links
+ */
+export function withClient(file: ClientFile, folder: string): PlannedFile {
+  const before = leadsOut(file.path, folder) ? { reason: "its folder is a link" } : existing(file.path);
   const alone = file.format === "json" ? jsonAddition(file, null).text : tomlAddition(file, null).text;
   if (before !== null && "reason" in before)
     return { path: file.path, action: "manual", text: alone, reason: before.reason };

@@ -1,5 +1,7 @@
 /** Collects the problems of a project's compose files with their locations, so that one error lists all of them. */
 import { type ErrorCode, StackwardenError } from "../../errors.js";
+import { cleanTexts } from "../text/sanitize-error.js";
+import { boundText, LONGEST_TEXT, sanitizeText } from "../text/sanitize-text.js";
 import { lineOf, type Tree } from "./tree.js";
 
 export interface Problem {
@@ -78,7 +80,8 @@ export class Problems {
   }
 
   /** Adds a problem once. A value can be read several times, through aliases or in several passes. */
-  #add(problem: RankedProblem): void {
+  #add(quoting: RankedProblem): void {
+    const problem = cleanTexts(quoting, (text) => boundText(sanitizeText(text), LONGEST_TEXT));
     const key = JSON.stringify([problem.file, problem.path, problem.message]);
     if (this.#keys.has(key)) return;
     this.#keys.add(key);

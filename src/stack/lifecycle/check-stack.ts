@@ -6,6 +6,10 @@ import type { ServiceDefinition, StackDefinition } from "../definition/types.js"
 import type { Endpoint, StackRuntime } from "../runtime.js";
 import type { CheckedService, CheckProblem, StackCheck } from "../schemas/check.js";
 import type { StackSettings } from "../settings.js";
+import { createRedactor } from "../text/redaction.js";
+import { cleanTexts } from "../text/sanitize-error.js";
+import { boundText, LONGEST_TEXT, sanitizeText } from "../text/sanitize-text.js";
+import { hiddenSecrets } from "../text/visible-values.js";
 import type { RuntimeName } from "../vocabulary.js";
 import { type PortPlan, planPorts } from "./port-plan.js";
 import { chooseRuntime } from "./runtime-choice.js";
@@ -137,7 +141,7 @@ export async function checkStack(
   const runs = new Map(checks.map((one) => [one.service, one.runs]));
   return {
     definition: written,
-    check: {
+    check: cleaned(written, {
       project: options.project,
       folder: options.folder,
       startable: problems.length === 0,
@@ -157,6 +161,12 @@ export async function checkStack(
         ...checks.flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`)),
       ],
       problems,
-    },
+    }),
   };
+}
+
+/** The report quotes commands, names and files of the project: as safe to read as the reports of a running stack. */
+function cleaned(definition: StackDefinition | null, check: StackCheck): StackCheck {
+  const redactor = createRedactor(definition === null ? [] : hiddenSecrets(definition, check.project));
+  return cleanTexts(check, (text) => boundText(redactor.redact(sanitizeText(text)), LONGEST_TEXT));
 }

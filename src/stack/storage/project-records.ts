@@ -3,12 +3,9 @@ import { join } from "node:path";
 import type { LogStore, OpenLogStore } from "../logs/types.js";
 import type { StackEvent } from "../model.js";
 import { createRedactor, type Redactor } from "../text/redaction.js";
-import { boundText, sanitizeText } from "../text/sanitize-text.js";
+import { boundText, LONGEST_TEXT, sanitizeText } from "../text/sanitize-text.js";
 import { EventLog } from "./events.js";
 import { openSecretStore, type SecretStore } from "./secret-store.js";
-
-/** Maximum bytes of a service's or runtime's text in an event, error or report. */
-const LONGEST_TEXT = 2000;
 
 export interface RecordsOptions {
   project: string;

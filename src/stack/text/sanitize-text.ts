@@ -9,6 +9,9 @@
  */
 export const HELD_CHARACTERS = 16 * 1024;
 
+/** Maximum bytes of a service's, runtime's or file's text in an event, error or report. */
+export const LONGEST_TEXT = 2000;
+
 /**
  * The end of a growing text, at most `HELD_CHARACTERS` characters. It begins with a complete line, because a secret cut
  * at its beginning could not be recognised.

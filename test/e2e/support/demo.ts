@@ -6,14 +6,20 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { ROOT } from "./bench.js";
 
-export async function runDemo(node: string, look: (stdout: string, temporary: string) => void): Promise<void> {
+export async function runDemo(
+  node: string,
+  look: (stdout: string, temporary: string) => void,
+  args: readonly string[] = [],
+): Promise<void> {
   const temporary = mkdtempSync(join(tmpdir(), "stackwarden-rundemo-"));
   // Services run as other users and must be able to enter.
   chmodSync(temporary, 0o755);
   try {
-    const { stdout } = await promisify(execFile)(node, [join(ROOT, "scripts", "demo.mjs")], {
+    const { stdout } = await promisify(execFile)(node, [join(ROOT, "scripts", "demo.mjs"), ...args], {
       env: { ...process.env, NO_COLOR: "1", TMPDIR: temporary },
       maxBuffer: 10_000_000,
+    }).catch((error: Error & { stdout?: string }) => {
+      throw new Error(`${error.message}\n${error.stdout ?? ""}`, { cause: error });
     });
     look(stdout, temporary);
   } finally {

@@ -1,4 +1,4 @@
-/** What the contract needs of a runtime under test, and the small programs that it runs as services. */
+/** The fixture of the contract suite for a runtime under test, and the small programs that it runs as services. */
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -19,18 +19,18 @@ import type {
 export interface ContractTarget {
   runtime: StackRuntime;
   images: { python: string; redis: string };
-  /** Ends the runtime under a stack (the engine's session dies); absent where a runtime cannot die by itself. */
+  /** Ends the engine or session of a stack; absent for a runtime that has none. */
   kill?(stack: RuntimeStack): Promise<void>;
   /**
-   * False where what carries the output may lose the bytes of a character that a service wrote in two halves
+   * False where the transport of the output may lose the bytes of a character that a service wrote in two parts
    * (Dagger's telemetry is made of UTF-8 strings).
    */
   keepsSplitCharacters: boolean;
-  /** Where published ports listen. Default 127.0.0.1, and nowhere else. */
+  /** The address on which published ports listen. Default 127.0.0.1. */
   host?: "0.0.0.0";
-  /** Processes of services show in this machine's /proc. */
+  /** Processes of services are in this machine's /proc. */
   processesVisible: boolean;
-  /** False: of a command, processes that cleared their environment and left its session run until the service ends. */
+  /** False: processes of a command that clear their environment and leave its session run until the service ends. */
   endsBareProcesses?: false;
   /** False: commands cannot have a terminal. Default true. */
   terminals?: false;
@@ -44,7 +44,7 @@ export class RecordingSink implements LogSink {
   readonly install: Buffer[] = [];
   ends = 0;
   writesAfterEnd = 0;
-  /** When each piece came, epoch milliseconds. */
+  /** Each chunk with its time in epoch milliseconds. */
   readonly seen: { stream: LineStream; text: string; at: number }[] = [];
 
   write(stream: LineStream, chunk: Uint8Array): void {
@@ -99,8 +99,8 @@ export const listen = (port: number): Promise<Server> =>
 export const closeServer = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
 
 /**
- * The first of so many free ports in a row; not of those that systems give to outgoing connections, so that nobody gets
- * one by chance before it is used.
+ * @returns the first of `inRow` consecutive free ports, outside of the range that systems give to outgoing connections,
+ * so that no other program gets one by chance before it is used
  */
 export async function freePort(inRow = 1): Promise<number> {
   for (;;) {
@@ -111,7 +111,7 @@ export async function freePort(inRow = 1): Promise<number> {
   }
 }
 
-/** Living processes whose arguments hold the mark. */
+/** Running processes whose arguments contain the mark. */
 export function processesWith(mark: string): string[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -125,48 +125,51 @@ export function processesWith(mark: string): string[] {
     });
 }
 
-/** Signal and code say the same: a container's init ends with 128 + signal. */
+/** A container's init reports a signal as exit code 128 + signal. */
 const SIGNALS: Record<string, number> = { SIGINT: 2, SIGKILL: 9, SIGTERM: 15, SIGSEGV: 11 };
 export const endedBy = (exit: ServiceExit, signal: string): boolean =>
   exit.signal === signal || exit.exitCode === 128 + (SIGNALS[signal] ?? Number.NaN);
 
-/** Where every HTTP program of the contract listens inside its own network. */
+/** The container port of every HTTP program of the contract. */
 export const WEB_PORT = 8123;
 
-/** An HTTP server; each path misbehaves in its own way. */
+// Python starts faster with few imports, and fastest with those that are built in.
+
+/** An HTTP server with the paths /hang and /sick. */
 export const WEB = `
-import http.server, os, signal, sys, threading, time, json
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        if self.path == "/hang": time.sleep(60)
-        if self.path == "/environment":
-            body = json.dumps(dict(os.environ)).encode()
-        else:
-            body = os.environ.get("SAYS", "hello").encode()
-        self.send_response(500 if self.path == "/sick" else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *args): pass
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-server = Server((os.environ["HOST"], int(os.environ["PORT"])), Handler)
+import _signal as signal, _thread, os, socket, time
+def answer(connection):
+    request = b""
+    while b"\\r\\n\\r\\n" not in request:
+        piece = connection.recv(65536)
+        if not piece: return connection.close()
+        request += piece
+    path = request.split(b" ")[1]
+    if path == b"/hang": time.sleep(60)
+    body = os.environ.get("SAYS", "hello").encode()
+    status = b"500 Sick" if path == b"/sick" else b"200 OK"
+    connection.sendall(b"HTTP/1.0 %s\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (status, len(body), body))
+    connection.close()
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind((os.environ["HOST"], int(os.environ["PORT"])))
+server.listen(16)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 print("listening", flush=True)
-server.serve_forever()
+while True: _thread.start_new_thread(answer, (server.accept()[0],))
 `;
 
-/** Prints, then waits to be ended. */
+/** Prints "up", then waits for SIGTERM. */
 export const WAITS = `
-import signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: (print("asked to end", flush=True), sys.exit(0)))
+import _signal as signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("received SIGTERM", flush=True), sys.exit(0)))
 print("up", flush=True)
 while True: time.sleep(0.05)
 `;
 
-/** Ends with 42 when it is interrupted, and ignores the usual signal. */
+/** Exits with 42 on SIGINT and ignores SIGTERM. */
 export const INTERRUPTED = `
-import signal, sys, time
+import _signal as signal, sys, time
 signal.signal(signal.SIGINT, lambda *_: sys.exit(42))
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("up", flush=True)
@@ -186,7 +189,7 @@ export class Bench {
   readonly root = mkdtempSync(join(tmpdir(), "stackwarden-contract-"));
   readonly folder = join(this.root, "project");
   readonly stateDir = join(this.root, "state", "projects", "contract");
-  /** In every program's text: finds its processes again. */
+  /** Part of every program's text, by which its processes are found. */
   readonly mark = `contract-${process.pid}-${Math.random().toString(36).slice(2)}`;
   readonly projectId = `c${Math.random().toString(36).slice(2, 10)}`;
   readonly notices: RuntimeNotice[] = [];
@@ -209,7 +212,8 @@ export class Bench {
 
   /** A service that runs a Python program, written so that every runtime can run it. */
   python(name: string, program: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition {
-    const command = ["python3", "-u", "-c", `# ${this.mark}\n${program}`];
+    // Without its site packages, which can take longer to load than everything else.
+    const command = ["python3", "-S", "-u", "-c", `# ${this.mark}\n${program}`];
     const { local, ...rest } = fields;
     return serviceDefinition({
       name,
@@ -323,12 +327,12 @@ export class Bench {
     });
   }
 
-  /** Living processes of the test's programs, a line each. */
+  /** Running processes of the test's programs, one line each. */
   processes(): string[] {
     return processesWith(this.mark);
   }
 
-  /** Nothing of the test's programs runs any more. */
+  /** Waits until no process of the test's programs runs. */
   async nothingRuns(): Promise<void> {
     if (!this.target.processesVisible) return;
     let left: string[] = [];

@@ -6,7 +6,7 @@ import type { ExecRequest, ExecResult, RuntimeService, RuntimeStack } from "../.
 import { type Bench, RecordingSink, until, WAITS } from "./bench.js";
 import type { Given } from "./contract.js";
 
-/** In the text of every command, and of no service. */
+/** Part of the text of every command and of no service. */
 const COMMAND = "is-a-command";
 
 type Fields = Partial<Omit<ExecRequest, "command" | "onOutput">>;
@@ -15,12 +15,13 @@ type Ran = ExecResult & { out: string; err: string; bytes: Buffer };
 /** A Python program as a command, marked so that its processes can be found. */
 const program = (bench: Bench, text: string): string[] => [
   "python3",
+  "-S",
   "-u",
   "-c",
   `# ${bench.mark} ${COMMAND}\n${text}`,
 ];
 
-/** No process of a command is left; those of services may be. */
+/** Waits until no process of a command runs; processes of services may. */
 const noCommandRuns = async (bench: Bench): Promise<void> => {
   if (!bench.target.processesVisible) return;
   await until("no process of a command is left", () => !bench.processes().some((line) => line.includes(COMMAND)));
@@ -32,7 +33,7 @@ async function collected(run: (onOutput: ExecRequest["onOutput"]) => Promise<Exe
   return { ...result, out: sink.text("stdout"), err: sink.text("stderr"), bytes: Buffer.concat(sink.stdout) };
 }
 
-/** What a command does to hide its processes. */
+/** A command that hides its processes. */
 const escapes = (bench: Bench): string[] => [
   ...program(bench, ESCAPES),
   ...(bench.target.endsBareProcesses === false ? ["marked"] : []),
@@ -54,7 +55,7 @@ function oneOff(
 
 const killed = ({ exitCode, signal }: ExecResult): boolean => signal === "SIGKILL" || exitCode === 137;
 
-/** Forks, leaves its process group and session, clears its environment, ignores the usual signal. */
+/** Forks, leaves its process group and session, clears its environment and ignores SIGTERM. */
 const ESCAPES = `
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -64,10 +65,10 @@ if "bare" in sys.argv:
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        code = open("/proc/self/cmdline", "rb").read().split(b"\\0")[3]
+        code = open("/proc/self/cmdline", "rb").read().split(b"\\0")[4]
         marked = "marked" in sys.argv
         keep = {k: v for k, v in os.environ.items() if marked or k.startswith(("LD_", "PYTHON"))}
-        os.execve(sys.executable, [sys.executable, "-u", "-c", code, "bare"], keep)
+        os.execve(sys.executable, [sys.executable, "-S", "-u", "-c", code, "bare"], keep)
     os._exit(0)
 print("up", flush=True)
 while True: time.sleep(0.05)
@@ -111,7 +112,7 @@ function terminal(columns: number, rows: number) {
   };
 }
 
-/** Counts on, and shows how far it is. */
+/** Prints increasing numbers. */
 const COUNTS = `
 import time
 n = 0
@@ -122,9 +123,9 @@ while True:
 `;
 
 /** Commands in a running instance. */
-function execSentences(given: Given): void {
+function execTests(given: Given): void {
   describe("commands in a service", () => {
-    it("a command has the service's environment, user and folder, and keeps its streams apart", async () => {
+    it("a command has the service's environment and user, and separate streams", async () => {
       const bench = given();
       const service = bench.python("app", WAITS, { environment: { SAYS: "hello" } });
       const { running, sink } = await bench.run(service);
@@ -139,7 +140,7 @@ function execSentences(given: Given): void {
       expect(sink.all).not.toContain("wrong");
     });
 
-    it("hooks run in the service after its start and before its stop, and a failing one ends the start", async () => {
+    it("hooks run after the start and before the stop, and a failed post_start hook fails the start", async () => {
       const bench = given();
       const say = (word: string) =>
         program(bench, `import os; print("${word}", os.environ["SAYS"], os.environ["MORE"], os.getuid())`);
@@ -149,16 +150,16 @@ function execSentences(given: Given): void {
         postStart: [{ command: say("begun"), environment }],
         preStop: [
           { command: program(bench, "raise SystemExit(3)"), environment: {} },
-          { command: say("leaving"), environment },
+          { command: say("stopping"), environment },
         ],
       });
       const { stack, running, sink } = await bench.run(service);
       await sink.shows("begun says more");
       if (running.user.uid !== null) expect(sink.all).toContain(`begun says more ${running.user.uid}\n`);
       await running.stop({ graceMs: 20_000 });
-      expect(sink.all).toContain("leaving says more");
+      expect(sink.all).toContain("stopping says more");
       expect(sink.all).toContain("The pre_stop hook failed: exit code 3");
-      expect(sink.all.indexOf("asked to end")).toBeGreaterThan(sink.all.indexOf("leaving"));
+      expect(sink.all.indexOf("received SIGTERM")).toBeGreaterThan(sink.all.indexOf("stopping"));
 
       const failing = { ...service, postStart: [{ command: program(bench, "raise SystemExit(4)"), environment: {} }] };
       await expect(bench.start(stack, failing)).rejects.toMatchObject({
@@ -168,7 +169,7 @@ function execSentences(given: Given): void {
       await bench.nothingRuns();
     });
 
-    it("a command reads what is given on its standard input, to the end", async () => {
+    it("a command reads its standard input to the end", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
@@ -179,7 +180,7 @@ function execSentences(given: Given): void {
       expect((await exec(running, program(bench, text))).out).toBe("0 0\n");
     });
 
-    it("a command in a caller's terminal has its size, follows changes, reads what is typed, and is interrupted", async () => {
+    it("a command in a terminal is resized, reads input and is interrupted by Ctrl-C, where supported", async () => {
       const bench = given();
       const service = bench.python("app", WAITS);
       const { stack, running, sink } = await bench.run(service);
@@ -199,7 +200,7 @@ function execSentences(given: Given): void {
         }
         await output.shows("terminal True True xterm");
         await output.shows("size 91 31");
-        // The kernel echoes what is typed.
+        // The kernel echoes the input.
         own.input.write("hello\r");
         await output.shows("hello\r\n");
         await output.shows("typed hello");
@@ -217,7 +218,7 @@ function execSentences(given: Given): void {
       await noCommandRuns(bench);
     });
 
-    it("bytes arrive as they were written, and a flood arrives whole", async () => {
+    it("output bytes arrive unchanged, and large output arrives completely", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
@@ -235,7 +236,7 @@ function execSentences(given: Given): void {
       expect(bytes).toBe(4000 * 4096);
     });
 
-    it("a program that does not exist is a caller's error", async () => {
+    it("a command whose program is missing fails with COMMAND_NOT_FOUND", async () => {
       const bench = given();
       const service = bench.python("app", WAITS);
       const { running, sink } = await bench.run(service);
@@ -243,7 +244,7 @@ function execSentences(given: Given): void {
       await expect(exec(running, ["no-such-program-anywhere"])).rejects.toMatchObject({ code: "COMMAND_NOT_FOUND" });
     });
 
-    it("cancelling ends everything that a command started, however it hides", async () => {
+    it("a cancellation kills a command with all processes that it started", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
@@ -258,24 +259,24 @@ function execSentences(given: Given): void {
       end.abort();
       expect(killed(await ended)).toBe(true);
       await noCommandRuns(bench);
-      // The service itself goes on.
+      // The service continues.
       expect((await exec(running, program(bench, "print('still here')"))).out).toBe("still here\n");
     });
 
-    it("a command that ends leaves nothing behind in the service", async () => {
+    it("the end of a command ends its background processes", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
       const text = `import os, time\nif os.fork() == 0:\n    os.setsid()\n    while True: time.sleep(0.05)`;
       expect((await exec(running, program(bench, text))).exitCode).toBe(0);
       await noCommandRuns(bench);
-      // It ends before its process can be observed.
+      // The command ends before its process can be observed.
       const brief = ["sh", "-c", `sleep 1234 & : ${bench.mark} ${COMMAND}`];
       expect((await exec(running, brief)).exitCode).toBe(0);
       await noCommandRuns(bench);
     });
 
-    it("stopping the service ends the commands in it", async () => {
+    it("a stop of the service ends its commands, and later ones are refused", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
@@ -294,10 +295,10 @@ function execSentences(given: Given): void {
   });
 }
 
-export function commandSentences(given: Given): void {
-  execSentences(given);
+export function commandTests(given: Given): void {
+  execTests(given);
   describe("one-off commands", () => {
-    it("a program that does not exist is a caller's error there too", async () => {
+    it("a one-off command whose program is missing fails with COMMAND_NOT_FOUND", async () => {
       const bench = given();
       const service = bench.python("app", WAITS);
       const stack = await bench.open([service]);
@@ -306,7 +307,7 @@ export function commandSentences(given: Given): void {
       });
     });
 
-    it("a one-off command runs without its service, with the definition's environment and its own input", async () => {
+    it("a one-off command runs without its service, with its environment and separate input", async () => {
       const bench = given();
       const service = bench.python("app", WAITS, { environment: { SAYS: "hello" } });
       const stack = await bench.open([service]);
@@ -316,7 +317,7 @@ export function commandSentences(given: Given): void {
       await bench.nothingRuns();
     });
 
-    it("a one-off command beside a running service leaves that one alone", async () => {
+    it("a one-off command does not affect a running service", async () => {
       const bench = given();
       const service = bench.python("app", WAITS);
       const { stack, running, sink } = await bench.run(service);
@@ -326,7 +327,7 @@ export function commandSentences(given: Given): void {
       expect((await exec(running, program(bench, "print('there')"))).out).toBe("there\n");
     });
 
-    it("cancelling ends a one-off command and everything that it started", async () => {
+    it("a cancellation kills a one-off command with all processes that it started", async () => {
       const bench = given();
       const service = bench.python("app", WAITS);
       const stack = await bench.open([service]);
@@ -361,15 +362,15 @@ export function commandSentences(given: Given): void {
   });
 
   describe("paused services", () => {
-    it("a paused service does nothing until it is resumed, and then continues at the same point", async () => {
+    it("a paused service prints nothing until it is resumed, and then continues", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", COUNTS));
       await sink.shows("count 3");
       await running.pause();
       const count = (): number => Number(/count (\d+)\n(?:(?!count).)*$/s.exec(sink.all)?.[1]);
-      // What was under way when it was paused arrives; after that nothing does.
+      // Output that was written before the pause still arrives.
       let before = -1;
-      await until("its output stands still", async () => {
+      await until("its output stops", async () => {
         const now = count();
         const same = now === before;
         before = now;

@@ -1,33 +1,25 @@
-/** The port src/stack/runtime.ts in sentences: what every runtime does, whatever runs the services. */
+/** The contract of src/stack/runtime.ts that every runtime fulfils. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from "vitest";
 import { Bench, type ContractTarget } from "./bench.js";
-import { dataSentences } from "./data.js";
-import { endSentences } from "./ends.js";
-import { environmentSentences } from "./environment.js";
-import { limitSentences } from "./limits.js";
-import { logSentences } from "./logs.js";
-import { probeSentences } from "./probes.js";
-import { publishSentences } from "./publish.js";
-import { stackSentences } from "./stack.js";
+import { dataTests } from "./data.js";
+import { endTests } from "./ends.js";
+import { environmentTests } from "./environment.js";
+import { limitTests } from "./limits.js";
+import { logTests } from "./logs.js";
+import { probeTests } from "./probes.js";
+import { publishTests } from "./publish.js";
+import { stackTests } from "./stack.js";
 
-/** Gives the present test's bench. */
+/** Returns the bench of the current test. */
 export type Given = () => Bench;
 
-/** What every runtime keeps. */
-export const ALL = [
-  endSentences,
-  logSentences,
-  probeSentences,
-  environmentSentences,
-  limitSentences,
-  publishSentences,
-  dataSentences,
-  stackSentences,
-];
+/** The tests that every runtime passes. */
+export const ALL = [endTests, logTests, probeTests, environmentTests, limitTests, publishTests, dataTests, stackTests];
 
 /**
- * @param setup makes the runtime; a reason instead of a runtime skips the suite in one line
- * @param parts for a runtime that differs from one that keeps the whole contract in these alone
+ * @param setup creates the runtime
+ * @param skip a reason to skip the suite
+ * @param parts the tests to run
  */
 export function runtimeContract(
   name: string,
@@ -36,7 +28,7 @@ export function runtimeContract(
   parts = ALL,
 ): void {
   describe.skipIf(skip !== null)(
-    `the runtime port, kept by ${name}${skip === null ? "" : `: skipped, ${skip}`}`,
+    `the StackRuntime contract of ${name}${skip === null ? "" : `: skipped, ${skip}`}`,
     () => {
       let target: ContractTarget;
       let bench: Bench;
@@ -54,7 +46,7 @@ export function runtimeContract(
         await bench?.close();
       });
 
-      for (const sentences of parts) sentences(given);
+      for (const define of parts) define(given);
     },
   );
 }

@@ -1,14 +1,14 @@
 /**
- * The contract, kept by the Dagger runtime on a real engine, the one that `_EXPERIMENTAL_DAGGER_RUNNER_HOST` names. It
- * pulls python:3.11-slim, redis:7-alpine and node:20-alpine.
+ * The contract suite for the Dagger runtime on the engine that `_EXPERIMENTAL_DAGGER_RUNNER_HOST` names. It pulls
+ * python:3.11-slim, redis:7-alpine and node:20-alpine.
  */
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { whyNoEngine } from "../../support/real-engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import { commandSentences } from "./commands.js";
+import { commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
-import { daggerVolumeSentences } from "./dagger-volumes.js";
-import { snapshotSentences } from "./snapshots.js";
+import { daggerVolumeTests } from "./dagger-volumes.js";
+import { snapshotTests } from "./snapshots.js";
 
 runtimeContract(
   "the Dagger runtime on a real engine",
@@ -30,5 +30,5 @@ runtimeContract(
     };
   },
   await whyNoEngine(),
-  [...ALL, commandSentences, snapshotSentences, daggerVolumeSentences(() => process.env)],
+  [...ALL, commandTests, snapshotTests, daggerVolumeTests(() => process.env)],
 );

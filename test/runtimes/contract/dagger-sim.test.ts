@@ -1,11 +1,11 @@
-/** The contract, kept by the Dagger runtime on the simulated engine: gateway, entry script, engine host and all. */
+/** The contract suite for the Dagger runtime on the simulated engine, with gateway, entry script and engine host. */
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
-import { livingSessions, type SimEngine, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
+import { runningSessions, type SimEngine, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import { commandSentences } from "./commands.js";
+import { commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
-import { daggerVolumeSentences } from "./dagger-volumes.js";
-import { snapshotSentences } from "./snapshots.js";
+import { daggerVolumeTests } from "./dagger-volumes.js";
+import { snapshotTests } from "./snapshots.js";
 
 let engine: SimEngine;
 
@@ -26,7 +26,7 @@ runtimeContract(
       endsBareProcesses: false,
       terminals: false,
       kill: async () => {
-        for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
+        for (const pid of runningSessions(engine.folder)) process.kill(pid, "SIGKILL");
       },
       close: async () => {
         await runtime.close();
@@ -35,5 +35,5 @@ runtimeContract(
     };
   },
   whyNoContainers(),
-  [...ALL, commandSentences, snapshotSentences, daggerVolumeSentences(() => engine.env)],
+  [...ALL, commandTests, snapshotTests, daggerVolumeTests(() => engine.env)],
 );

@@ -1,6 +1,6 @@
 /**
- * What the contract says of published ports, kept also where Dagger's own tunnel publishes them: on the simulated engine,
- * and on a real one where `_EXPERIMENTAL_DAGGER_RUNNER_HOST` names one (it pulls python:3.11-slim and node:20-alpine).
+ * The contract's tests of published ports for Dagger's own tunnel, on the simulated engine and on a real one where
+ * `_EXPERIMENTAL_DAGGER_RUNNER_HOST` names one (it pulls python:3.11-slim and node:20-alpine).
  */
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
@@ -8,7 +8,7 @@ import { whyNoEngine } from "../../support/real-engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
 import type { ContractTarget } from "./bench.js";
 import { runtimeContract } from "./contract.js";
-import { publishSentences } from "./publish.js";
+import { publishTests } from "./publish.js";
 
 const through = (env: NodeJS.ProcessEnv, processesVisible: boolean): ContractTarget => {
   const runtime = createDaggerRuntime({
@@ -38,9 +38,9 @@ runtimeContract(
     return { ...target, close };
   },
   whyNoContainers(),
-  [publishSentences],
+  [publishTests],
 );
 
 runtimeContract("Dagger's own tunnel on a real engine", async () => through(process.env, false), await whyNoEngine(), [
-  publishSentences,
+  publishTests,
 ]);

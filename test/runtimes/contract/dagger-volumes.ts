@@ -9,13 +9,13 @@ import { RecordingSink, WAITS } from "./bench.js";
 import type { Given } from "./contract.js";
 
 /** @param env the environment that names the engine */
-export const daggerVolumeSentences =
+export const daggerVolumeTests =
   (env: () => NodeJS.ProcessEnv) =>
   (given: Given): void => {
-    describe("volumes of an engine", () => {
+    describe("volumes of a Dagger engine", () => {
       const mounts = [{ type: "volume" as const, source: "app-data", target: "/data", readOnly: false }];
 
-      it("a one-off command beside a running PostgreSQL leaves its lock file in their volume", async () => {
+      it("a one-off command keeps the postmaster.pid of a running PostgreSQL", async () => {
         const bench = given();
         const program = `open("/data/postmaster.pid", "w").close()\n${WAITS}`;
         const service = bench.python("app", program, { environment: { PGDATA: "/data" }, mounts });
@@ -32,7 +32,7 @@ export const daggerVolumeSentences =
         expect(output.text()).toBe("['postmaster.pid']\n");
       });
 
-      it("a volume keeps its data when its service has another user, and holds nothing when it was deleted", async () => {
+      it("a volume keeps its data for another user and is empty after its deletion", async () => {
         const bench = given();
         const service = bench.python("app", `open("/data/word", "w").close()`, { mounts });
         const stack = await bench.open([service], { volumes: ["app-data"] });
@@ -74,7 +74,7 @@ export const daggerVolumeSentences =
         expect(await content()).toBe("");
       });
 
-      it("changed files of a bind are copied into the running service as its user's, without secrets", async () => {
+      it("changed files of a bind are copied into the running service without secrets", async () => {
         const bench = given();
         bench.file("src/removed", "old");
         const mount = { type: "bind" as const, source: join(bench.folder, "src"), target: "/srv/src", readOnly: false };

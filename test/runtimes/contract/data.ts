@@ -1,16 +1,16 @@
-/** What outlives an instance: volumes, and the project's source as it is now. */
+/** Data that outlives an instance: volumes and the project's current source. */
 import { describe, expect, it } from "vitest";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import { freePort } from "./bench.js";
 import type { Given } from "./contract.js";
 import { redis, redisStore } from "./redis.js";
 
-export function dataSentences(given: Given): void {
+export function dataTests(given: Given): void {
   describe("data and source", () => {
     const store = (port: number) => redisStore(given(), port);
     const opened = (service: ServiceDefinition) => given().open([service], { volumes: ["store-data"] });
 
-    it("a volume keeps its data over a restart and over the stack's end, until it is removed", async () => {
+    it("a volume keeps its data over restarts and stacks until it is removed", async () => {
       const bench = given();
       const port = await freePort();
       const service = store(port);
@@ -46,7 +46,7 @@ export function dataSentences(given: Given): void {
       await fourth.stop({ graceMs: 10_000 });
       await anew.close();
 
-      // Without the names of its volumes, too: the project's folder may be gone.
+      // Without the names of its volumes, because the project's folder may no longer exist.
       await bench.target.runtime.removeProject(bench.projectId, bench.stateDir);
       const last = await opened(service);
       const fifth = await bench.start(last, service);
@@ -54,7 +54,7 @@ export function dataSentences(given: Given): void {
       expect(await redis(port, "EXISTS", "kept")).toBe("0");
     });
 
-    it("a redis check tells what it saw of a server that is not there", async () => {
+    it("a redis check is healthy while the server runs and unhealthy after its stop", async () => {
       const bench = given();
       const service = store(await freePort());
       const stack = await opened(service);
@@ -65,7 +65,7 @@ export function dataSentences(given: Given): void {
       expect((await bench.probe(running, { kind: "redis" }, 2000)).healthy).toBe(false);
     });
 
-    it("a restart sees the project's present source, and changes nothing in the project's folder", async () => {
+    it("a restart uses the current source of the project", async () => {
       const bench = given();
       bench.file("app/words.txt", "first");
       const service = bench.python("app", `print(open("words.txt").read(), flush=True)`, {
@@ -81,7 +81,7 @@ export function dataSentences(given: Given): void {
       expect(bench.sink("app").all).toBe("second\n");
     });
 
-    it("volumes that never were are removed without complaint", async () => {
+    it("removal of volumes that do not exist succeeds", async () => {
       const bench = given();
       await bench.target.runtime.removeVolumes(bench.projectId, bench.stateDir, ["never-was"]);
       await bench.target.runtime.removeProject(bench.projectId, bench.stateDir);

@@ -1,12 +1,12 @@
-/** The contract, kept by the docker runtime on a Docker daemon of the test's own. */
+/** The contract suite for the docker runtime on a separate Docker daemon. */
 import { afterAll } from "vitest";
 import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
 import { startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { openRelay } from "../../support/docker/relay.js";
-import { commandSentences } from "./commands.js";
+import { commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
-import { environmentSentences } from "./environment.js";
-import { snapshotSentences } from "./snapshots.js";
+import { environmentTests } from "./environment.js";
+import { snapshotTests } from "./snapshots.js";
 
 const IMAGES = { python: "python:3.11-slim", redis: "redis:7-alpine" };
 
@@ -40,10 +40,10 @@ runtimeContract(
     };
   },
   whyNoDaemon(),
-  [...ALL, commandSentences, snapshotSentences],
+  [...ALL, commandTests, snapshotTests],
 );
 
-/** What reaches a container by the engine alone: no file, process or network of its machine is used. */
+/** An engine whose files, processes and networks are not accessible, so that only its API is used. */
 runtimeContract(
   "the docker runtime on an engine that is reached over the network",
   async () => {
@@ -66,5 +66,5 @@ runtimeContract(
     };
   },
   whyNoDaemon(),
-  [environmentSentences, commandSentences],
+  [environmentTests, commandTests],
 );

@@ -5,7 +5,7 @@ import type { RuntimeService } from "../../../src/stack/runtime.js";
 import { endedBy, INTERRUPTED, WAITS } from "./bench.js";
 import type { Given } from "./contract.js";
 
-/** Ignores the polite signal. */
+/** Ignores SIGTERM. */
 const STUBBORN = `
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -13,7 +13,7 @@ print("up", flush=True)
 while True: time.sleep(0.05)
 `;
 
-/** A parent whose child goes on ticking, whatever happens to the parent. */
+/** A parent whose child prints "tick" also after the parent's end. */
 const FAMILY = `
 import os, signal, sys, time
 if os.fork() == 0:
@@ -26,9 +26,9 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 while True: time.sleep(0.05)
 `;
 
-export function endSentences(given: Given): void {
-  describe("starting and ending", () => {
-    it("a start resolves once the process runs, and says which instance it is", async () => {
+export function endTests(given: Given): void {
+  describe("starts and ends", () => {
+    it("a start resolves once the process runs, with its service, generation and start time", async () => {
       const bench = given();
       const before = Date.now();
       const { running, sink } = await bench.run(bench.python("app", WAITS), { generation: 7 });
@@ -39,7 +39,7 @@ export function endSentences(given: Given): void {
       expect(Array.isArray(running.notes)).toBe(true);
     });
 
-    it("an exit code is reported once, to every caller that waits for it", async () => {
+    it("an exit code is reported to every caller that waits for it", async () => {
       const bench = given();
       const good = bench.python("good", "print('done')");
       const bad = bench.python("bad", "import sys; sys.exit(7)");
@@ -52,7 +52,7 @@ export function endSentences(given: Given): void {
       expect(Math.abs(Date.now() - (second?.at ?? 0))).toBeLessThan(60_000);
     });
 
-    it("an end by a signal is reported as such, and not as an OOM kill", async () => {
+    it("a kill by SIGKILL is reported as that signal and not as an OOM kill", async () => {
       const bench = given();
       const { running } = await bench.run(
         bench.python("app", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"),
@@ -62,7 +62,7 @@ export function endSentences(given: Given): void {
       expect(exit.oomKilled).toBe(false);
     });
 
-    it("a program that does not exist fails the start, or ends as shells say it; nothing of it is left", async () => {
+    it("a missing program fails the start or ends with code 126 or 127, and leaves no process", async () => {
       const bench = given();
       const lost = bench.python("app", WAITS);
       const command = ["/nowhere/no-such-program", bench.mark];
@@ -78,25 +78,25 @@ export function endSentences(given: Given): void {
       await bench.nothingRuns();
     });
 
-    it("a stop asks first, and tells how the service ended", async () => {
+    it("a stop sends SIGTERM and returns the exit of the service", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
       const exit = await running.stop({ graceMs: 15_000, signal: "SIGTERM" });
       expect(exit).toMatchObject({ exitCode: 0, signal: null, oomKilled: false });
-      expect(sink.text()).toContain("asked to end");
+      expect(sink.text()).toContain("received SIGTERM");
       expect(await running.exited).toEqual(exit);
       await bench.nothingRuns();
     });
 
-    it("the stop signal is the one asked for", async () => {
+    it("a stop sends the requested signal", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", INTERRUPTED, { stopSignal: "SIGINT" }));
       await sink.shows("up");
       expect((await running.stop({ graceMs: 15_000, signal: "SIGINT" })).exitCode).toBe(42);
     });
 
-    it("a service that ignores the signal is killed after its grace period, not before", async () => {
+    it("a service that ignores the stop signal is killed after its grace period", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", STUBBORN));
       await sink.shows("up");
@@ -108,25 +108,25 @@ export function endSentences(given: Given): void {
       await bench.nothingRuns();
     });
 
-    it("without grace it is killed at once", async () => {
+    it("a stop without a grace period kills the service at once", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
       expect(endedBy(await running.stop({ graceMs: 0 }), "SIGKILL")).toBe(true);
-      expect(sink.text()).not.toContain("asked to end");
+      expect(sink.text()).not.toContain("received SIGTERM");
     });
 
-    it("stopping twice, together or after the end, is one stop", async () => {
+    it("concurrent and repeated stops send one signal and return the same exit", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
       const both = await Promise.all([running.stop({ graceMs: 15_000 }), running.stop({ graceMs: 15_000 })]);
       expect(both[0]).toEqual(both[1]);
       expect(await running.stop({ graceMs: 1000 })).toEqual(both[0]);
-      expect(sink.text().match(/asked to end/g)).toHaveLength(1);
+      expect(sink.text().match(/received SIGTERM/g)).toHaveLength(1);
     });
 
-    it("what the service started ends with it", async () => {
+    it("child processes of a service end with it", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", FAMILY));
       await sink.shows("tick");
@@ -137,7 +137,7 @@ export function endSentences(given: Given): void {
       await bench.nothingRuns();
     });
 
-    it("the same service starts again after its end, as a new instance", async () => {
+    it("a stopped service starts again as a new instance", async () => {
       const bench = given();
       const service = bench.python("app", WAITS);
       const { stack, running } = await bench.run(service);
@@ -148,7 +148,7 @@ export function endSentences(given: Given): void {
       expect(await Promise.race([next.exited, sleep(200, "runs")])).toBe("runs");
     });
 
-    it("it starts again after it crashed by itself", async () => {
+    it("a crashed service starts again", async () => {
       const bench = given();
       const service = bench.python("app", "import sys; print('here'); sys.exit(3)");
       const { stack, running } = await bench.run(service);

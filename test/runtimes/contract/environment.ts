@@ -1,4 +1,4 @@
-/** What a service is given, who it runs as, and what nobody else sees. */
+/** The environment, secrets and user of a service. */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { WAITS } from "./bench.js";
@@ -18,9 +18,9 @@ const commandLines = (): string =>
     })
     .join("\n");
 
-export function environmentSentences(given: Given): void {
+export function environmentTests(given: Given): void {
   describe("environment and user", () => {
-    it("variables arrive exactly as given, and nothing of the server's own", async () => {
+    it("environment variables arrive unchanged, without those of the server", async () => {
       const bench = given();
       process.env.CONTRACT_SERVER_ONLY = "the server's";
       const environment = {
@@ -33,7 +33,7 @@ export function environmentSentences(given: Given): void {
         UNICODE: "Grüße 🌍",
         "with.dot": "dotted",
         EQUALS: "a=b=c",
-        // Names that whatever starts the service, or carries its output, may use for itself.
+        // Names that programs which start the service or transport its output may use.
         ...{ token: "the service's", name: "n", version: "7", code: "c", memory: "1g", words: "", service: "s" },
         OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318",
         OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: SECRET,
@@ -57,7 +57,7 @@ print(json.dumps(dict(os.environ)), flush=True)
       ).toEqual(["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"]);
     });
 
-    it("a secret reaches its service and shows nowhere else", async () => {
+    it("a secret reaches its service and is not in arguments, notes, notices or logs", async () => {
       const bench = given();
       const program = `
 import hashlib, os, signal, sys, time
@@ -75,11 +75,11 @@ while True: time.sleep(0.05)
       await bench.sink("app").shows(createHash("sha256").update(SECRET).digest("hex"));
       expect(commandLines()).not.toContain("top-s3cret");
       await running.stop({ graceMs: 10_000 });
-      const told = JSON.stringify([running.notes, bench.notices, bench.phases, bench.sink("app").all]);
-      expect(told).not.toContain("top-s3cret");
+      const reported = JSON.stringify([running.notes, bench.notices, bench.phases, bench.sink("app").all]);
+      expect(reported).not.toContain("top-s3cret");
     });
 
-    it("secret files are where their variable points, readable by the service", async () => {
+    it("a service can read its secret file at the path in its variable", async () => {
       const bench = given();
       const program = `print(open(__import__("os").environ["TOKEN_FILE"]).read() == ${JSON.stringify(SECRET)})`;
       const service = bench.python("app", program, {
@@ -92,7 +92,7 @@ while True: time.sleep(0.05)
       expect(bench.sink("app").all).toBe("True\n");
     });
 
-    it("no service runs as root, and the report matches the user inside", async () => {
+    it("a service does not run as root, and the reported user is the actual one", async () => {
       const bench = given();
       const program = `import os\nprint(os.getuid(), os.geteuid(), flush=True)${WAITS}`;
       const { running, sink } = await bench.run(bench.python("app", program));
@@ -105,7 +105,7 @@ while True: time.sleep(0.05)
       expect(enforcement.reason).not.toBe("");
     });
 
-    it("no privilege can be gained inside", async () => {
+    it("a service has no_new_privs and, from a root server, no capabilities", async () => {
       const bench = given();
       const program = `
 status = open("/proc/self/status").read()

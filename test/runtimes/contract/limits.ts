@@ -1,10 +1,10 @@
-/** Limits: there from the first instruction, changed live, read back; where nothing can hold them, said so. */
+/** Limits: in force from the first instruction, changed while running and read back, or reported as not enforced. */
 import { describe, expect, it } from "vitest";
 import type { Enforcement } from "../../../src/stack/runtime.js";
 import { endedBy, until, WAITS } from "./bench.js";
 import type { Given } from "./contract.js";
 
-/** Prints the memory limit of the program's own group in MB, whichever way this machine shows it. */
+/** Returns the memory limit of the program's own cgroup in MB, for cgroup v1 and v2. */
 const OWN_LIMIT = `
 def own_limit():
     import os
@@ -25,11 +25,11 @@ def own_limit():
 
 const LIMITS = { cpus: 0.5, memory_mb: 96, pids: 60 };
 
-export function limitSentences(given: Given): void {
+export function limitTests(given: Given): void {
   describe("limits", () => {
     const held = async (): Promise<Enforcement> => (await given().target.runtime.check()).isolation.limits;
 
-    it("what is reported is what holds: enforced and read back, or not and why", async () => {
+    it("each limit is reported as enforced with its value, or as not enforced with the reason", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS), { limits: LIMITS });
       await sink.shows("up");
@@ -43,8 +43,8 @@ export function limitSentences(given: Given): void {
       }
     });
 
-    it("they hold before the service's first instruction", async (context) => {
-      if ((await held()).level !== "enforced") context.skip("nothing enforces limits here");
+    it("limits are in force when the service's program starts", async (context) => {
+      if ((await held()).level !== "enforced") context.skip("limits are not enforced here");
       const bench = given();
       const program = `${OWN_LIMIT}\nprint("limit", own_limit(), flush=True)`;
       const { running, sink } = await bench.run(bench.python("app", program), { limits: LIMITS });
@@ -52,8 +52,8 @@ export function limitSentences(given: Given): void {
       expect(sink.text()).toBe("limit 96\n");
     });
 
-    it("they are changed on the running instance, which sees it", async (context) => {
-      if ((await held()).level !== "enforced") context.skip("nothing enforces limits here");
+    it("limits change on a running instance, which observes the new values", async (context) => {
+      if ((await held()).level !== "enforced") context.skip("limits are not enforced here");
       const bench = given();
       const program = `${OWN_LIMIT}
 import time, os
@@ -77,8 +77,8 @@ while True:
       await sink.shows("limit 64");
     });
 
-    it("a service that exceeds its memory limit is killed, and reported as an OOM kill", async (context) => {
-      if ((await held()).level !== "enforced") context.skip("nothing enforces limits here");
+    it("a service that exceeds its memory limit is killed and reported as an OOM kill", async (context) => {
+      if ((await held()).level !== "enforced") context.skip("limits are not enforced here");
       const bench = given();
       const program = "held = []\nwhile True: held.append(bytearray(4 << 20))";
       const { running } = await bench.run(bench.python("app", program), { limits: { ...LIMITS, memory_mb: 48 } });
@@ -87,8 +87,8 @@ while True:
       expect(endedBy(exit, "SIGKILL"), JSON.stringify(exit)).toBe(true);
     });
 
-    it("a service beyond its number of processes gets no more of them", async (context) => {
-      if ((await held()).level !== "enforced") context.skip("nothing enforces limits here");
+    it("a service at its limit on processes cannot create more", async (context) => {
+      if ((await held()).level !== "enforced") context.skip("limits are not enforced here");
       const bench = given();
       const program = `
 import os, time
@@ -109,14 +109,14 @@ time.sleep(60)
       expect(stats.pids).toBeGreaterThan(5);
     });
 
-    it("use is counted: memory, processes, processor time, and how often it was held back", async (context) => {
-      if ((await held()).level !== "enforced") context.skip("nothing counts use here");
+    it("statistics report memory, processes, CPU time and throttling", async (context) => {
+      if ((await held()).level !== "enforced") context.skip("usage is not counted here");
       const bench = given();
       const program = "held = bytearray(20 << 20)\nprint('up', flush=True)\nwhile True: pass";
       const { running, sink } = await bench.run(bench.python("app", program), { limits: { ...LIMITS, cpus: 0.2 } });
       await sink.shows("up");
       await running.stats();
-      await until("it is held back", async () => ((await running.stats()).throttled_periods ?? 0) > 2);
+      await until("it is throttled", async () => ((await running.stats()).throttled_periods ?? 0) > 2);
       const stats = await running.stats();
       expect(stats.memory_mb).toBeGreaterThan(15);
       expect(stats.memory_mb).toBeLessThan(97);
@@ -127,7 +127,7 @@ time.sleep(60)
       expect(stats.oom_kills).toBe(0);
     });
 
-    it("reading the usage of an ended instance is not an error", async () => {
+    it("statistics and limits of an ended instance can be read", async () => {
       const bench = given();
       const { running } = await bench.run(bench.python("app", "print('done')"), { limits: LIMITS });
       await running.exited;

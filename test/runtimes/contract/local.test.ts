@@ -1,15 +1,15 @@
-/** The contract, kept by the local runtime with its real process layer. */
+/** The contract suite for the local runtime with its real process layer. */
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
-import { findSandboxTools } from "../../../src/runtimes/local/process/sandbox.js";
+import { findSandboxTools } from "../../../src/runtimes/local/process/find-sandbox.js";
 import { createProcessHost } from "../../../src/runtimes/local/process-host.js";
 import { ensureWatchdog } from "../local/process/support.js";
 import type { ContractTarget } from "./bench.js";
-import { commandSentences } from "./commands.js";
+import { commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
-import { snapshotSentences } from "./snapshots.js";
+import { snapshotTests } from "./snapshots.js";
 
 async function setup(namespaces: boolean): Promise<ContractTarget> {
   ensureWatchdog();
@@ -38,11 +38,11 @@ const unavailable = "reason" in sandbox ? sandbox.reason : null;
 
 runtimeContract("the local runtime without namespaces", () => setup(false), null, [
   ...ALL,
-  commandSentences,
-  snapshotSentences,
+  commandTests,
+  snapshotTests,
 ]);
 runtimeContract("the local runtime with namespaces", () => setup(true), unavailable, [
   ...ALL,
-  commandSentences,
-  snapshotSentences,
+  commandTests,
+  snapshotTests,
 ]);

@@ -1,13 +1,13 @@
-/** What a service prints reaches the sink: all of it, in order, soon. */
+/** The output of a service arrives at its sink completely, in order and without delay. */
 import { describe, expect, it } from "vitest";
 import { WAITS } from "./bench.js";
 import type { Given } from "./contract.js";
 
 const LINES = 20_000;
 
-export function logSentences(given: Given): void {
+export function logTests(given: Given): void {
   describe("logs", () => {
-    it("both streams arrive, each in its order, with a last line that has no end", async () => {
+    it("each stream arrives in order, including a last line without a newline", async () => {
       const bench = given();
       const program = `
 import sys
@@ -23,17 +23,17 @@ sys.stdout.write("no end"); sys.stdout.flush()
       expect(sink.text("stderr")).toBe(lines("err"));
     });
 
-    it("the last lines of a crash are delivered before its end is reported, and the sink is closed once, after them", async () => {
+    it("the last lines of a crash arrive before its exit is reported, and the sink ends once", async () => {
       const bench = given();
-      const program = "import os; os.write(2, b'last words\\n'); os._exit(9)";
+      const program = "import os; os.write(2, b'last line\\n'); os._exit(9)";
       const { running, sink } = await bench.run(bench.python("app", program));
       await running.exited;
-      expect(sink.text("stderr")).toBe("last words\n");
+      expect(sink.text("stderr")).toBe("last line\n");
       expect(sink.ends).toBe(1);
       expect(sink.writesAfterEnd).toBe(0);
     });
 
-    it("a line written in pieces is one line", async () => {
+    it("a line that is written in parts arrives as one line", async () => {
       const bench = given();
       const program = `
 import os, time
@@ -45,16 +45,16 @@ for part in ["one ", "line ", "in pieces\\n", "two\\nlines\\n"]:
       expect(sink.text()).toBe("one line in pieces\ntwo\nlines\n");
     });
 
-    it("text beyond ASCII arrives as it was written", async () => {
+    it("characters outside of ASCII arrive unchanged", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", `print("Grüße 🌍 漢字\\tend", flush=True)`));
       await running.exited;
       expect(sink.text()).toBe("Grüße 🌍 漢字\tend\n");
     });
 
-    it("a character written in two halves arrives whole, where the carrier can hold halves", async (context) => {
+    it("a character that is written in two parts arrives whole where the transport carries bytes", async (context) => {
       const bench = given();
-      if (!bench.target.keepsSplitCharacters) context.skip("this runtime's carrier is made of UTF-8 strings");
+      if (!bench.target.keepsSplitCharacters) context.skip("this runtime transports output as UTF-8 strings");
       const program = `
 import os, time
 earth = "🌍".encode()
@@ -65,7 +65,7 @@ os.write(1, earth[:2]); time.sleep(0.2); os.write(1, earth[2:] + b"\\n")
       expect(sink.text()).toBe("🌍\n");
     });
 
-    it("bytes that are no text disturb nothing that comes after them", async () => {
+    it("invalid UTF-8 does not affect later output", async () => {
       const bench = given();
       const program = `
 import os, time
@@ -76,7 +76,7 @@ os.write(1, b"before\\n"); time.sleep(0.2); os.write(1, b"\\xff\\xfe\\x80\\n"); 
       expect(sink.text()).toMatch(/^before\n[\s\S]*after\n$/);
     });
 
-    it("a flood arrives whole and in order", async () => {
+    it("large output arrives completely and in order", async () => {
       const bench = given();
       const program = `
 import sys
@@ -90,15 +90,15 @@ sys.stdout.write("".join(f"line {i} of the flood\\n" for i in range(${LINES})))
       expect(lines.findIndex((line, i) => line !== `line ${i} of the flood`)).toBe(-1);
     });
 
-    it("a new line comes while the service runs", async () => {
+    it("a new line arrives while the service runs", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up", 10_000);
       await running.stop({ graceMs: 10_000 });
-      expect(sink.text()).toContain("asked to end");
+      expect(sink.text()).toContain("received SIGTERM");
     });
 
-    it("each service's lines go to its own sink, each instance's to its own", async () => {
+    it("the output of each service and instance goes to its own sink", async () => {
       const bench = given();
       const says = (name: string) => bench.python(name, `print("I am ${name}")`);
       const services = ["one", "two", "three"].map(says);

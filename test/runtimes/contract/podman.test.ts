@@ -1,16 +1,16 @@
 /**
- * The contract, kept by the docker runtime on a Podman service of the test's own, as far as Podman 4 keeps it:
- * docs/DOCKER_RUNTIME.md names the rest.
+ * The contract suite for the docker runtime on a separate Podman service, as far as Podman 4 fulfils it;
+ * docs/DOCKER_RUNTIME.md names the differences.
  */
 import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
 import { startPodman, whyNoPodman } from "../../support/docker/podman.js";
 import { runtimeContract } from "./contract.js";
-import { dataSentences } from "./data.js";
-import { endSentences } from "./ends.js";
-import { environmentSentences } from "./environment.js";
-import { probeSentences } from "./probes.js";
-import { publishSentences } from "./publish.js";
-import { stackSentences } from "./stack.js";
+import { dataTests } from "./data.js";
+import { endTests } from "./ends.js";
+import { environmentTests } from "./environment.js";
+import { probeTests } from "./probes.js";
+import { publishTests } from "./publish.js";
+import { stackTests } from "./stack.js";
 
 const IMAGES = { python: "python:3.11-slim", redis: "redis:7-alpine" };
 
@@ -35,5 +35,5 @@ runtimeContract(
     };
   },
   whyNoPodman(),
-  [endSentences, probeSentences, environmentSentences, publishSentences, dataSentences, stackSentences],
+  [endTests, probeTests, environmentTests, publishTests, dataTests, stackTests],
 );

@@ -1,11 +1,11 @@
-/** Health checks: what ran, what was seen, and that they always end. */
+/** Health checks: their requests, results and timeouts. */
 import { describe, expect, it } from "vitest";
 import { healthcheck, WAITS, WEB_PORT } from "./bench.js";
 import type { Given } from "./contract.js";
 
-export function probeSentences(given: Given): void {
+export function probeTests(given: Given): void {
   describe("probes", () => {
-    it("an HTTP check tells the status that it saw", async () => {
+    it("an HTTP check reports the status that it received", async () => {
       const bench = given();
       const { running } = await bench.run(bench.web("web"));
       await bench.untilHealthy(running, { kind: "http", port: WEB_PORT, path: "/", status: 200 });
@@ -20,7 +20,7 @@ export function probeSentences(given: Given): void {
       expect(sick).toMatchObject({ healthy: false, message: expect.stringContaining("HTTP 500") });
     });
 
-    it("a service that hangs is unhealthy when the check's time is over", async () => {
+    it("a check that exceeds its timeout is unhealthy", async () => {
       const bench = given();
       const { running } = await bench.run(bench.web("web"));
       await bench.untilHealthy(running, { kind: "tcp", port: WEB_PORT });
@@ -30,7 +30,7 @@ export function probeSentences(given: Given): void {
       expect(Date.now() - begun).toBeLessThan(15_000);
     });
 
-    it("a port on which nothing listens is refused", async () => {
+    it("a TCP or HTTP check without a listener reports a refused connection", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS, { expose: [WEB_PORT] }));
       await sink.shows("up");
@@ -41,7 +41,7 @@ export function probeSentences(given: Given): void {
       }
     });
 
-    it("a TCP check is content with a connection", async () => {
+    it("a TCP check is healthy when the connection is accepted", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.web("web"));
       await sink.shows("listening");
@@ -50,11 +50,11 @@ export function probeSentences(given: Given): void {
       expect(result).toMatchObject({ healthy: true, check: expect.stringMatching(/^tcp /) });
     });
 
-    it("a command is run as the service's user; its last line is the message, its exit code the verdict", async () => {
+    it("a command runs as the service's user, and its last line and exit code are the result", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
-      const argv = ["python3", "-c", "import os; print('first'); print('uid', os.getuid())"];
+      const argv = ["python3", "-S", "-c", "import os; print('first'); print('uid', os.getuid())"];
       await bench.untilHealthy(running, { kind: "cmd", argv });
       const good = await bench.probe(running, { kind: "cmd", argv });
       expect(good).toMatchObject({
@@ -64,13 +64,13 @@ export function probeSentences(given: Given): void {
       });
       const bad = await bench.probe(running, {
         kind: "cmd",
-        argv: ["python3", "-c", "import sys; print('not well', file=sys.stderr); sys.exit(4)"],
+        argv: ["python3", "-S", "-c", "import sys; print('not well', file=sys.stderr); sys.exit(4)"],
       });
       expect(bad).toMatchObject({ healthy: false, message: expect.stringMatching(/4.*not well/) });
       expect(sink.all).not.toContain("not well");
     });
 
-    it("a shell command is run by the container's shell", async () => {
+    it("a shell command runs in the container's shell with the service's environment", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS, { environment: { WORD: "word's" } }));
       await sink.shows("up");
@@ -83,30 +83,30 @@ export function probeSentences(given: Given): void {
       expect((await bench.probe(running, { kind: "cmd-shell", command: "exit 3" })).message).toContain("3");
     });
 
-    it("a command that does not end is cut off, and nothing of it is left", async () => {
+    it("a command that exceeds its timeout is killed and leaves no process", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
       await bench.untilHealthy(running, { kind: "cmd", argv: ["true"] });
-      const argv = ["python3", "-c", `import time; time.sleep(300) # ${bench.mark}`];
+      const argv = ["python3", "-S", "-c", `import time; time.sleep(300) # ${bench.mark}`];
       const result = await bench.probe(running, { kind: "cmd", argv }, 1500);
       expect(result).toMatchObject({ healthy: false, message: expect.stringContaining("1500 ms") });
       await running.stop({ graceMs: 10_000 });
       await bench.nothingRuns();
     });
 
-    it("a program that the service does not have is an unhealthy answer, not an error", async () => {
+    it("a missing program makes the check unhealthy, with programMissing", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
       const result = await bench.probe(running, { kind: "cmd", argv: ["no-such-program"] });
-      // Waiting does not install a program: a start need not wait for it.
+      // A start need not wait for a program that is missing.
       expect(result).toMatchObject({ programMissing: true });
       expect(result.healthy).toBe(false);
       expect(result.message).not.toBe("");
     });
 
-    it("a cancelled check ends at once", async () => {
+    it("a cancelled check is unhealthy", async () => {
       const bench = given();
       const { running } = await bench.run(bench.web("web"));
       await bench.untilHealthy(running, { kind: "tcp", port: WEB_PORT });
@@ -119,7 +119,7 @@ export function probeSentences(given: Given): void {
       expect((await checking).healthy).toBe(false);
     });
 
-    it("a check of an instance that has ended is unhealthy", async () => {
+    it("a check of an ended instance is unhealthy", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.web("web"));
       await sink.shows("listening");

@@ -1,4 +1,4 @@
-/** Published ports: where they listen, held while they are ours; and services that reach each other. */
+/** Published ports: their addresses and reservation, and connections between services. */
 
 import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -27,9 +27,9 @@ const connects = (host: string, port: number): Promise<boolean> =>
     socket.once("connect", end(true)).once("error", end(false)).once("timeout", end(false));
   });
 
-export function publishSentences(given: Given): void {
-  describe("published ports and names", () => {
-    it("a published service answers on 127.0.0.1, and elsewhere on this machine just as it is reported", async () => {
+export function publishTests(given: Given): void {
+  describe("published ports and service names", () => {
+    it("a published port is reachable on 127.0.0.1, and on other addresses only where reported", async () => {
       const bench = given();
       const { host = "127.0.0.1" } = bench.target;
       const port = await freePort();
@@ -46,7 +46,7 @@ export function publishSentences(given: Given): void {
       expect(running.notes.filter((note) => note.includes("network")).length).toBe(host === "0.0.0.0" ? 1 : 0);
     });
 
-    it("every port that is taken is named in one error, with its service", async () => {
+    it("PORT_IN_USE names every port in use with its service", async () => {
       const bench = given();
       const taken = await Promise.all([listen(0), listen(0)]);
       const [first, second] = taken.map((server) => (server.address() as { port: number }).port);
@@ -70,7 +70,7 @@ export function publishSentences(given: Given): void {
       }
     });
 
-    it("a port that was not asked for is the container's own, or the next free one", async () => {
+    it("an unset host port is the container port or the next free port", async () => {
       const bench = given();
       const first = await freePort();
       const blocker = await listen(first);
@@ -87,7 +87,7 @@ export function publishSentences(given: Given): void {
       expect(stack.endpoints()[0]?.host_port).toBe(first);
     });
 
-    it("ports are held from the choice on, and given back at the end", async () => {
+    it("a stack holds its host ports from its opening until its end", async () => {
       const bench = given();
       const port = await freePort();
       const stack = await bench.open([bench.web("web", publishes(port))]);
@@ -96,7 +96,7 @@ export function publishSentences(given: Given): void {
       await closeServer(await listen(port));
     });
 
-    it("a restart keeps the address, and the new instance answers there", async () => {
+    it("a restart keeps the host port, at which the new instance replies", async () => {
       const bench = given();
       const port = await freePort();
       const service = bench.web("web", publishes(port));
@@ -111,7 +111,7 @@ export function publishSentences(given: Given): void {
       await until("the new instance answers", async () => (await answer(port).catch(() => "")) === "again");
     });
 
-    it("services reach each other by name, also after the other was restarted", async () => {
+    it("a service reaches another one by name, also after that one restarts", async () => {
       const bench = given();
       const web = bench.web("web");
       const asks = bench.python(
@@ -120,7 +120,7 @@ export function publishSentences(given: Given): void {
 import os, time, urllib.request
 while True:
     try:
-        print("heard", urllib.request.urlopen(os.environ["URL"], timeout=2).read().decode(), flush=True)
+        print("received", urllib.request.urlopen(os.environ["URL"], timeout=2).read().decode(), flush=True)
     except Exception as error:
         print("failed", error, flush=True)
     time.sleep(0.1)
@@ -131,15 +131,15 @@ while True:
       const running = await bench.start(stack, web);
       await bench.untilHealthy(running, HTTP);
       const asking = await bench.start(stack, asks);
-      await bench.sink("asks").shows("heard hello");
+      await bench.sink("asks").shows("received hello");
       await running.stop({ graceMs: 10_000 });
       const next = await bench.start(stack, { ...web, environment: { ...web.environment, SAYS: "back" } });
       await bench.untilHealthy(next, HTTP);
-      await bench.sink("asks").shows("heard back");
+      await bench.sink("asks").shows("received back");
       await asking.stop({ graceMs: 0 });
     });
 
-    it("a service's environment names the published address of another service", async () => {
+    it("a service's environment contains the published address of another service", async () => {
       const bench = given();
       const port = await freePort();
       const web = bench.web("web", publishes(port));

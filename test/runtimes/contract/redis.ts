@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { Bench } from "./bench.js";
 
-/** One command to a Redis server, in its own protocol. @returns the reply's text */
+/** Sends one command to a Redis server. @returns the reply's text */
 export function redis(port: number, ...words: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port });
@@ -26,7 +26,7 @@ export function redis(port: number, ...words: string[]): Promise<string> {
 export const redisStore = (bench: Bench, port: number): ServiceDefinition => ({
   ...bench.python("store", ""),
   image: bench.target.images.redis,
-  // Without a password a Redis that was not built for containers refuses clients on other addresses.
+  // Without a password, a Redis outside of the official image refuses clients on other addresses.
   command: ["redis-server", "--appendonly", "yes", "--appendfsync", "always", "--protected-mode", "no"],
   user: "redis",
   ports: [{ containerPort: 6379, hostPort: port, protocol: "tcp" }],

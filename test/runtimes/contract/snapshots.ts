@@ -30,7 +30,7 @@ const restore = (bench: Bench, from: string, signal = new AbortController().sign
     from,
   );
 
-export function snapshotSentences(given: Given): void {
+export function snapshotTests(given: Given): void {
   describe("copies of volumes", () => {
     const up = async (port: number): Promise<{ stack: RuntimeStack; running: RuntimeService }> => {
       const bench = given();
@@ -45,7 +45,7 @@ export function snapshotSentences(given: Given): void {
       await stack.close();
     };
 
-    it("a copy that is made while the service is paused brings back what it held then, also for another project", async () => {
+    it("a copy of a paused service's volumes can be restored into the same and another project", async () => {
       const bench = given();
       const port = await freePort();
       const first = await up(port);
@@ -56,7 +56,7 @@ export function snapshotSentences(given: Given): void {
       await first.running.resume();
       expect(Object.keys(sizes)).toEqual(VOLUMES);
       expect(sizes["store-data"]).toBeGreaterThan(0);
-      // The service has lost nothing by the pause.
+      // The pause has lost no data.
       expect(await redis(port, "SET", "word", "after")).toBe("OK");
       await down(first);
 
@@ -77,7 +77,7 @@ export function snapshotSentences(given: Given): void {
       expect(await bench.target.runtime.copyVolumes({ ...other, maxBytes: 1 << 30 }, theirs)).toEqual(sizes);
       await bench.target.runtime.removeVolumes(other.projectId, other.stateDir, VOLUMES);
 
-      // An archive without the volume empties it.
+      // A restore from an archive without the volume empties it.
       await restore(bench, archive(bench));
       const third = await up(port);
       expect(await redis(port, "EXISTS", "word")).toBe("0");
@@ -85,7 +85,7 @@ export function snapshotSentences(given: Given): void {
       await bench.target.runtime.removeVolumes(bench.projectId, bench.stateDir, VOLUMES);
     });
 
-    it("a copy that is too large or cancelled changes nothing", async () => {
+    it("a copy above its size limit and a cancelled copy or restore change nothing", async () => {
       const bench = given();
       const port = await freePort();
       const first = await up(port);
@@ -105,7 +105,7 @@ export function snapshotSentences(given: Given): void {
       await bench.target.runtime.removeVolumes(bench.projectId, bench.stateDir, VOLUMES);
     });
 
-    it("volumes without data give no copy", async () => {
+    it("volumes without data give an empty copy", async () => {
       expect(await copy(given(), archive(given()))).toEqual({});
     });
   });

@@ -1,13 +1,13 @@
-/** A stack as a whole: it changes, it is cancelled, it is closed, it gets lost. */
+/** The updates, cancellation, close and loss of a stack. */
 import { describe, expect, it } from "vitest";
 import { closeServer, freePort, listen, until, WAITS, WEB_PORT } from "./bench.js";
 import type { Given } from "./contract.js";
 
-export function stackSentences(given: Given): void {
-  describe("the stack as a whole", () => {
-    it("the check reports what this machine can do, and the capacity bounds limits", async () => {
+export function stackTests(given: Given): void {
+  describe("the stack", () => {
+    it("check() reports the isolation with reasons, and capacity() reports CPUs and memory", async () => {
       const { runtime } = given().target;
-      // The check takes at most a second, in which an engine on a busy machine may not answer.
+      // The check takes at most one second, in which an engine on a busy machine may not answer.
       let status = await runtime.check();
       for (let attempt = 1; attempt < 10 && !status.available; attempt += 1) status = await runtime.check();
       expect(status).toMatchObject({ runtime: runtime.name, available: true });
@@ -20,7 +20,7 @@ export function stackSentences(given: Given): void {
       expect(memory_mb).toBeGreaterThan(0);
     });
 
-    it("a changed definition brings new ports and gives back those that went", async () => {
+    it("an update holds the new ports and releases the removed ones", async () => {
       const bench = given();
       const [first, second] = [await freePort(), await freePort()];
       const ports = (hostPort: number) => ({
@@ -35,7 +35,7 @@ export function stackSentences(given: Given): void {
       await bench.untilHealthy(running, { kind: "http", port: WEB_PORT, path: "/", status: 200 });
     });
 
-    it("a change that cannot be is refused as a whole", async () => {
+    it("an update with a port in use changes nothing", async () => {
       const bench = given();
       const first = await freePort();
       const ports = (hostPort: number) => ({
@@ -49,7 +49,7 @@ export function stackSentences(given: Given): void {
       const fresh = bench.web("new", ports(port));
       const refused = stack.update(bench.definition([old, fresh]));
       await expect(refused).rejects.toMatchObject({ code: "PORT_IN_USE" });
-      // A check says it without a start, and holds no port.
+      // checkPorts reports it without a start and holds no port.
       await expect(bench.checkPorts([fresh])).rejects.toMatchObject({ code: "PORT_IN_USE" });
       await closeServer(blocker);
       for (let round = 0; round < 2; round += 1) expect(await bench.checkPorts([fresh])).toEqual(["new", port]);
@@ -58,7 +58,7 @@ export function stackSentences(given: Given): void {
       await bench.untilHealthy(running, { kind: "tcp", port: WEB_PORT });
     });
 
-    it("a start that is cancelled before it begins does not begin", async () => {
+    it("a start that is cancelled beforehand starts no process", async () => {
       const bench = given();
       const service = bench.python("app", WAITS);
       const stack = await bench.open([service]);
@@ -68,7 +68,7 @@ export function stackSentences(given: Given): void {
       await bench.nothingRuns();
     });
 
-    it("a start that is cancelled on its way leaves nothing, and can be made again", async () => {
+    it("a cancelled start leaves no process and can be repeated", async () => {
       const bench = given();
       const service = bench.python("app", WAITS);
       const stack = await bench.open([service]);
@@ -77,7 +77,7 @@ export function stackSentences(given: Given): void {
         const timer = setTimeout(() => abort.abort(new Error("changed my mind")), afterMs);
         const outcome = await bench.start(stack, service, { signal: abort.signal }).catch(() => null);
         clearTimeout(timer);
-        // Too late to be cancelled: then it runs, and ends like any other.
+        // The cancellation may be too late; then the service runs.
         await outcome?.stop({ graceMs: 0 });
         await bench.nothingRuns();
       }
@@ -85,7 +85,7 @@ export function stackSentences(given: Given): void {
       await bench.sink("app").shows("up");
     });
 
-    it("an opening that is cancelled holds nothing", async () => {
+    it("a cancelled opening holds no port", async () => {
       const bench = given();
       const port = await freePort();
       const abort = new AbortController();
@@ -95,7 +95,7 @@ export function stackSentences(given: Given): void {
       await closeServer(await listen(port));
     });
 
-    it("closing ends what still runs, tells each end, and can be repeated", async () => {
+    it("close() ends every service and releases the ports, and can be repeated", async () => {
       const bench = given();
       const port = await freePort();
       const web = bench.web("web", { ports: [{ containerPort: WEB_PORT, hostPort: port, protocol: "tcp" }] });
@@ -116,7 +116,7 @@ export function stackSentences(given: Given): void {
       await expect(bench.start(stack, app)).rejects.toThrow();
     });
 
-    it("two stacks with the same names do not meet", async () => {
+    it("two projects with the same service names are separate", async () => {
       const bench = given();
       const { Bench } = await import("./bench.js");
       const other = new Bench(bench.target);
@@ -137,8 +137,8 @@ export function stackSentences(given: Given): void {
         await bench.untilHealthy(mine?.running as never, { kind: "tcp", port: WEB_PORT });
         await other.untilHealthy(theirs?.running as never, { kind: "tcp", port: WEB_PORT });
         for (const index of [0, 1]) {
-          const heard = await (await fetch(`http://127.0.0.1:${ports[index]}/`)).text();
-          expect(heard).toBe(says[index]);
+          const reply = await (await fetch(`http://127.0.0.1:${ports[index]}/`)).text();
+          expect(reply).toBe(says[index]);
         }
         await theirs?.running.stop({ graceMs: 10_000 });
         expect(await (await fetch(`http://127.0.0.1:${ports[0]}/`)).text()).toBe("mine");
@@ -147,11 +147,11 @@ export function stackSentences(given: Given): void {
       }
     });
 
-    it("the runtime's death is reported with its reason, and every instance's end with it", async (context) => {
+    it("the end of the runtime is reported as lost with a reason, and a new stack can start", async (context) => {
       const bench = given();
       const { kill } = bench.target;
       if (kill === undefined) {
-        context.skip("this runtime does not die by itself");
+        context.skip("this runtime has no engine or session that can end");
         return;
       }
       const service = bench.python("app", WAITS);

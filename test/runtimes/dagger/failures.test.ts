@@ -1,4 +1,4 @@
-/** What can go wrong between a manager and an engine, seen from above: what is told, what is tried again, what is left. */
+/** Failures between a stack manager and an engine: reports, retries and leftovers. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -10,7 +10,7 @@ import type { StackSettings } from "../../../src/stack/settings.js";
 import {
   containersOf,
   type Faults,
-  livingSessions,
+  runningSessions,
   type SimEngine,
   startSimEngine,
   whyNoContainers,
@@ -22,7 +22,7 @@ const why = whyNoContainers();
 const PROJECT = "shop";
 const LONG = 60_000;
 
-/** A service that says its name and waits; `more` goes before the wait. */
+/** A service that prints its name, runs `more` and waits. */
 const program = (name: string, more = ""): string =>
   JSON.stringify(
     `import os, signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nprint("${name} is up")\n${more}\nwhile True: time.sleep(0.05)`,
@@ -91,16 +91,16 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
   const nothingRuns = () =>
     until(
       "nothing runs",
-      () => livingSessions(engine.folder).length === 0 && containersOf(engine.folder).length === 0,
+      () => runningSessions(engine.folder).length === 0 && containersOf(engine.folder).length === 0,
       20_000,
     );
   const faults = (next: Faults): void => engine.faults(next);
 
-  it("takes its session with it: every service is lost, with the reason, and the stack starts again (T4)", async () => {
+  it("every service is lost with the reason when its session or engine dies, and the stack starts again", async () => {
     expect((await up(service("a"), service("b"))).status).toBe("healthy");
     for (const [round, die] of [
       () => {
-        for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
+        for (const pid of runningSessions(engine.folder)) process.kill(pid, "SIGKILL");
       },
       () => faults({ dead: true }),
     ].entries()) {
@@ -114,9 +114,9 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
         40_000,
       );
       expect((await report()).state).toBe("lost");
-      await until("it is told", async () => (await types("stack_lost")).length === round + 1);
+      await until("the event", async () => (await types("stack_lost")).length === round + 1);
       expect((await types("stack_lost")).at(-1)).toMatch(round === 0 ? /SIGKILL/ : /no longer responds/);
-      // What they said is still there.
+      // Their output is kept.
       expect(await lines("a")).toContain("a is up");
       const health = await manager.health({ project: PROJECT }, call());
       expect(health.overall_healthy).toBe(false);
@@ -129,7 +129,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     await nothingRuns();
   });
 
-  it("ends the instance that a dead session left before another one opens its volume", async () => {
+  it("the instance of a dead session is ended before a new one opens its volume", async () => {
     const ended: (readonly string[])[] = [];
     const watched = async (options: EngineHostOptions): Promise<EngineHost> =>
       new Proxy(await openEngineHost(options), {
@@ -153,7 +153,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     };
     await start();
     const [first] = records();
-    for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
+    for (const pid of runningSessions(engine.folder)) process.kill(pid, "SIGKILL");
     await until("it is lost", async () => (await report()).state === "lost");
     expect(records()).toEqual([first]);
     await start();
@@ -164,7 +164,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     await until("the end was recorded", () => records().length === 0);
   });
 
-  it("is tried again when it does not answer yet or its registry is busy, and each attempt is reported", async () => {
+  it("a failed session and a busy registry are retried, and each attempt is reported", async () => {
     faults({
       open: { stderr: "start engine: dial tcp: connect: connection refused", times: 1 },
       images: {
@@ -178,7 +178,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     expect(tries[1]).toContain("503");
   });
 
-  it("is not tried again for a wrong image, and nothing of the stack is left", async () => {
+  it("a start with a wrong image is not retried and leaves no container", async () => {
     const error = await refused(service("a"), service("b", { image: "no/such-image:1" }));
     expect(error).toMatchObject({ code: "SERVICE_START_FAILED", message: expect.stringContaining("no/such-image:1") });
     expect(await types("retrying")).toEqual([]);
@@ -186,7 +186,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     expect((await report()).state).not.toBe("healthy");
   });
 
-  it("is given up when it stays away, with what it said", async () => {
+  it("a start fails with the CLI's message after its retries", async () => {
     faults({ open: { stderr: "start engine: no space left on device" } });
     const error = await refused(service("a"));
     expect(error).toMatchObject({
@@ -198,16 +198,16 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     await nothingRuns();
   });
 
-  it("waits for nothing that the image of the gateway says it listens on", async () => {
+  it("a start does not wait for the port that the gateway's image exposes", async () => {
     const published = service("a", { fields: '    ports: ["8080"]\n' });
-    // In the simulation it has node, and a port.
+    // The simulated image has node and exposes a port.
     manager = managed({}, engine.env, undefined, "redis:7-alpine");
     expect((await up(published)).status).toBe("healthy");
     await manager.stop({ project: PROJECT }, call());
     await nothingRuns();
   });
 
-  it("does not hold a stack for ever when a start hangs", async () => {
+  it("a start that hangs ends at its timeout, and the stack starts again", async () => {
     manager = managed({ startTimeoutMs: 6000 });
     faults({ start: { b: { hangs: true } } });
     const outcome = await up(service("a"), service("b")).then(
@@ -218,12 +218,12 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     await until("it was given up", async () => (await report()).state !== "starting", 40_000);
     await nothingRuns();
     faults({});
-    // A loaded machine may take longer than the time that the first start was given.
+    // A loaded machine may exceed the timeout of the first start.
     const again = async () => (await up(service("a"), service("b")).catch(({ code }) => ({ status: code }))).status;
     await until("the stack starts again", async () => (await again()) === "healthy", LONG);
   });
 
-  it("loses no line of a flood though its streams break, and tells a crash with its last words", async () => {
+  it("broken streams lose no line of large output, and a crash has its last lines", async () => {
     manager = managed({ logs: { ringBytes: 1_048_576, spoolBytes: 64 * 1_048_576 } });
     faults({ streams: { breakEvery: 5, breakTimes: 20, pieces: 8191, batch: 40 } });
     const flood = 'sys.stdout.write("".join(f"line {i} of the flood\\n" for i in range(60000))); sys.stdout.flush()';
@@ -232,9 +232,9 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
         await up(
           service("a", { more: flood }),
           service("b", {
-            // Its second check comes after the answer of the first: it was healthy by then.
+            // The second check runs after the first one succeeded, so that the service was healthy.
             check: '[CMD-SHELL, "echo >> /tmp/checks"]',
-            more: "while not os.path.exists('/tmp/checks') or os.path.getsize('/tmp/checks') < 2: time.sleep(0.05)\nos.write(2, b'last words\\n')\nos._exit(9)",
+            more: "while not os.path.exists('/tmp/checks') or os.path.getsize('/tmp/checks') < 2: time.sleep(0.05)\nos.write(2, b'last line\\n')\nos._exit(9)",
             fields: "    restart: on-failure:1\n",
           }),
         )
@@ -259,11 +259,11 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     const [crash] = await eventsOf(manager, PROJECT, "service_crashed");
     expect(crash).toMatchObject({
       service: "b",
-      data: { exit_code: 9, last_lines: expect.arrayContaining(["last words"]) },
+      data: { exit_code: 9, last_lines: expect.arrayContaining(["last line"]) },
     });
   });
 
-  it("whose host is out of reach holds no limits: said in the report, refused where limits are required", async () => {
+  it("limits on a host that cannot be entered are not enforced, or are refused where required", async () => {
     manager = managed({ requireEnforcedLimits: true }, engine.env, async () => remoteHost());
     const error = await refused(service("a", { fields: "    mem_limit: 64m\n" }));
     expect(error).toMatchObject({ code: "LIMITS_NOT_ENFORCEABLE", message: expect.stringContaining(REMOTE) });
@@ -276,7 +276,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     });
   });
 
-  it("that is too old, or whose CLI is missing, is reported with the remedy", async () => {
+  it("an old engine and a missing CLI fail the start with the cause", async () => {
     faults({ version: "v0.18.9" });
     expect(await refused(service("a"))).toMatchObject({
       code: "UNSUPPORTED",

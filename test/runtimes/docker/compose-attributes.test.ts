@@ -9,6 +9,7 @@ import { forRuntime } from "../../../src/stack/definition/for-runtime.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
+import { engineCall } from "../../support/docker/engine-call.mjs";
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
 import { Bench, freePort, WEB_PORT } from "../contract/bench.js";
@@ -22,7 +23,8 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
   let home: string;
 
   beforeAll(async () => {
-    daemon = await startDaemon({ images: ["busybox:latest"] });
+    // BuildKit, the default builder of Docker Engine 23 and later, builds in the default network.
+    daemon = await startDaemon({ images: ["busybox:latest"], bridge: true });
     await buildImage(daemon.socket, "own-user:1", ["USER app"]);
     home = mkdtempSync(join(tmpdir(), "stackwarden-docker-home-"));
     runtime = createDockerRuntime({
@@ -213,14 +215,12 @@ while True:
     const subnet = `10.${64 + Math.floor(Math.random() * 128)}.${Math.floor(Math.random() * 256)}`;
     const service = shell("hostname -i; sleep 100", {
       networks: { back: { aliases: [], ipv4Address: `${subnet}.77` } },
-      mounts: [{ type: "volume", source: "data", target: "/data", readOnly: false, subpath: "a" }],
     });
     const stack = await bench.open([service], {
       networks: { back: { internal: false, external: false, ipam: [{ subnet: `${subnet}.0/24` }] } },
     });
-    const running = await bench.start(stack, service);
+    await bench.start(stack, service);
     await bench.sink("app").shows(`${subnet}.77\n`);
-    expect(running.notes.join()).toMatch(/whole volume data is mounted at \/data: a subpath needs Docker Engine 26/);
     await stack.close();
     dockerCli(daemon.socket, "network", "create", "--subnet", `${subnet}.0/24`, "occupied");
     for (const [taken, reason] of [
@@ -238,6 +238,33 @@ while True:
       await other.close();
     }
     dockerCli(daemon.socket, "network", "rm", "occupied");
+  });
+
+  it("a subpath is mounted where the engine supports it, and a missing one fails the start", async () => {
+    const mount = { type: "volume" as const, source: "data", target: "/data", readOnly: false };
+    const service = shell("ls -R /data; sleep 100", { mounts: [{ ...mount, subpath: "a/b" }] });
+    const stack = await bench.open([service]);
+    const volumes = async () => (await contents(daemon.socket)).volumes.filter((name) => name.includes("_data_"));
+    const before = await volumes();
+    const { text } = await engineCall(daemon.socket, "GET", "/version");
+    if (Number(JSON.parse(text).ApiVersion.split(".")[1]) < 45) {
+      const { notes } = await bench.start(stack, service);
+      expect(notes.join()).toMatch(/whole volume data is mounted at \/data: a subpath needs Docker Engine 26/);
+      return;
+    }
+    await expect(bench.start(stack, service)).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      message: "app: a volume has no folder a/b (subpath).",
+    });
+    expect(await volumes()).toEqual(before);
+    await stack.close();
+    const filler = shell("mkdir -p /data/a/b && touch /data/a/b/inside /data/outside", { mounts: [mount] });
+    const filling = await bench.open([filler]);
+    await (await bench.start(filling, filler)).exited;
+    await filling.close();
+    await bench.start(await bench.open([service]), service);
+    await bench.sink("app").shows("inside\n");
+    expect(bench.sink("app").all).not.toContain("outside");
   });
 
   it("removeNewVolumes deletes only the volumes that were created for its instance", async () => {

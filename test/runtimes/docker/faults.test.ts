@@ -363,6 +363,10 @@ describe("containers", () => {
       ],
       ["driver failed: port is already allocated", expect.objectContaining({ statusCode: 500 })],
       ["no command specified", { hint: "Add services.app.command." }],
+      [
+        "cannot access path /var/lib/docker/volumes/v/_data/a b/c: lstat /var/lib/docker/volumes/v/_data/a b/c: no such file or directory",
+        { message: "app: a volume has no folder a b/c (subpath).", hint: expect.stringContaining("whole volume") },
+      ],
       ["odd", { message: "app: creating its container failed: odd" }],
     ] as const) {
       fake.on("POST /containers/create", fault(500, message));

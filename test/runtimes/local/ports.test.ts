@@ -69,7 +69,7 @@ describe("PortLedger", () => {
     }
   });
 
-  it("a port that another server's check holds for a moment is not in use; another fixed one is not taken meanwhile", async () => {
+  it("a set port that another server's check holds briefly is waited for, and an unset port avoids it", async () => {
     const port = await freePort();
     await occupy(port);
     const checking = foreign.pop() as Server;

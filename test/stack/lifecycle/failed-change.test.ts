@@ -182,7 +182,7 @@ describe("start_stack on a running stack that fails", () => {
     expect(alive()).toEqual(["db"]);
   });
 
-  describe("a service whose restart is pending", () => {
+  describe("services with a pending restart", () => {
     const crashing = service("web", "restart: on-failure:9");
     const later = async () => (await eventsOf(manager, "shop", "restart_scheduled")).length;
 
@@ -194,7 +194,7 @@ describe("start_stack on a running stack that fails", () => {
       domain.runtime.calls.length = 0;
     }
 
-    it("and that the failed start did not change is restarted after the rollback, by its policy", async () => {
+    it("a pending restart of a service that the failed start did not change takes place after the rollback", async () => {
       await up(crashing, api);
       await crashOften();
       // The start begins with both; web waits for nothing, and fails at once.
@@ -208,7 +208,7 @@ describe("start_stack on a running stack that fails", () => {
       expect(alive()).toEqual(["api", "web"]);
     });
 
-    it("and that the failed start replaced or removed is restarted with its former definition", async () => {
+    it("a pending restart of a service that the failed start replaced or removed uses the former definition", async () => {
       for (const next of [[failing(api), service("web", "restart: always")], [failing(api)]]) {
         await up(crashing, api);
         await crashOften();

@@ -1,4 +1,4 @@
-/** One cgroup for each container, below one for each engine. Real ones: what is set there holds. */
+/** One cgroup for each container, below one for each engine. They are real cgroups, whose limits are enforced. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
@@ -12,7 +12,7 @@ const controllers = () =>
 
 const parent = (/** @type {{folder: string}} */ engine) => `dagger-sim-${basename(engine.folder)}`;
 
-/** Null: none can be made here. */
+/** Null if no cgroup can be created here. */
 export function makeCgroups(engine, id) {
   try {
     const made = controllers().map((controller) => {
@@ -36,12 +36,12 @@ export function removeCgroups(cgroups) {
     try {
       rmdirSync(path);
     } catch {
-      // Its last process is on its way out, or it was removed already: the engine's end removes what is left.
+      // Its last process is ending, or it is already removed; the end of the engine removes what remains.
     }
   }
 }
 
-/** All of an engine's. @returns those with processes in them, by their ids */
+/** The engine's cgroups. @returns ids of those with processes */
 export function removeEngineCgroups(engine) {
   const left = [];
   for (const controller of controllers()) {
@@ -57,7 +57,7 @@ export function removeEngineCgroups(engine) {
       try {
         rmdirSync(join(above, entry.name));
       } catch {
-        // Told by what is left.
+        // The result names the processes that remain.
       }
     }
     try {

@@ -1,4 +1,4 @@
-/** `Container`: a value that every `with…` copies. */
+/** `Container`: a value of which every `with…` returns a copy. */
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join, posix } from "node:path";
 import { EngineError } from "./errors.mjs";
@@ -29,7 +29,7 @@ const absolute = (container, path) => posix.resolve(container.workdir || "/", pa
 const expanded = (container, text, expand) =>
   expand ? text.replace(/\$\{?(\w+)\}?/g, (_all, name) => new Map(container.env).get(name) ?? "") : text;
 
-/** A new layer on top that `change` fills. */
+/** Adds a layer that `change` fills. */
 function layered(session, container, change) {
   const path = session.trees.fresh();
   mkdirSync(path, { mode: 0o755 });
@@ -39,7 +39,7 @@ function layered(session, container, change) {
 
 const ownerOf = (container, owner) => (owner === undefined ? undefined : findUser(container.layers, owner));
 
-/** Through the links of the skeleton (`/bin`), to the host where a part of it is mounted. */
+/** Resolves links of the skeleton (`/bin`), and paths of the host that are mounted in it. */
 function found(container, path) {
   const wanted = absolute(container, path);
   const own = container.layers.map((layer) => join(layer, wanted)).find((one) => existsSync(one));

@@ -1,4 +1,4 @@
-/** Dagger's own build, as far as a Dockerfile of a development service goes. */
+/** Dagger's own build, as far as Dockerfiles of development services need it. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { containerFields, emptyContainer } from "./container-type.mjs";
@@ -7,7 +7,7 @@ import { ignored } from "./trees.mjs";
 
 const words = (text) => (text.trimStart().startsWith("[") ? JSON.parse(text) : ["/bin/sh", "-c", text]);
 
-/** `--interval=5s CMD curl …`: a command without brackets is for a shell. */
+/** `--interval=5s CMD curl …`: a command without brackets runs in a shell. */
 function healthcheck(text) {
   const command = text.replace(/^.*?CMD\s+/, "");
   const interval = /--interval=(\S+)/.exec(text)?.[1] ?? "0s";

@@ -1,4 +1,4 @@
-/** An engine is a folder: what outlives a session (cache volumes, containers, fault switches) lies in it. */
+/** An engine is a folder with what outlives a session: cache volumes, containers and fault switches. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -11,7 +11,7 @@ export function openEngine(folder) {
     mkdirSync(path, { recursive: true });
     return path;
   };
-  /** The switches as they are now: a test may change them while a session runs. */
+  /** The current switches, which a test may change during a session. */
   const faults = () => {
     try {
       return JSON.parse(readFileSync(join(folder, "faults.json"), "utf8"));
@@ -23,7 +23,7 @@ export function openEngine(folder) {
     folder,
     part,
     faults,
-    /** Counts over all processes of the engine: true for the first `times` calls under this name. */
+    /** Counts calls under this name in all processes of the engine: true for the first `times`. */
     take: (/** @type {string} */ name, times = Number.POSITIVE_INFINITY) => {
       if (!(times > 0)) return false;
       const file = join(part("counts"), encodeURIComponent(name));
@@ -34,6 +34,6 @@ export function openEngine(folder) {
   };
 }
 
-/** Engine folder behind a runner host `unix:///…/buildkitd.sock`. */
+/** Folder of the engine at a runner host `unix:///…/buildkitd.sock`. */
 export const folderOf = (/** @type {string} */ runnerHost) =>
   runnerHost.startsWith("unix://") ? join(runnerHost.slice("unix://".length), "..") : null;

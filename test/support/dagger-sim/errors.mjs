@@ -1,4 +1,4 @@
-/** What the engine answers as a GraphQL error. */
+/** GraphQL errors of the engine. */
 export class EngineError extends Error {
   constructor(message, extensions = {}) {
     super(message);

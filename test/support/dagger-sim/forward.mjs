@@ -1,4 +1,4 @@
-/** Runs inside a session's network: joins addresses there with sockets outside. Argument: JSON list of ways. */
+/** Runs in a session's network and connects addresses there with sockets outside. Argument: a JSON list of routes. */
 import { connect, createServer } from "node:net";
 
 const ways = JSON.parse(process.argv[2]);

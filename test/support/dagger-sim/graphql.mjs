@@ -1,5 +1,5 @@
-/** Runs the documents that the SDK sends: chains of fields, arguments that are literals, inline fragments. */
-import { parse } from "graphql";
+/** Executes the documents that the SDK sends: chains of fields, literal arguments, inline fragments. */
+import { parse } from "graphql/language/parser.mjs";
 
 function literal(node) {
   switch (node.kind) {

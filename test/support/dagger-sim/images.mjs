@@ -1,4 +1,4 @@
-/** The images that the engine can resolve: skeletons whose programs are the host's own, mounted read-only. */
+/** Images that the engine can resolve: skeletons with programs of the host, mounted read-only. */
 import {
   chmodSync,
   chownSync,
@@ -17,7 +17,7 @@ import {
 import { dirname, join } from "node:path";
 import { machinePython } from "../machine-python.mjs";
 
-/** Beside the program given, as the official images do it; the image of Redis has its protected mode off. */
+/** Variables that the official images set beside the program's; Redis runs without protected mode. */
 const HANDS_ON = `#!/bin/sh
 set -e
 if [ "\${1#-}" != "$1" ]; then set -- "$DEFAULT_PROGRAM" "$@"; fi
@@ -25,7 +25,9 @@ if [ "$1" = redis-server ]; then set -- "$@" --protected-mode no; fi
 exec "$@"
 `;
 
-/** Initialises an empty data folder as its own user, then serves: as far as the official image's script is used here. */
+/**
+ * Initialises an empty data folder as its own user and starts the server, like the parts of the official script in use.
+ */
 const POSTGRES = `#!/bin/sh
 set -e
 if [ "\${1#-}" != "$1" ]; then set -- postgres "$@"; fi
@@ -48,7 +50,7 @@ exec "$@"
 const USERS = { postgres: [70, 70], redis: [999, 1000], node: [1000, 1000] };
 
 let found;
-/** Interpreters that are not below /usr, and where PostgreSQL's programs are. */
+/** Folders of interpreters outside /usr and of PostgreSQL's programs. */
 function host() {
   if (found !== undefined) return found;
   const [pythonHome, pythonProgram] = machinePython();
@@ -96,7 +98,7 @@ function definition(name) {
       return plain;
     case "python":
       return { ...plain, args: ["python3"], env: [["PATH", `${python.bin}:${SYSTEM}`]], binds: python.binds };
-    // No shell, nothing but an interpreter.
+    // Only an interpreter, without a shell.
     case "distroless":
       return {
         ...plain,
@@ -159,7 +161,7 @@ function skeleton(root, { files, users, folders, bare }) {
     if (lstatSync(`/${name}`).isSymbolicLink()) symlinkSync(readlinkSync(`/${name}`), join(root, name));
     else binds.push(`/${name}`);
   }
-  // The interpreter alone, where it lies among programs that this image does not have.
+  // Only the interpreter, where its folder has programs that this image lacks.
   const interpreter = "/usr/bin/python3";
   if (bare && existsSync(interpreter)) {
     mkdirSync(join(root, dirname(interpreter)), { recursive: true, mode: 0o755 });
@@ -167,9 +169,9 @@ function skeleton(root, { files, users, folders, bare }) {
   }
   if (bare) binds.push(...["/usr/lib", "/usr/lib64", "/usr/local/lib"].filter((path) => existsSync(path)));
   else binds.push("/usr");
-  for (const name of ["ld.so.cache", "alternatives", "localtime"])
-    if (existsSync(`/etc/${name}`))
-      cpSync(`/etc/${name}`, join(root, "etc", name), { recursive: true, verbatimSymlinks: true });
+  for (const name of ["ld.so.cache", "localtime"])
+    if (existsSync(`/etc/${name}`)) cpSync(`/etc/${name}`, join(root, "etc", name), { verbatimSymlinks: true });
+  if (existsSync("/etc/alternatives")) binds.push("/etc/alternatives");
   const known = users.map((name) => [name, ...USERS[name]]);
   write(
     "etc/passwd",
@@ -195,7 +197,7 @@ function skeleton(root, { files, users, folders, bare }) {
   return binds;
 }
 
-/** `name[:tag][@digest]` as it is written out. */
+/** Parts of `name[:tag][@digest]`. */
 const fullName = (address) => (/[/.]/.test(address.split(":")[0]) ? address : `registry.example/library/${address}`);
 
 /**
@@ -220,7 +222,7 @@ export async function resolveImage(engine, address) {
     try {
       renameSync(making, root);
     } catch {
-      // Another session was first.
+      // Another session has created it meanwhile.
       rmSync(making, { recursive: true, force: true });
     }
     writeFileSync(done, JSON.stringify(binds));

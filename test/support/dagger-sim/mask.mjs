@@ -1,4 +1,6 @@
-/** As the engine does it: what a container prints of the values of its own secrets becomes `***`, also across pieces. */
+/**
+ * Masks secrets like the engine: values of a container's own secrets in its output become `***`, also across chunks.
+ */
 
 /** @param {string[]} values */
 export function masking(values) {
@@ -7,7 +9,7 @@ export function masking(values) {
     .map((value) => Buffer.from(value).toString("latin1"))
     .sort((a, b) => b.length - a.length);
   let held = "";
-  /** How much of the end may be the beginning of a value. */
+  /** Length of the text's end that may be the beginning of a value. */
   const open = (/** @type {string} */ text) => {
     for (let length = Math.min(text.length, (known[0]?.length ?? 1) - 1); length > 0; length -= 1)
       if (known.some((value) => value.length > length && text.endsWith(value.slice(0, length)))) return length;
@@ -15,7 +17,7 @@ export function masking(values) {
   };
   const masked = (/** @type {string} */ text) => known.reduce((one, value) => one.replaceAll(value, "***"), text);
   return {
-    /** What may be told by now. */
+    /** Output that can be printed now. */
     next(/** @type {Buffer} */ chunk) {
       const text = masked(held + chunk.toString("latin1"));
       const keep = open(text);

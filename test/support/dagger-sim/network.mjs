@@ -1,4 +1,4 @@
-/** A session's private network: one bridge, one hosts file, and a helper that joins it with listeners outside. */
+/** A session's private network: a bridge, a hosts file, and a helper that connects it to listeners outside. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
@@ -25,13 +25,13 @@ export class Network {
     this.#writeNames();
   }
 
-  /** The bridge, made when it is first needed: sessions without containers work on machines without namespaces. */
+  /** The bridge is created at its first use, so that sessions without containers work without namespaces. */
   open() {
     this.#opening ??= this.#open();
     return this.#opening;
   }
 
-  /** The process that holds the namespace is its handle. */
+  /** The process that holds the namespace identifies it. */
   async #open() {
     const script =
       "ip link add br0 type bridge; ip addr add 10.87.0.1/16 dev br0; ip link set br0 up; ip link set lo up; echo up; exec sleep 2147483647";
@@ -59,7 +59,7 @@ export class Network {
     return this.#names.get(name);
   }
 
-  /** In place, at one length and in one write: containers hold the file itself, and never see half of it. */
+  /** Written in place, at one length and in one write, because containers hold the file and must not see half of it. */
   #writeNames() {
     const text = ["127.0.0.1 localhost", ...[...this.#names].map(([name, address]) => `${address} ${name}`), ""].join(
       "\n",
@@ -69,7 +69,7 @@ export class Network {
     closeSync(file);
   }
 
-  /** `host.service`: an address inside the session behind which listeners of the host answer. */
+  /** `host.service`: an address in the session at which listeners of the host respond. */
   async hostService(host, ports) {
     await this.open();
     const { address } = this.address();
@@ -82,7 +82,7 @@ export class Network {
       ways.push({ listen: { host: address, port: frontend }, connect: { path } });
     }
     await this.#helper([`ip addr add ${address}/16 dev br0`], ways);
-    // As the engine does it: one connection to see that there is something.
+    // Like the engine, connects once to see whether something listens.
     for (const { backend } of ports)
       connect({ host, port: backend }, function () {
         this.destroy();
@@ -91,8 +91,8 @@ export class Network {
   }
 
   /**
-   * `host.tunnel`: listens on every address of the host, as the engine's own does, and accepts whoever comes, also
-   * while nothing listens behind it. A client that leaves is not told to the service.
+   * `host.tunnel`: listens on every address of the host, like the engine, and accepts connections even when nothing
+   * listens behind it. The service does not learn of closed connections.
    */
   async tunnel(address, ports) {
     const servers = [];

@@ -1,4 +1,4 @@
-/** Runs one container, as a service or for one command, and keeps its bundle where `runc` looks for it. */
+/** Runs a container as a service or for one command, and keeps its bundle where `runc` looks for it. */
 import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,14 +11,14 @@ import { findUser, ownerOf } from "./users.mjs";
 const MOST_KEPT = 64 * 1024;
 export const signalNumber = { SIGKILL: 9, SIGTERM: 15 };
 
-/** Own copies of what is mounted, so that a container can write to them and its owner counts. */
+/** Copies of mounted folders, so that a container can write to them and their owner matters. */
 function prepared(session, container, folder) {
   return container.mounts.map((mount, index) => {
     const { kind, target, owner, readOnly = false, size = 0 } = mount;
     if (kind === "temp") return { target, tmpfs: size };
     const who = owner === undefined ? undefined : ownerOf(container.layers, owner);
     if (kind === "cache") {
-      // Another owner is another volume.
+      // A different owner has a different volume.
       const name = who === undefined ? mount.key : `${mount.key}@${who.uid}:${who.gid}`;
       const path = join(session.engine.part("cache"), name);
       if (mkdirSync(path, { recursive: true, mode: 0o755 }) !== undefined && who !== undefined) own(path, who);
@@ -51,7 +51,7 @@ export async function runContainer(session, container, { args, noInit = false, h
   if (!env.has("PATH")) env.set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
   for (const [name, secret] of container.secretEnv) env.set(name, session.secret(secret));
   if (!env.has("HOME")) env.set("HOME", user.home);
-  // For programs that report to the engine: set over what the service has, but for the exporter.
+  // Environment for programs that report to the engine, in place of the service's except for the exporter.
   for (const name of ["ENDPOINT", "LOGS_ENDPOINT", "PROTOCOL"]) env.set(`OTEL_EXPORTER_OTLP_${name}`, "the engine's");
   env.set("TRACEPARENT", "the engine's");
   if (!env.has("OTEL_TRACES_EXPORTER")) env.set("OTEL_TRACES_EXPORTER", "otlp");
@@ -144,12 +144,12 @@ export async function runContainer(session, container, { args, noInit = false, h
     started,
     exited,
     kept,
-    /** To the container's first process, which hands it on; SIGKILL ends all. */
+    /** Sends a signal to the container's first process, which forwards it; SIGKILL ends all processes. */
     kill: (signal) => {
       try {
         process.kill(state.pid || innerPid(child.pid) || child.pid, signal);
       } catch {
-        // It has ended.
+        // The process has ended.
       }
     },
     upper: join(folder, "upper"),

@@ -1,4 +1,4 @@
-/** Services of a session: one running instance for each definition, its telemetry, its end. */
+/** Services of a session: one running instance for each definition, with its telemetry. */
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { EngineError } from "./errors.mjs";
@@ -16,7 +16,7 @@ export class Services {
     this.session = session;
   }
 
-  /** The call that made the service: what it prints hangs off that call's span. */
+  /** The call that created the service; the service's output belongs to its span. */
   madeBy(service, span) {
     const digest = digestOf(service);
     if (!this.#origins.has(digest)) this.#origins.set(digest, { traceId: span.traceId, spanId: span.spanId });
@@ -46,7 +46,7 @@ export class Services {
     await entry.ready;
   }
 
-  /** Starts what a container is bound to, and gives it its names. */
+  /** Starts the services to which a container is bound, and adds their names. */
   async bind(container, entry, parent) {
     for (const { alias, service } of container.bindings) {
       await this.start(service, parent);
@@ -65,7 +65,7 @@ export class Services {
     if (service.kind === "tunnel") {
       const { slowMs, times } = session.engine.faults().tunnel ?? {};
       if (slowMs !== undefined && session.engine.take("tunnel", times)) await delay(slowMs);
-      // Also one that has ended: it runs again, and then ends with its tunnel.
+      // An upstream that has ended starts again, and then ends with its tunnel.
       const again = this.of(service.upstream) === undefined;
       await this.start(service.upstream, parent);
       const { container } = this.of(service.upstream) ?? {};
@@ -81,7 +81,7 @@ export class Services {
         if (again) await this.stop(service.upstream, false);
         entry.tellGone();
       };
-      // As with the engine's own: it goes with the service behind it.
+      // Like the engine's tunnel, it ends with the service behind it.
       void container.exited.then(entry.stop);
       return;
     }
@@ -104,7 +104,7 @@ export class Services {
         eof: (stream) => session.telemetry.eof(origin, stream),
       });
     } catch (error) {
-      // No process was made: with no port to wait for, the start has come to its end before that is known.
+      // No process was created: without a port to wait for, the start ended before that was known.
       span.end(error.message);
       this.#running.delete(digest);
       entry.tellGone();
@@ -117,7 +117,7 @@ export class Services {
       span.event("Container exited", [{ key: "exit.code", value: { intValue: String(code) } }]);
       span.end(code !== 0 && !entry.stopping ? `exit code: ${code}` : "");
       entry.tellGone();
-      // What was bound to it goes too, a little later.
+      // Bound services end a little later.
       setTimeout(() => {
         for (const bound of entry.bound) bound.container?.kill("SIGKILL");
       }, 600).unref();
@@ -149,7 +149,7 @@ export class Services {
     });
   }
 
-  /** Until every exposed port accepts. */
+  /** Waits until every exposed port accepts connections. */
   async #checked(container, address, ended) {
     let over = false;
     void ended.then(() => {
@@ -165,7 +165,7 @@ export class Services {
   async stop(service, kill) {
     const entry = this.of(service);
     if (entry === undefined) return;
-    // As the engine does it: a stop waits for the start, even one that is to kill.
+    // Like the engine, a stop waits for the start, even one with SIGKILL.
     await entry.ready.catch(() => {});
     await entry.stop?.(kill);
     await entry.gone;

@@ -1,4 +1,4 @@
-/** One session: its objects, its secrets, its network, its services, and the port on which it is spoken to. */
+/** A session: its objects, secrets, network and services, and the port on which it accepts queries. */
 import { createHash, randomBytes } from "node:crypto";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
@@ -13,7 +13,7 @@ import { parentOf, Telemetry } from "./telemetry.mjs";
 import { Trees } from "./trees.mjs";
 import { EFFECTS, GIVES_ID, OBJECTS, types } from "./types.mjs";
 
-/** A call as the engine tells it: with its arguments, but for what is sensitive. */
+/** A call as telemetry reports it: with its arguments, except sensitive ones. */
 function told(name, args) {
   const { plaintext, ...others } = args;
   return Buffer.from(JSON.stringify([name, plaintext === undefined ? args : { ...others, plaintext: "***" }])).toString(
@@ -60,7 +60,7 @@ export class Session {
     return object;
   }
 
-  /** Does something accept connections there? Asked from inside the session's network. */
+  /** Whether a connection from the session's network is accepted there. */
   async accepts(address, port) {
     const { spawn } = await import("node:child_process");
     const probe = `use IO::Socket::INET; exit(IO::Socket::INET->new(PeerAddr=>'${address}',PeerPort=>${Number(port)},Timeout=>1)?0:1)`;
@@ -104,7 +104,7 @@ export class Session {
     return GIVES_ID.has(name) ? this.id(value) : value;
   }
 
-  /** What was once worked out is not worked out again: the engine's cache, as far as one session goes. */
+  /** Results of evaluated fields, which are not evaluated again: the engine's cache within a session. */
   #once(key, run) {
     const known = this.#known.get(key) ?? run();
     this.#known.set(key, known);
@@ -156,7 +156,7 @@ export class Session {
     return this.server.address().port;
   }
 
-  /** As at the end of a client: everything is killed, the streams are told to the end. */
+  /** As at the end of a client: kills everything and completes the streams. */
   async close() {
     for (const command of this.commands) command.kill("SIGKILL");
     await this.services.endAll();

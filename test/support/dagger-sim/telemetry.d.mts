@@ -1,4 +1,4 @@
-/** What a session tells of itself; see telemetry.mjs. */
+/** Telemetry of a session; see telemetry.mjs. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 export interface Span {
@@ -13,7 +13,7 @@ export class Telemetry {
     name: string,
     options?: { links?: Span[]; scope?: string },
   ): Span & { event(label: string, attributes: object[]): void; end(failed?: string): void };
-  /** The engine's own words. */
+  /** Messages of the engine itself. */
   say(target: Span, message: string): void;
   output(target: Span, stream: 1 | 2, chunk: Buffer): void;
   eof(target: Span, stream: 1 | 2): void;

@@ -1,9 +1,9 @@
-/** What a session tells of itself: spans and log records, served as server-sent events that can be resumed. */
+/** Telemetry of a session: spans and log records, served as server-sent events that can be resumed. */
 import { randomBytes } from "node:crypto";
 
 const POLL_MS = 100;
 const BATCH = 1000;
-/** What the engine reads from a container at once. */
+/** Size of the engine's reads of a container's output, in bytes. */
 const PIECE = 32 * 1024;
 
 const base64 = (/** @type {string} */ hex) => Buffer.from(hex, "hex").toString("base64");
@@ -23,7 +23,7 @@ export class Telemetry {
   /** Rows in the order of their ids, from 1. */
   logs = [];
   spans = [];
-  /** Streams under way, to be broken off. */
+  /** Open streams, to be broken off. */
   open = new Set();
   #ended = false;
 
@@ -39,7 +39,7 @@ export class Telemetry {
     for (const response of this.open) response.destroy();
   }
 
-  /** Told once as it begins and once as it ends, as a live exporter does. */
+  /** Exported once at its beginning and once at its end, as by a live exporter. */
   span(parent, name, { links = [], scope = "dagger.io/core", attributes = [] } = {}) {
     const span = {
       traceId: parent.traceId,
@@ -72,7 +72,7 @@ export class Telemetry {
     this.logs.push({ ...target, stream, body, attributes, at: Date.now(), scope: "dagger.io/engine.buildkit" });
   }
 
-  /** The engine's own words: everything that no container printed. */
+  /** Messages of the engine itself, which no container printed. */
   say(target, message) {
     this.logs.push({
       ...target,
@@ -84,7 +84,7 @@ export class Telemetry {
     });
   }
 
-  /** A container's output. The engine keeps strings: a piece that is not UTF-8 as a whole is lost. */
+  /** Output of a container. The engine stores strings: a piece that is not valid UTF-8 is lost. */
   output(target, stream, chunk) {
     for (let from = 0; from < chunk.length; from += PIECE) {
       const piece = chunk.subarray(from, from + PIECE);
@@ -138,7 +138,7 @@ export class Telemetry {
                 kind: "SPAN_KIND_INTERNAL",
                 attributes: row.attributes,
                 startTimeUnixNano: nanoseconds(row.startedAt),
-                // A live span's end is Go's zero time, which is long before its beginning.
+                // The end of a live span is Go's zero time, which is before its beginning.
                 endTimeUnixNano: row.endedAt === 0 ? "11651379494838206464" : nanoseconds(row.endedAt),
                 events: row.events.map(({ label, attributes, at }) => ({
                   name: label,
@@ -155,7 +155,7 @@ export class Telemetry {
     };
   }
 
-  /** One stream, until its client or the session goes. */
+  /** Serves a stream until its client or the session ends. */
   async serve(kind, request, response) {
     const fault = () => this.engine.faults().streams ?? {};
     const { refuse } = fault();
@@ -184,7 +184,7 @@ export class Telemetry {
     return response.end();
   }
 
-  /** Whole, in pieces, or broken off in its middle: as the switches say. */
+  /** Sends an event whole, in pieces or broken off, as the switches require. */
   async #write(response, event, kind) {
     const { pieces, breakEvery, breakTimes } = this.engine.faults().streams ?? {};
     const bytes = Buffer.from(event);
@@ -195,7 +195,7 @@ export class Telemetry {
       this.#count[kind] % breakEvery === 0 &&
       this.engine.take(`break-${kind}`, breakTimes)
     ) {
-      // Nothing may follow the half before the connection is gone.
+      // Nothing may follow the half before the connection closes.
       await new Promise((resolve) => {
         response.once("close", resolve);
         response.write(bytes.subarray(0, Math.ceil(bytes.length / 2)), () => response.destroy());
@@ -210,7 +210,7 @@ export class Telemetry {
           new Promise((resolve) => response.once("drain", resolve)),
           new Promise((resolve) => response.once("close", resolve)),
         ]);
-      // Each piece as a packet of its own.
+      // Each piece in a separate packet.
       if (pieces !== undefined) await new Promise((resolve) => setImmediate(resolve));
     }
   }

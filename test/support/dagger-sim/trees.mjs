@@ -1,4 +1,4 @@
-/** Files and directories as values: each lies in a folder of its own and is never changed. */
+/** Files and directories as values: each is in a folder of its own that never changes. */
 import { createHash, randomBytes } from "node:crypto";
 import {
   chmodSync,
@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
-/** `*`, `**`, `?` and plain names, as far as upload filters need them; a folder that matches covers what is in it. */
+/** `*`, `**`, `?` and plain names, as upload filters need them; a matching folder includes its content. */
 export function matches(path, pattern) {
   const plain = pattern.replace(/^\.?\//, "").replace(/\/$/, "");
   const source = plain
@@ -58,7 +58,7 @@ export class Trees {
     return { type: "Directory", path };
   }
 
-  /** A copy of the directory on which `change` may work. */
+  /** A copy of the directory, changed by `change`. */
   changed(directory, change) {
     const path = this.fresh();
     this.copy(directory.path, path);

@@ -1,4 +1,4 @@
-/** All types but `Container`: `(context, self, args) => value`. */
+/** All types except `Container`: `(context, self, args) => value`. */
 import { copyFileSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { containerFields, emptyContainer, entriesOf } from "./container-type.mjs";
@@ -136,11 +136,11 @@ export const types = {
   },
 };
 
-/** Arguments that hold ids of objects. */
+/** Arguments that contain ids of objects. */
 export const OBJECTS = new Set(["source", "cache", "secret", "service", "directory", "secrets"]);
 
-/** Done at every call. */
+/** Fields that are evaluated at every call. */
 export const EFFECTS = new Set(["version", "start", "stop", "setSecret", "secret", "plaintext", "prune", "export"]);
 
-/** Their field gives not an object but its id. */
+/** Fields that return an object's id instead of the object. */
 export const GIVES_ID = new Set(["sync", "start", "stop"]);

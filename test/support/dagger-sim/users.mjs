@@ -13,7 +13,7 @@ const rows = (layers, file) => {
 };
 const isId = (word) => /^\d+$/.test(word);
 
-/** As an owner, a user without a group has the one of the same number. */
+/** An owner without a group has the group of the same number. */
 export function ownerOf(layers, text) {
   const user = findUser(layers, text);
   return text.includes(":") ? user : { ...user, gid: user.uid };

@@ -1,6 +1,6 @@
 /**
- * Images without a registry: one root file system of this machine's own programs (BusyBox, Node.js, Python, Redis and
- * the embedded PostgreSQL, each with the libraries that `ldd` names), tagged as the official images that it stands for.
+ * Images without a registry: one root file system with this machine's programs (BusyBox, Node.js, Python, Redis and the
+ * embedded PostgreSQL, each with the libraries that `ldd` lists), tagged as the official images that it replaces.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
@@ -22,7 +22,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { machinePython } from "../machine-python.mjs";
 import { engineCall } from "./engine-call.mjs";
 
-// With a registry and the tag that Podman gives to every import; it would look for another name on Docker Hub.
+// With a registry and the tag that Podman gives to every import; otherwise Podman looks for the name on Docker Hub.
 export const BASE = "localhost/stand-in:latest";
 export const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path)) ?? "/bin/busybox";
 const USERS = { postgres: 70, redis: 999, node: 1000, app: 4321, toor: 0 };
@@ -34,7 +34,9 @@ if [ "$1" = redis-server ]; then set -- "$@" --protected-mode no; fi
 exec "$@"
 `;
 
-/** Initialises an empty data folder as its own user, then serves: the official script as far as it is used here. */
+/**
+ * Initialises an empty data folder as its own user and starts the server, like the parts of the official script in use.
+ */
 const POSTGRES = `#!/bin/sh
 set -e
 if [ "\${1#-}" != "$1" ]; then set -- postgres "$@"; fi
@@ -122,7 +124,7 @@ function fileSystem(root) {
   cpSync(standard, join(root, standard), {
     recursive: true,
     verbatimSymlinks: true,
-    // Compiled modules are valid for the time of their source only.
+    // Compiled modules are valid only with the modification time of their source.
     preserveTimestamps: true,
     filter: (path) => !left.test(path),
   });
@@ -217,7 +219,7 @@ export async function must(socket, method, path, body) {
 export async function buildImage(socket, tag, instructions) {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-dockerfile-"));
   try {
-    // An interpreter outside /usr is told where its library is.
+    // An interpreter outside /usr needs the path of its library.
     const home = `ENV PYTHONHOME=${machinePython()[0]}`;
     writeFileSync(join(folder, "Dockerfile"), `FROM ${BASE}\n${home}\n${instructions.join("\n")}\n`);
     await must(socket, "POST", `/build?t=${encodeURIComponent(tag)}&forcerm=1`, tar(folder));

@@ -1,6 +1,6 @@
 /**
- * Stand-ins for the images that ordinary projects name: the common root file system with the tools that their Dockerfiles
- * and entrypoints use, from this machine's programs. Installers in them reach the registries that this machine reaches.
+ * Stand-ins for the images of ordinary projects: the common root file system with this machine's programs that their
+ * Dockerfiles and entrypoints use. Their installers reach the registries that this machine reaches.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import {
@@ -40,7 +40,7 @@ http {
 }
 `;
 
-/** The official script as far as the projects use it. */
+/** The parts of the official script that the projects use. */
 const MYSQL = `#!/bin/sh
 set -e
 if [ ! -d /var/lib/mysql/mysql ]; then
@@ -153,7 +153,7 @@ function addTools(root) {
   write("etc/nginx/nginx.conf", NGINX);
   write("usr/bin/ordinary-mysql.sh", MYSQL, 0o755);
   write("usr/bin/ordinary-postgres.sh", POSTGRES, 0o755);
-  // System packages of the projects are not needed by the stand-ins.
+  // The stand-ins need no system packages of the projects.
   write("usr/bin/apt-get", "#!/bin/sh\nexit 0\n", 0o755);
   write("usr/bin/pip", '#!/bin/sh\nexec python3 -m pip "$@"\n', 0o755);
   for (const folder of ["var/lib/mysql", "var/cache/nginx", "var/log/nginx", "var/lib/nginx", "usr/share/nginx/html"])

@@ -3,10 +3,14 @@ import { rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { Transform } from "node:stream";
 
-const rewriting = (rewrite: (text: string) => string): Transform =>
+const rewriting = (rewrite: Rewrite): Transform =>
   new Transform({
     transform: (chunk: Buffer, _encoding, done) => done(null, Buffer.from(rewrite(chunk.toString("latin1")), "latin1")),
   });
+
+type Rewrite = (text: string) => string;
+
+const unchanged: Rewrite = (text) => text;
 
 export interface Relay {
   /** Socket path, or host and port. */
@@ -21,11 +25,13 @@ export interface Relay {
 /**
  * @param at path of a socket, or null for any port of 127.0.0.1
  * @param rewrite changes what the daemon sends, without changing its length
+ * @param request receives what the client sends, before the daemon does
  */
 export async function openRelay(
   at: string | null,
   target: string,
-  rewrite: (text: string) => string = (text) => text,
+  rewrite = unchanged,
+  request = unchanged,
 ): Promise<Relay> {
   const open = new Set<Socket>();
   let refusing = false;
@@ -40,8 +46,7 @@ export async function openRelay(
       [far, near],
     ] as const) {
       open.add(from);
-      if (from === near) from.pipe(to);
-      else from.pipe(rewriting(rewrite)).pipe(to);
+      from.pipe(rewriting(from === near ? request : rewrite)).pipe(to);
       from.on("error", () => to.destroy());
       from.once("close", () => {
         open.delete(from);

@@ -9,7 +9,7 @@ import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
 const [program, record, ...args] = process.argv.slice(2);
-/** A test that reads the record sees a file as a whole or not at all. */
+/** Written at once, so that a test never reads half of a file. */
 const note = (name, text) => {
   const path = join(record, name);
   writeFileSync(`${path}.new`, text);
@@ -18,7 +18,7 @@ const note = (name, text) => {
 const session = args[0] === "session";
 note(`cli-${process.pid}.json`, JSON.stringify({ args, environment: process.env }));
 
-// What it starts in turn is its own affair: not with the programs that stand beside this one.
+// Programs that it starts in turn must not use the recording programs.
 const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== join(dirname(record), "bin"));
 const child = spawn(program, args, {
   stdio: ["pipe", "pipe", "pipe"],
@@ -35,7 +35,7 @@ child.once("close", (code) => process.exit(code ?? 1));
 
 let exchanges = 0;
 
-/** Hands one request on; both bodies are written down as they pass, a stream's too. */
+/** Forwards a request and records both bodies as they pass, also those of streams. */
 function handOn(port, incoming, outgoing) {
   exchanges += 1;
   const name = `${process.pid}-${String(exchanges).padStart(5, "0")}`;

@@ -11,8 +11,9 @@ import type { Image } from "../image/image.js";
 import { groupLabels, LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
 import { makeBindSources, ownBindSources, refuseReplacedSources } from "../volumes/bind-sources.js";
-import { ensureVolumes, type ServiceVolume } from "../volumes/ensure.js";
+import { ensureVolumes, type ServiceVolume, unshared } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
+import { removeNewVolumes } from "../volumes/remove.js";
 import { checkBinds } from "../volumes/writable-binds.js";
 import { containerEnvironment } from "./environment.js";
 import { copySecretFiles, type SecretValue, secretsFolder, writeSecretFiles } from "./secret-files.js";
@@ -91,6 +92,13 @@ function createError(error: unknown, service: string, { address, socket }: Engin
         cause: error,
       },
     );
+  const folder = /cannot access path \S*?\/_data\/(.+?): (?:lstat|stat|openat2?) /.exec(message)?.[1];
+  if (folder !== undefined)
+    return new StackwardenError("SERVICE_START_FAILED", `${service}: a volume has no folder ${folder} (subpath).`, {
+      hint: "Start a service first that mounts the whole volume and creates the folder, or leave subpath out.",
+      details: { service },
+      cause: error,
+    });
   if (/bind source path does not exist|invalid mount config/i.test(message))
     return new StackwardenError(
       "SERVICE_START_FAILED",
@@ -107,7 +115,8 @@ function createError(error: unknown, service: string, { address, socket }: Engin
 }
 
 /**
- * On failure no container is left.
+ * On failure no container is left, and no new volume that only this service mounts: the next start would not give it to
+ * the service's user.
  * @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, STORAGE_FAILED
  */
 export async function prepareContainer(options: PrepareOptions): Promise<PreparedContainer> {
@@ -115,8 +124,16 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
   refuseReplacedSources(options);
   const chosen = await containerUser({ service, image, binds: engine.sameMachine });
   const createdBinds = engine.sameMachine ? makeBindSources(options) : [];
-  const data = { createdBinds, volumes: await ensureVolumes(engine.docker, identity, service, image) };
-  return (await prepareAs(options, chosen, data)) ?? ((await prepareAs(options, APP, data)) as PreparedContainer);
+  const volumes = await ensureVolumes(engine.docker, identity, service, image);
+  const data = { createdBinds, volumes };
+  try {
+    return (await prepareAs(options, chosen, data)) ?? ((await prepareAs(options, APP, data)) as PreparedContainer);
+  } catch (error) {
+    const isUnshared = unshared(options.definition, service.name);
+    const created = volumes.filter((volume) => volume.fresh && isUnshared(volume));
+    await removeNewVolumes(engine.docker, created).catch(() => undefined);
+    throw error;
+  }
 }
 
 interface PreparedData {

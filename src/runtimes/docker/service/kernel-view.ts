@@ -36,6 +36,10 @@ async function groups(pid: number, container: string, proc: string): Promise<str
   return lines?.includes(container) === true ? lines : null;
 }
 
+/** Whether the process belongs to the container. */
+export const belongsTo = async (pid: number, container: string, proc = "/proc"): Promise<boolean> =>
+  (await groups(pid, container, proc)) !== null;
+
 /** Maps a user id to the one inside the container: a user namespace has other ids outside. */
 async function insideUid(pid: number, uid: number, proc: string): Promise<number> {
   for (const line of (await text(`${proc}/${pid}/uid_map`))?.split("\n") ?? []) {

@@ -18,6 +18,7 @@ import { removeNewVolumes } from "../volumes/remove.js";
 import { DockerService } from "./docker-service.js";
 import { execInContainer } from "./exec.js";
 import { Instance } from "./instance.js";
+import { refuseRedirectedBinds } from "./mounted-binds.js";
 import { observeUser } from "./observe.js";
 import { ContainerStats } from "./stats.js";
 
@@ -92,6 +93,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         await options.untilEnded(id).catch(() => undefined);
       },
     });
+    await refuseRedirectedBinds(engine, inspection, service);
     const observed = await observeUser(engine, id, service.name, inspection.State.Pid, prepared.uid);
     if (observed.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     signal.throwIfAborted();

@@ -10,6 +10,7 @@ import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
 import { demultiplex, followSize, noProgram, passTerminal } from "./exec.js";
 import { CATATONIT_FAILED } from "./instance.js";
+import { refuseRedirectedBinds } from "./mounted-binds.js";
 import { observeUser } from "./observe.js";
 
 export interface OneOffOptions extends PrepareOptions {
@@ -79,7 +80,9 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
     await container.start();
     signal.addEventListener("abort", kill, { once: true });
     if (signal.aborted) kill();
-    const { State } = await container.inspect();
+    const inspection = await container.inspect();
+    await refuseRedirectedBinds(engine, inspection, service);
+    const { State } = inspection;
     const { uid } = await observeUser(engine, prepared.id, service.name, State.Pid, prepared.uid);
     if (uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     if (terminal === undefined) stream.end(exec.stdin ?? Buffer.alloc(0));

@@ -36,7 +36,7 @@ import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/l
 import { removeLabelled } from "../leftovers/remove.js";
 import { launch } from "../service/launch.js";
 import { runOneOff } from "../service/one-off.js";
-import type { ServiceVolume } from "../volumes/ensure.js";
+import { unshared } from "../volumes/ensure.js";
 import { removeNewVolumes } from "../volumes/remove.js";
 import type { EngineWatch } from "./engine-watch.js";
 import { networkNames, type StackNetwork, type StackNetworks } from "./network.js";
@@ -172,12 +172,7 @@ export class DockerStack implements RuntimeStack {
     const prepared = await prepareContainer(this.#prepare(request, image, String(generation), networks, ports));
     // The engine binds the ports while the container starts.
     await ledger.release(service.name);
-    const unshared = ({ source }: ServiceVolume): boolean =>
-      Object.values(this.#definition.services).every(
-        (other) =>
-          other.name === service.name ||
-          !other.mounts.some((mount) => mount.type === "volume" && mount.source === source),
-      );
+    const isUnshared = unshared(this.#definition, service.name);
     const started = await launch({
       engine,
       request,
@@ -186,7 +181,7 @@ export class DockerStack implements RuntimeStack {
       networks,
       watch,
       notes: [...notes, ...this.#notes(service)],
-      unshared,
+      unshared: isUnshared,
       started: ({ id, startedAt }) => running.set(id, startedAt),
       untilEnded: async (id) => {
         running.delete(id);
@@ -204,7 +199,7 @@ export class DockerStack implements RuntimeStack {
     }
     if (signal.aborted) {
       await started.stop({ graceMs: 0 });
-      await removeNewVolumes(engine.docker, prepared.newVolumes.filter(unshared)).catch(() => undefined);
+      await removeNewVolumes(engine.docker, prepared.newVolumes.filter(isUnshared)).catch(() => undefined);
     }
     signal.throwIfAborted();
     return started;

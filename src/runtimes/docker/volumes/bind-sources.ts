@@ -20,7 +20,7 @@ const missing = ({ source, createHostPath, outside }: BindMount, service: string
   });
 
 /** The engine would follow the link, wherever it leads. */
-const replaced = ({ source }: BindMount, service: string): StackwardenError =>
+export const replaced = ({ source }: Pick<BindMount, "source">, service: string): StackwardenError =>
   new StackwardenError(
     "POLICY_VIOLATION",
     `${service}: ${source}, which it binds, was replaced by a link after the compose files were read.`,

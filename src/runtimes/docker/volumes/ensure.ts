@@ -1,6 +1,6 @@
 /** Creates the volumes of one service before its container. */
 import type Docker from "dockerode";
-import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { isNotFound } from "../engine/errors.js";
 import type { Image } from "../image/image.js";
 import type { StackIdentity } from "../leftovers/labels.js";
@@ -20,6 +20,15 @@ export interface ServiceVolume {
   /** True when it was created for this start and its owner is not set yet. */
   fresh: boolean;
 }
+
+/** @returns whether no other service than this one mounts a volume */
+export const unshared =
+  (definition: Pick<StackDefinition, "services">, service: string) =>
+  ({ source }: Pick<ServiceVolume, "source">): boolean =>
+    Object.values(definition.services).every(
+      (other) =>
+        other.name === service || !other.mounts.some((mount) => mount.type === "volume" && mount.source === source),
+    );
 
 const trimmed = (path: string): string => (path.length > 1 ? path.replace(/\/+$/, "") : path);
 

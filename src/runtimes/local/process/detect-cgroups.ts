@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, constants, mkdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { unescapeMountPath } from "../../../system/kernel-file.js";
 import { type CgroupFactory, endCgroup, read, write } from "./cgroup.js";
 import { V1Factory, type V1Parents } from "./cgroup-v1.js";
 import { enterDelegatedScope } from "./delegated-scope.js";
@@ -24,10 +25,6 @@ interface Mount {
   options: string[];
 }
 
-/** Decodes a path of /proc/self/mountinfo, which writes spaces as \040. */
-const unescapePath = (text: string): string =>
-  text.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
-
 function parseMounts(text: string, prefix: string): Mount[] {
   const mounts: Mount[] = [];
   for (const line of text.split("\n")) {
@@ -35,7 +32,12 @@ function parseMounts(text: string, prefix: string): Mount[] {
     const [type = "", , options = ""] = right.split(" ");
     const [, , , root = "/", point = ""] = left.split(" ");
     if (type === "cgroup" || type === "cgroup2")
-      mounts.push({ type, root: unescapePath(root), point: prefix + unescapePath(point), options: options.split(",") });
+      mounts.push({
+        type,
+        root: unescapeMountPath(root),
+        point: prefix + unescapeMountPath(point),
+        options: options.split(","),
+      });
   }
   return mounts;
 }

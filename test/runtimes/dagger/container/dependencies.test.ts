@@ -1,4 +1,4 @@
-/** Dependencies of the project's own programs, installed inside a simulated engine; without any network. */
+/** Dependencies of the project's programs, installed in a simulated engine without a network. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createDaggerRuntime } from "../../../../src/runtimes/dagger/dagger-runtime.js";
 import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
@@ -21,7 +21,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
       env: {
         ...sim.env,
         npm_config_fetch_retries: "0",
-        // Of this machine only: nothing an engine could use.
+        // Settings of this machine, which an engine cannot use.
         PIP_CERT: "/etc/own.pem",
         PIP_INDEX_URL: "http://127.0.0.1:1/simple",
       },
@@ -60,7 +60,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     );
   };
 
-  it("python: packages of the project that the requirements name are installed, editable ones too", async () => {
+  it("Python packages of the project in the requirements are installed, also editable ones", async () => {
     const backend = (name: string) =>
       [
         "import zipfile",
@@ -96,7 +96,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     expect(sink.text()).toContain("app/mylib libs/shared");
   });
 
-  it("python: a virtual environment of the service's user, from the requirements file and what it includes", async () => {
+  it("Python requirements are installed into a virtual environment of the service's user", async () => {
     bench.file("app/requirements.txt", "--no-index\n-r more/base.txt\n# nothing else\n");
     bench.file("app/more/base.txt", "-c ../pins.txt\n");
     bench.file("app/pins.txt", "");
@@ -109,7 +109,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     expect(bench.phases).toContain("installing dependencies");
   });
 
-  it("python: a package that cannot be installed is reported with the installer's last lines", async () => {
+  it("a Python package that cannot be installed fails the start with the installer's last lines", async () => {
     bench.file("app/requirements.txt", "--no-index\nno-such-package-at-all==1\n");
     const app = service("python", "app/requirements.txt", ["python", "-c", "pass"]);
     expect(await failure(app)).toMatchObject({
@@ -131,7 +131,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     });
   });
 
-  it("node: node_modules lies beside the sources; the package's own scripts are not run", async () => {
+  it("node_modules is a link beside the sources, and scripts of the package itself do not run", async () => {
     bench.file(
       "app/package.json",
       JSON.stringify({
@@ -152,7 +152,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     );
   });
 
-  it("node: a network failure is retried, then reported; without dependencies nothing is installed", async () => {
+  it("npm is retried after a network failure, and a package.json without dependencies installs nothing", async () => {
     const manifest = (more: object) =>
       bench.file("app/package.json", JSON.stringify({ name: "app", version: "1.0.0", ...more }));
     manifest({ dependencies: { missing: "http://127.0.0.1:1/missing.tgz" } });

@@ -119,7 +119,7 @@ describe("uploads to an engine", () => {
     expect(isBeneath("/a", "/a/..b")).toBe(true);
   });
 
-  it("a server that runs as root uploads copies, which a folder exchanged for a link does not redirect", async () => {
+  it("a root server uploads copies, so that replacing a folder with a link has no effect", async () => {
     const stateDir = mkdtempSync(join(tmpdir(), "stackwarden-state-"));
     const outside = mkdtempSync(join(tmpdir(), "stackwarden-outside-"));
     writeFileSync(join(outside, "main.js"), "a file of the machine");

@@ -1,8 +1,8 @@
-/** The output of a command in a terminal, of which the first line has the terminal's device. */
+/** The output of a command in a terminal, whose first line names the terminal's device. */
 import { expect, it } from "vitest";
 import { terminalOutput } from "../../../../src/runtimes/local/commands/terminal.js";
 
-/** @returns what is passed on for these chunks, before and after the end, and the device */
+/** @returns the output passed on for these chunks before and after the end, and the device */
 async function passed(...chunks: string[]) {
   const parts: string[] = [];
   const output = terminalOutput((_stream, chunk) => void parts.push(chunk.toString()));
@@ -12,7 +12,7 @@ async function passed(...chunks: string[]) {
   return { before, all: parts.join(""), device: output.device };
 }
 
-it("the device's line is taken out, however it arrives, and everything else is passed on", async () => {
+it("terminalOutput removes the line that names the device, for every chunking, and no other output", async () => {
   expect(await passed("/dev/p", "ts/12\r\nout", "put")).toEqual({
     before: "output",
     all: "output",
@@ -25,7 +25,7 @@ it("the device's line is taken out, however it arrives, and everything else is p
   expect(await passed("x".repeat(70))).toMatchObject({ before: "x".repeat(70) });
 });
 
-it("output that ends before its first line does is not lost", async () => {
+it("terminalOutput passes on output that ends before its first line does", async () => {
   expect(await passed("script: no ", "terminal")).toEqual({ before: "", all: "script: no terminal", device: null });
   expect(await passed("/dev/pts/3")).toEqual({ before: "", all: "", device: "/dev/pts/3" });
   expect(await passed()).toMatchObject({ all: "" });

@@ -12,7 +12,7 @@ const check = healthcheck({ kind: "postgres" });
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) process.stderr.write("cluster-template.test.ts: skipped, services of this user could change a template\n");
 
-describe.skipIf(!isRoot)("the template of new databases", () => {
+describe.skipIf(!isRoot)("the template of new PostgreSQL clusters", () => {
   const fixture = new Fixture();
   let stack: RuntimeStack;
   afterAll(() => fixture.close());
@@ -62,7 +62,7 @@ describe.skipIf(!isRoot)("the template of new databases", () => {
     }
   });
 
-  it("serves databases with different users, passwords and names", async () => {
+  it("databases with different users, passwords and names are copies of one template", async () => {
     expect(templates()).toHaveLength(1);
     for (const [name, login] of Object.entries(logins)) {
       const roles = await query(ports[name] as number, login, "select rolname from pg_roles where rolsuper");
@@ -74,14 +74,14 @@ describe.skipIf(!isRoot)("the template of new databases", () => {
     expect(databases.map(({ datname }) => datname)).toEqual(["postgres", "shop", "template0", "template1"]);
   });
 
-  it("gives every database a different system identifier", async () => {
+  it("each copy of the template has a different system identifier", async () => {
     const text = "select system_identifier from pg_control_system()";
     const [first] = await query(ports.first as number, logins.first, text);
     const [second] = await query(ports.second as number, logins.second, text);
     expect(first.system_identifier).not.toBe(second.system_identifier);
   });
 
-  it("cannot be changed by the services that are copied from it, and no folder of its creation remains", () => {
+  it("a service can read the template but not change it, and its creation leaves no folder", () => {
     const template = join(cache, templates()[0] as string);
     for (const name of readdirSync(template, { recursive: true, encoding: "utf8" })) {
       const { uid, gid, mode } = lstatSync(join(template, name));
@@ -101,7 +101,7 @@ describe.skipIf(!isRoot)("the template of new databases", () => {
     expect(readdirSync(cache).filter((name) => name.startsWith("."))).toEqual([]);
   });
 
-  it("is created again when it is damaged, and the database starts without it", async () => {
+  it("a start with a damaged template succeeds without it, and the next start creates it again", async () => {
     rmSync(join(cache, templates()[0] as string, "global", "1262"));
     await start("third", { POSTGRES_PASSWORD: "three" });
     expect(templates()).toEqual([]);
@@ -109,7 +109,7 @@ describe.skipIf(!isRoot)("the template of new databases", () => {
     expect(templates()).toHaveLength(1);
   });
 
-  it("is not used with options of initdb", async () => {
+  it("a start with options of initdb uses no template", async () => {
     rmSync(join(cache, templates()[0] as string), { recursive: true });
     const environment = { POSTGRES_PASSWORD: "five", POSTGRES_INITDB_ARGS: "--data-checksums" };
     const { port } = await start("fifth", environment);
@@ -119,8 +119,8 @@ describe.skipIf(!isRoot)("the template of new databases", () => {
   });
 });
 
-describe("the identity of a copied database", () => {
-  it("is refused for a control file whose checksum is at no known place", () => {
+describe("newIdentity", () => {
+  it("newIdentity refuses a control file whose checksum is not at a known offset", () => {
     expect(newIdentity(Buffer.alloc(8192, 1))).toBeNull();
     expect(newIdentity(Buffer.alloc(10))).toBeNull();
   });
