@@ -21,7 +21,7 @@ export default defineConfig({
     globalSetup: "test/support/per-run.mjs",
     pool: "forks",
     // More than a small machine has processors: files mostly wait, for processes, health checks and grace periods.
-    maxWorkers: 4,
+    maxWorkers: 6,
     sequence: { sequencer: LongestFirst },
     projects: [
       // Their files share processes and modules: a process for each file costs it half a second of processor time.

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, symlinkSync,
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../src/errors.js";
-import { findSandboxTools } from "../../src/runtimes/local/process/sandbox.js";
+import { findSandboxTools } from "../../src/runtimes/local/process/find-sandbox.js";
 import { HostFixture } from "../runtimes/local/process/support.js";
 import { exchanging } from "../support/exchange.js";
 import { preloadLibrary } from "./support/preload.js";

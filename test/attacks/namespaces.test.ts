@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findSandboxTools } from "../../src/runtimes/local/process/sandbox.js";
+import { findSandboxTools } from "../../src/runtimes/local/process/find-sandbox.js";
 import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
 import { processesOfUid } from "./support/processes.js";
 

@@ -5,7 +5,7 @@ import { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   containersOf,
-  livingSessions,
+  runningSessions,
   type SimEngine,
   startSimEngine,
   whyNoContainers,
@@ -83,7 +83,7 @@ describe.skipIf(why !== null)(
         await until(
           `nothing of it is left: ${name}`,
           () =>
-            livingSessions(engine.folder).length === 0 &&
+            runningSessions(engine.folder).length === 0 &&
             containersOf(engine.folder).length === 0 &&
             bench.processes().length === 0,
         );

@@ -1,27 +1,14 @@
 /** A server that is not root, with databases and an app. Reports name what cannot be isolated. */
-import { execFileSync } from "node:child_process";
 import { chownSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { APP, appCompose, BINARY, type Server, TestBench, until } from "./support/bench.js";
+import { APP, appCompose, type Server, TestBench, until } from "./support/bench.js";
+import { asUser, canRunAs, noUserNamespaces } from "./support/ordinary-user.js";
 
 /** A user with a name, which PostgreSQL requires, and without a home folder. */
 const [, UID = 65_534] = (/^nobody:[^:]*:(\d+):/m.exec(readFileSync("/etc/passwd", "utf8")) ?? []).map(Number);
-const asUser = (uid: number) => ["/usr/bin/setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"];
 const NAMELESS = 79_991;
-
-/** Other users cannot run a checkout below a folder that only root may enter. */
-function canRun(): boolean {
-  if (process.getuid?.() !== 0) return false;
-  try {
-    const [command = "", ...args] = [...asUser(UID), process.execPath, BINARY, "--version"];
-    execFileSync(command, args, { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const DATABASES = `
   db:
@@ -37,7 +24,7 @@ volumes: { data: {} }
 secrets: { db-password: { environment: DB_PASSWORD, x-generate: true } }
 `;
 
-describe.runIf(canRun())("server without root", () => {
+describe.runIf(canRunAs(Number(UID)))("server without root", () => {
   const bench = new TestBench("standalone");
   const project = "shop";
   let server: Server;
@@ -47,7 +34,7 @@ describe.runIf(canRun())("server without root", () => {
     bench.project(project, { "compose.yaml": `${appCompose("    mem_limit: 256m\n")}${DATABASES}`, "app.js": APP });
     mkdirSync(bench.state, { mode: 0o700 });
     chownSync(bench.state, UID, UID);
-    bench.wrapper = asUser(UID);
+    bench.wrapper = asUser(Number(UID));
     server = await bench.server({ HOME: "" });
   });
   afterAll(() => bench.close());
@@ -119,13 +106,25 @@ describe.runIf(canRun())("server without root", () => {
     expect(await strict.call("list_stacks")).toMatchObject({ stacks: [{ project, state: "stopped" }] });
   });
 
-  it("a user without a name can run apps, and the error for PostgreSQL names what is missing", async () => {
+  it.skipIf(noUserNamespaces(NAMELESS) !== null)("a user without a name can run PostgreSQL in namespaces", async () => {
+    const state = join(bench.folder, "named");
+    mkdirSync(state, { mode: 0o700 });
+    chownSync(state, NAMELESS, NAMELESS);
+    bench.wrapper = asUser(NAMELESS);
+    const nameless = await bench.server({ HOME: "", STACKWARDEN_STATE_DIR: state });
+    const { status, after } = await nameless.call("start_stack", { project, folder: project, timeout_seconds: 170 });
+    expect([status, after.services.db.user.uid]).toEqual(["healthy", NAMELESS]);
+    expect(await nameless.call("stop_stack", { project })).toMatchObject({ verified: true });
+  });
+
+  it("a user without a name can run apps without namespaces, and the error for PostgreSQL names what is missing", async () => {
     const other = join(bench.folder, "other");
     mkdirSync(other, { mode: 0o700 });
     chownSync(other, NAMELESS, NAMELESS);
     bench.project("apps", { "compose.yaml": appCompose(), "app.js": APP });
     bench.wrapper = asUser(NAMELESS);
-    const nameless = await bench.server({ HOME: "", STACKWARDEN_STATE_DIR: other });
+    const off = { STACKWARDEN_STATE_DIR: other, STACKWARDEN_NAMESPACES: "off" };
+    const nameless = await bench.server({ HOME: "", ...off });
     const { after } = await nameless.call("start_stack", { project: "apps", folder: "apps" });
     expect(after.services.app.user).toMatchObject({ uid: NAMELESS, name: String(NAMELESS) });
     expect(await nameless.call("stop_stack", { project: "apps" })).toMatchObject({ verified: true });

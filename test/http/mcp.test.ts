@@ -6,7 +6,7 @@ import {
   type Answer,
   endSession,
   type HttpFixture,
-  holdTokenLook,
+  holdTokenCheck,
   httpFixture,
   type Sent,
   sdkClient,
@@ -199,7 +199,7 @@ describe("sessions of /mcp", () => {
     const leave = new AbortController();
     try {
       const session = await begin({}, quick);
-      const { looking, release } = holdTokenLook(quick.tokens);
+      const { looking, release } = holdTokenCheck(quick.tokens);
       const stream = fetch(`${quick.url}/mcp`, {
         headers: { authorization: `Bearer ${quick.operate}`, accept: BOTH, ...within(session) },
         signal: leave.signal,

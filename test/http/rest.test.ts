@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../src/errors.js";
 import type { LogReport } from "../../src/stack/model.js";
-import { type HttpFixture, holdTokenLook, httpFixture, sdkClient } from "../support/http-fixture.js";
+import { type HttpFixture, holdTokenCheck, httpFixture, sdkClient } from "../support/http-fixture.js";
 import { scriptedManager, TIME } from "../support/scripted-manager.js";
 
 let http: HttpFixture;
@@ -364,7 +364,7 @@ it("a call is cancelled when its client disconnects while the token is checked",
   });
   try {
     const leave = new AbortController();
-    const { looking, release } = holdTokenLook(early.tokens);
+    const { looking, release } = holdTokenCheck(early.tokens);
     const call = fetch(`${early.url}/api/v1/projects/shop/logs/backend?follow=true`, {
       headers: { authorization: `Bearer ${early.operate}` },
       signal: leave.signal,

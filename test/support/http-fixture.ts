@@ -122,7 +122,7 @@ export async function httpFixture(
 }
 
 /** Holds the next check of a token until it is released; `looking` settles when the check has begun. */
-export function holdTokenLook(tokens: TokenStore): { looking: Promise<void>; release(): void } {
+export function holdTokenCheck(tokens: TokenStore): { looking: Promise<void>; release(): void } {
   const refresh = tokens.refresh.bind(tokens);
   let release: () => void = () => undefined;
   const looking = new Promise<void>((resolve) => {

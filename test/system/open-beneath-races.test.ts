@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readRegularText, UnsafePathError } from "../../src/system/read-regular-file.js";
 import { exchanging } from "../support/exchange.js";
 
-/** Enough: the rarest success before was one in 155 reads. */
+/** The rarest attack succeeded once in 155 reads in an earlier version. */
 const TURNS = 8000;
 
 describe.runIf(process.platform === "linux")("readRegularText", () => {

@@ -43,6 +43,7 @@ group=$(cut -d: -f3 "/proc/$pid/cgroup")
 echo "service user: $(stat -c %u "/proc/$pid")"
 case $group in /user.slice/app.scope/?*) echo "service cgroup: delegated" ;; *) echo "service cgroup: $group" ;; esac
 for file in memory.max cpu.max pids.max; do echo "$file: $(cat "/sys/fs/cgroup$group/$file")"; done
+if [ "$(readlink "/proc/$pid/ns/pid")" = "$(readlink /proc/$$/ns/pid)" ]; then echo "service namespaces: none"; else echo "service namespaces: own"; fi
 echo "no_new_privs: $(sed -n 's/^NoNewPrivs:\t//p' "/proc/$pid/status")"
 as_user "" "${stackwarden[@]}" down > /tmp/down 2>&1 || { echo "down failed:"; cat /tmp/down; }
 [ "$group" != / ] && [ -d "/sys/fs/cgroup$group" ] && echo "cgroup after down: $group" || echo "cgroup after down: none"

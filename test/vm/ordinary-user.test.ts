@@ -47,6 +47,7 @@ describe.skipIf(skip !== null)(`an ordinary user on cgroup v2${skip === null ? "
       "memory.max": String(120 * 1024 * 1024),
       "cpu.max": "50000 100000",
       "pids.max": "40",
+      "service namespaces": "own",
       no_new_privs: "1",
       "cgroup after down": "none",
       "service after down": "none",

@@ -14,6 +14,7 @@ import type {
   VolumesRequest,
 } from "../../stack/runtime.js";
 import type { LocalStack } from "./local-stack.js";
+import { SERVICE_FOLDERS } from "./service-folders.js";
 import type { ProcessHost } from "./types.js";
 
 export interface LocalRuntimeOptions {
@@ -29,8 +30,6 @@ export interface LocalRuntimeOptions {
   warn(message: string): void;
 }
 
-/** Folders of a project's state whose content belongs to the users of services. */
-const PROJECT_FOLDERS = ["volumes", "anonymous", "deps", "work", "run"];
 const DEFAULT_RETRY = { maxRetries: 3, baseDelayMs: 1000 };
 
 class LocalRuntime implements StackRuntime {
@@ -97,7 +96,7 @@ class LocalRuntime implements StackRuntime {
       import("./files/remove-tree.js"),
       import("./files/mount-point.js"),
     ]);
-    for (const name of PROJECT_FOLDERS) await removeTree(join(stateDir, name), stateDir);
+    for (const name of SERVICE_FOLDERS) await removeTree(join(stateDir, name), stateDir);
     await removeMountPoints(stateDir);
     return [];
   }

@@ -5,11 +5,14 @@ import { type AgentAnswer, type AgentRequest, NetworkAgent } from "./network/age
 
 const NOBODY = 65_534;
 
-// Services are unprivileged and may listen on every port, as in containers.
-writeFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-process.setgroups?.([]);
-process.setgid?.(NOBODY);
-process.setuid?.(NOBODY);
+// A server that is not root starts this program without rights over the namespace.
+if (process.getuid?.() === 0) {
+  // Services are unprivileged and may listen on every port, as in containers.
+  writeFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+  process.setgroups?.([]);
+  process.setgid?.(NOBODY);
+  process.setuid?.(NOBODY);
+}
 
 for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
 process.once("disconnect", () => process.exit(0));

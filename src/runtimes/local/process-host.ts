@@ -79,7 +79,7 @@ class LocalProcessHost implements ProcessHost {
     this.#users = new ServiceUsers(options.stateDir);
     this.#leases = new UserLeases(options.warn);
     this.#watchdog = new Watchdog(options);
-    this.#networks = new Networks(options.network ?? "auto", this.sandbox.enforcement, options.warn, {
+    this.#networks = new Networks(options.network ?? "auto", this.sandbox, options.warn, {
       watch: (pid) => this.#watch(pid, [], null),
       unwatch: (pid) => this.#watchdog.remove(pid),
     });
@@ -104,6 +104,10 @@ class LocalProcessHost implements ProcessHost {
 
   mountPlace(target: string, needed: readonly string[]): Promise<string | null> {
     return this.sandbox.mountPlace(target, needed);
+  }
+
+  hides(path: string): boolean {
+    return this.sandbox.hides(path);
   }
 
   usersEnforcement(): Enforcement {

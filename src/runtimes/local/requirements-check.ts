@@ -9,12 +9,15 @@ import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../s
 import * as binaries from "./binaries.js";
 import { isRootServer } from "./files/storage.js";
 import { SHARED_NETWORK } from "./network/networks.js";
+import { REFUSING } from "./process/user-namespaces.js";
 import type { ProcessHost } from "./types.js";
 
 type Finding = RuntimeStatus["findings"][number];
 
 const run = promisify(execFile);
 const DEADLINE_MS = 700;
+/** The variable of the server's environment that turns namespaces of services off. */
+const NAMESPACES_VARIABLE = "STACKWARDEN_NAMESPACES";
 
 /** Functions that locate programs. */
 export interface Search extends Pick<typeof binaries, "findPostgresPackage" | "findPython" | "findRedis"> {
@@ -116,26 +119,32 @@ async function python(search: Search): Promise<Finding> {
 }
 
 async function namespaces(host: ProcessHost, search: Search): Promise<Finding[]> {
-  if (process.platform !== "linux" || !isRootServer()) return [];
+  if (process.platform !== "linux") return [];
   const { level, reason } = host.sandboxEnforcement();
   if (level === "enforced") return [{ check: "namespaces", ok: true, message: `Services have ${reason}.` }];
-  const missing = /not installed/.test(reason);
-  return [
-    {
-      check: "namespaces",
-      ok: false,
-      message: reason,
-      fix: missing
-        ? await installCommand(search, "bubblewrap", "")
-        : "Allow the server to make namespaces (in a container: the capability SYS_ADMIN).",
-    },
-  ];
+  return [{ check: "namespaces", ok: false, message: reason, fix: await namespacesFix(reason, search) }];
+}
+
+async function namespacesFix(reason: string, search: Search): Promise<string> {
+  if (/not installed/.test(reason)) return installCommand(search, "bubblewrap", "");
+  if (/turned off/.test(reason)) return `Start the server without ${NAMESPACES_VARIABLE}=off.`;
+  if (isRootServer()) return "Allow the server to make namespaces (in a container: the capability SYS_ADMIN).";
+  for (const [name, { allowed }] of Object.entries(REFUSING))
+    if (reason.includes(name)) return `sudo sysctl -w ${name}=${allowed}`;
+  return "Allow user namespaces to this user (in a container: a seccomp profile and an AppArmor profile that permit unshare and mount).";
 }
 
 const OWN_VIEW: Enforcement = {
   level: "enforced",
   reason:
     "Home folders, other projects' data and temporary files do not exist for a service; it sees the rest of the machine's file system with the rights of its own user.",
+};
+
+/** Services of a server that is not root have its user. */
+const READ_ONLY_VIEW: Enforcement = {
+  level: "enforced",
+  reason:
+    "Home folders, /run, other projects' data and temporary files do not exist for a service; it can read the rest of the machine's file system with the rights of the user that runs stackwarden, and can change only its project's folder, its project's data and its temporary files.",
 };
 
 /** Programs that not every stack needs. */
@@ -165,7 +174,9 @@ export async function checkRequirements(host: ProcessHost, search: Search = SEAR
       network,
       filesystem:
         host.sandboxEnforcement().level === "enforced"
-          ? OWN_VIEW
+          ? isRootServer()
+            ? OWN_VIEW
+            : READ_ONLY_VIEW
           : {
               level: "none",
               reason: isRootServer()

@@ -127,6 +127,8 @@ export interface ProcessHost {
    * @param needed folders and programs of this machine that the service needs
    */
   mountPlace(target: string, needed: readonly string[]): Promise<string | null>;
+  /** Whether services do not see this path of the machine, unless it is shown to them. */
+  hides(path: string): boolean;
   /**
    * A separate network for the services of a stack.
    * @returns null when they share the machine's

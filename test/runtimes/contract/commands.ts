@@ -15,6 +15,7 @@ type Ran = ExecResult & { out: string; err: string; bytes: Buffer };
 /** A Python program as a command, marked so that its processes can be found. */
 const program = (bench: Bench, text: string): string[] => [
   "python3",
+  "-S",
   "-u",
   "-c",
   `# ${bench.mark} ${COMMAND}\n${text}`,
@@ -64,10 +65,10 @@ if "bare" in sys.argv:
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        code = open("/proc/self/cmdline", "rb").read().split(b"\\0")[3]
+        code = open("/proc/self/cmdline", "rb").read().split(b"\\0")[4]
         marked = "marked" in sys.argv
         keep = {k: v for k, v in os.environ.items() if marked or k.startswith(("LD_", "PYTHON"))}
-        os.execve(sys.executable, [sys.executable, "-u", "-c", code, "bare"], keep)
+        os.execve(sys.executable, [sys.executable, "-S", "-u", "-c", code, "bare"], keep)
     os._exit(0)
 print("up", flush=True)
 while True: time.sleep(0.05)

@@ -1,6 +1,6 @@
 /** The contract suite for the Dagger runtime on the simulated engine, with gateway, entry script and engine host. */
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
-import { livingSessions, type SimEngine, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
+import { runningSessions, type SimEngine, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
 import { commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
@@ -26,7 +26,7 @@ runtimeContract(
       endsBareProcesses: false,
       terminals: false,
       kill: async () => {
-        for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
+        for (const pid of runningSessions(engine.folder)) process.kill(pid, "SIGKILL");
       },
       close: async () => {
         await runtime.close();

@@ -1,5 +1,6 @@
 /**
- * The contract's tests of published ports for Dagger's own tunnel, on the simulated engine and on a real one where `_EXPERIMENTAL_DAGGER_RUNNER_HOST` names one (it pulls python:3.11-slim and node:20-alpine).
+ * The contract's tests of published ports for Dagger's own tunnel, on the simulated engine and on a real one where
+ * `_EXPERIMENTAL_DAGGER_RUNNER_HOST` names one (it pulls python:3.11-slim and node:20-alpine).
  */
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
-import { findSandboxTools } from "../../../src/runtimes/local/process/sandbox.js";
+import { findSandboxTools } from "../../../src/runtimes/local/process/find-sandbox.js";
 import { createProcessHost } from "../../../src/runtimes/local/process-host.js";
 import { ensureWatchdog } from "../local/process/support.js";
 import type { ContractTarget } from "./bench.js";

@@ -54,7 +54,7 @@ export function probeTests(given: Given): void {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
-      const argv = ["python3", "-c", "import os; print('first'); print('uid', os.getuid())"];
+      const argv = ["python3", "-S", "-c", "import os; print('first'); print('uid', os.getuid())"];
       await bench.untilHealthy(running, { kind: "cmd", argv });
       const good = await bench.probe(running, { kind: "cmd", argv });
       expect(good).toMatchObject({
@@ -64,7 +64,7 @@ export function probeTests(given: Given): void {
       });
       const bad = await bench.probe(running, {
         kind: "cmd",
-        argv: ["python3", "-c", "import sys; print('not well', file=sys.stderr); sys.exit(4)"],
+        argv: ["python3", "-S", "-c", "import sys; print('not well', file=sys.stderr); sys.exit(4)"],
       });
       expect(bad).toMatchObject({ healthy: false, message: expect.stringMatching(/4.*not well/) });
       expect(sink.all).not.toContain("not well");
@@ -88,7 +88,7 @@ export function probeTests(given: Given): void {
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
       await bench.untilHealthy(running, { kind: "cmd", argv: ["true"] });
-      const argv = ["python3", "-c", `import time; time.sleep(300) # ${bench.mark}`];
+      const argv = ["python3", "-S", "-c", `import time; time.sleep(300) # ${bench.mark}`];
       const result = await bench.probe(running, { kind: "cmd", argv }, 1500);
       expect(result).toMatchObject({ healthy: false, message: expect.stringContaining("1500 ms") });
       await running.stop({ graceMs: 10_000 });

@@ -10,7 +10,7 @@ import type { StackSettings } from "../../../src/stack/settings.js";
 import {
   containersOf,
   type Faults,
-  livingSessions,
+  runningSessions,
   type SimEngine,
   startSimEngine,
   whyNoContainers,
@@ -91,7 +91,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
   const nothingRuns = () =>
     until(
       "nothing runs",
-      () => livingSessions(engine.folder).length === 0 && containersOf(engine.folder).length === 0,
+      () => runningSessions(engine.folder).length === 0 && containersOf(engine.folder).length === 0,
       20_000,
     );
   const faults = (next: Faults): void => engine.faults(next);
@@ -100,7 +100,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     expect((await up(service("a"), service("b"))).status).toBe("healthy");
     for (const [round, die] of [
       () => {
-        for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
+        for (const pid of runningSessions(engine.folder)) process.kill(pid, "SIGKILL");
       },
       () => faults({ dead: true }),
     ].entries()) {
@@ -153,7 +153,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     };
     await start();
     const [first] = records();
-    for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
+    for (const pid of runningSessions(engine.folder)) process.kill(pid, "SIGKILL");
     await until("it is lost", async () => (await report()).state === "lost");
     expect(records()).toEqual([first]);
     await start();

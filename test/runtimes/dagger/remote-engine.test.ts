@@ -7,7 +7,7 @@ import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime
 import { DaggerService } from "../../../src/runtimes/dagger/service/dagger-service.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { StackRuntime } from "../../../src/stack/runtime.js";
-import { livingSessions, type SimEngine, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
+import { runningSessions, type SimEngine, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
 import {
   Bench,
   closeServer,
@@ -58,7 +58,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
   });
   afterEach(async () => {
     await bench?.close();
-    await until("every session has ended", () => livingSessions(sim.folder).length === 0);
+    await until("every session has ended", () => runningSessions(sim.folder).length === 0);
   });
 
   const failure = (service: ServiceDefinition) =>
@@ -297,7 +297,7 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     });
     await expect(opened).rejects.toThrow("changed my mind");
     expect(closed).toEqual(["host"]);
-    expect(livingSessions(sim.folder)).toEqual([]);
+    expect(runningSessions(sim.folder)).toEqual([]);
     await closeServer(await listen(port));
     await leaving.close();
   });

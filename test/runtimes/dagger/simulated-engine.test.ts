@@ -10,7 +10,7 @@ import { newTrace } from "../../../src/runtimes/dagger/session/trace.js";
 import type { DaggerSession } from "../../../src/runtimes/dagger/session/types.js";
 import {
   containersOf,
-  livingSessions,
+  runningSessions,
   type SimEngine,
   startSimEngine,
   whyNoContainers,
@@ -304,14 +304,14 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
   it("every service is killed when the session's process ends", async () => {
     for (const end of ["close", "SIGKILL"] as const) {
       const before = containersOf(engine.folder);
-      const sessions = livingSessions(engine.folder);
+      const sessions = runningSessions(engine.folder);
       const other = await open();
       await python(other.client(), WAITS, (one) => one.withEnvVariable("END", end)).start();
       const [container] = containersOf(engine.folder).filter((id) => !before.includes(id));
       expect(container).toBeDefined();
       const pids = JSON.parse(await runc("ps", "-f", "json", container as string)) as number[];
       expect(pids.length).toBeGreaterThan(0);
-      const [own] = livingSessions(engine.folder).filter((pid) => !sessions.includes(pid));
+      const [own] = runningSessions(engine.folder).filter((pid) => !sessions.includes(pid));
       if (end === "close") await other.close();
       else process.kill(own as number, "SIGKILL");
       await until("its processes are gone", () =>

@@ -240,7 +240,7 @@ while True:
     dockerCli(daemon.socket, "network", "rm", "occupied");
   });
 
-  it("a subpath of a volume is mounted where the engine can; one that is missing fails the start and leaves no volume", async () => {
+  it("a subpath is mounted where the engine supports it, and a missing one fails the start", async () => {
     const mount = { type: "volume" as const, source: "data", target: "/data", readOnly: false };
     const service = shell("ls -R /data; sleep 100", { mounts: [{ ...mount, subpath: "a/b" }] });
     const stack = await bench.open([service]);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
 import { gatewayOf } from "../../../src/runtimes/local/network/namespace.js";
+import { Networks } from "../../../src/runtimes/local/network/networks.js";
 import { listeners } from "../../../src/runtimes/local/ports-listeners.js";
 import { createProcessHost } from "../../../src/runtimes/local/process-host.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
@@ -17,7 +18,7 @@ import { definition, service, tempDir, untilHealthy } from "./support/fixture.js
 const isSupported = process.getuid?.() === 0 && ["pasta", "bwrap"].every((name) => existsSync(`/usr/bin/${name}`));
 if (!isSupported) process.stderr.write("network.test.ts: skipped (needs root, bubblewrap and pasta)\n");
 
-/** Listens on port 80 of every address. Replies with what it reads from Redis on port 6379, or from a port of the machine. */
+/** Listens on port 80. Replies with what it reads from Redis on port 6379 or from a port of the machine. */
 const SERVER = `
 import http from "node:http";
 import net from "node:net";
@@ -43,6 +44,26 @@ describe("gatewayOf", () => {
     expect(gatewayOf(`${head}eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\n`)).toBe("192.0.2.1");
     expect(gatewayOf(`${head}eth0\t00000000\t00000000\t0001\t0\t0\t0\t00000000\n`)).toBeNull();
     expect(gatewayOf("")).toBeNull();
+  });
+});
+
+describe.runIf(isSupported)("Networks.enforcement", () => {
+  it("enforcement opens one network for callers that ask at the same time, and closes it", async () => {
+    const watched = new Set<number>();
+    let opened = 0;
+    const sandbox = { enforcement: { level: "enforced", reason: "root" } as const, users: null };
+    const networks = new Networks("auto", sandbox, expect.unreachable, {
+      watch: async (pid) => {
+        opened += 1;
+        watched.add(pid);
+      },
+      unwatch: async (pid) => void watched.delete(pid),
+    });
+    const seen = await Promise.all([networks.enforcement(), networks.enforcement()]);
+    expect([...seen, await networks.enforcement()].map(({ level }) => level)).toEqual(Array(3).fill("enforced"));
+    expect(opened).toBe(1);
+    expect(watched.size).toBe(0);
+    await networks.close();
   });
 });
 

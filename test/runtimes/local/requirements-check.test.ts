@@ -112,8 +112,20 @@ describe("checkRequirements", () => {
     });
     expect(debian.isolation.filesystem.reason).toContain("their own unprivileged users");
     machine({ platform: "linux", uid: 1000 });
-    const person = await check(broken, none("only a server that runs as root uses them"));
-    expect(person.of("namespaces")).toBeUndefined();
+    const person = await check(broken, none("this user cannot make user namespaces: Operation not permitted"));
+    expect(person.of("namespaces")).toMatchObject({ ok: false, fix: expect.stringContaining("user namespaces") });
+    expect(person.available).toBe(true);
+    const apparmor = "Operation not permitted (kernel.apparmor_restrict_unprivileged_userns is 1)";
+    expect((await check(broken, none(apparmor))).of("namespaces")?.fix).toBe(
+      "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    );
+    expect((await check(broken, none("they are turned off"))).of("namespaces")?.fix).toContain(
+      "STACKWARDEN_NAMESPACES",
+    );
+    expect((await check(broken)).isolation.filesystem).toMatchObject({
+      level: "enforced",
+      reason: expect.stringContaining("can change only its project's folder"),
+    });
     expect(person.of("redis")?.fix).toBe("sudo apt-get install -y --no-install-recommends redis-server");
     expect(person.isolation.filesystem.reason).toContain("the user that runs stackwarden");
     machine({ platform: "darwin" });

@@ -302,7 +302,7 @@ it("a failed start deletes the new volume of a database that was not ready, and 
   db:
     image: postgres:16
     volumes: [data:/var/lib/postgresql/data]
-    healthcheck: { test: [CMD, x], interval: 100ms, retries: 2, start_period: 5s, start_interval: 50ms }`,
+    healthcheck: { test: [CMD, x], interval: 100ms, retries: 2, start_period: 1s, start_interval: 50ms }`,
     service("app", "volumes: [files:/files]"),
   );
   domain.project("shop", `${text}\nvolumes: { data: {}, files: {} }\n`);

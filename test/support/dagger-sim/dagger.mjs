@@ -2,7 +2,6 @@
 /** Stand-in for the `dagger` program: `version`, and `session` as far as an SDK uses it. */
 import { setTimeout as delay } from "node:timers/promises";
 import { folderOf, openEngine } from "./engine-folder.mjs";
-import { reachable, Session } from "./session.mjs";
 
 const runnerHost = process.env._EXPERIMENTAL_DAGGER_RUNNER_HOST ?? "";
 const folder = folderOf(runnerHost) ?? process.env.DAGGER_SIM_ENGINE;
@@ -21,6 +20,8 @@ if (command === "version") {
 } else if (command === "session") {
   const fault = engine.faults().open ?? {};
   if (!rest.includes("--silent")) fail("Error: unexpected arguments");
+  // Only this command loads the module, because loading takes longer than printing the version.
+  const { reachable, Session } = await import("./session.mjs");
   process.stdin.resume();
   if (fault.slowMs !== undefined) await delay(fault.slowMs);
   if (fault.stderr !== undefined && engine.take("open", fault.times)) fail(fault.stderr);

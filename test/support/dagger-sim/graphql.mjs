@@ -1,5 +1,5 @@
 /** Executes the documents that the SDK sends: chains of fields, literal arguments, inline fragments. */
-import { parse } from "graphql";
+import { parse } from "graphql/language/parser.mjs";
 
 function literal(node) {
   switch (node.kind) {

@@ -169,9 +169,9 @@ function skeleton(root, { files, users, folders, bare }) {
   }
   if (bare) binds.push(...["/usr/lib", "/usr/lib64", "/usr/local/lib"].filter((path) => existsSync(path)));
   else binds.push("/usr");
-  for (const name of ["ld.so.cache", "alternatives", "localtime"])
-    if (existsSync(`/etc/${name}`))
-      cpSync(`/etc/${name}`, join(root, "etc", name), { recursive: true, verbatimSymlinks: true });
+  for (const name of ["ld.so.cache", "localtime"])
+    if (existsSync(`/etc/${name}`)) cpSync(`/etc/${name}`, join(root, "etc", name), { verbatimSymlinks: true });
+  if (existsSync("/etc/alternatives")) binds.push("/etc/alternatives");
   const known = users.map((name) => [name, ...USERS[name]]);
   write(
     "etc/passwd",

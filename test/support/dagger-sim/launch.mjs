@@ -11,66 +11,49 @@ import { fileURLToPath } from "node:url";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const [ENTER, INIT] = [join(HERE, "enter.pl"), join(HERE, "init.pl")];
 
-const quoted = (/** @type {string | number} */ word) => `'${String(word).replaceAll("'", `'\\''`)}'`;
-const line = (/** @type {(string | number)[]} */ ...words) => words.map(quoted).join(" ");
-
 const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"];
+const [READ_ONLY, REMOUNT, BIND, RECURSIVE, PRIVATE] = [1, 32, 4096, 16384, 1 << 18];
 
-function mountLines({ root, lower, upper, work, image, session, mounts, cgroups }) {
+/** @typedef {(string | number)[]} Step a step of `enter.pl`: its name and its arguments */
+
+/** @type {(source: string, target: string, readOnly?: boolean) => Step[]} */
+const bind = (source, target, readOnly = false) => [
+  ["mount", source, target, "", BIND, ""],
+  ...(readOnly ? [["mount", "", target, "", REMOUNT | BIND | READ_ONLY, ""]] : []),
+];
+/** @type {(type: string, target: string, data?: string) => Step} */
+const mount = (type, target, data = "") => ["mount", type, target, type, 0, data];
+/** @type {(path: string, mode?: string) => Step} */
+const folder = (path, mode = "755") => ["folder", path, mode];
+
+/** @returns {Step[]} */
+function mountSteps({ root, lower, upper, work, image, session, mounts, cgroups }) {
   const inside = (path) => join(root, path);
-  const lines = [
-    line(
-      "mount",
-      "-t",
-      "overlay",
-      "overlay",
-      "-o",
-      `lowerdir=${lower.join(":")},upperdir=${upper},workdir=${work}`,
-      root,
-    ),
-    ...image.binds.flatMap((path) => [
-      line("mkdir", "-p", inside(path)),
-      line("mount", "--bind", path, inside(path)),
-      line("mount", "-o", "remount,bind,ro", inside(path)),
-    ]),
-    line("mount", "-t", "proc", "proc", inside("proc")),
-    line("mount", "-t", "tmpfs", "-o", "mode=755", "dev", inside("dev")),
-    line("touch", ...DEVICES.map((name) => inside(`dev/${name}`))),
-    ...DEVICES.map((name) => line("mount", "--bind", `/dev/${name}`, inside(`dev/${name}`))),
-    line("mkdir", "-m", "1777", inside("dev/shm")),
-    ...[
-      ["/proc/self/fd", "fd"],
-      ["/proc/self/fd/0", "stdin"],
-      ["/proc/self/fd/1", "stdout"],
-      ["/proc/self/fd/2", "stderr"],
-    ].map(([to, name]) => line("ln", "-s", to, inside(`dev/${name}`))),
-    line("mount", "-t", "tmpfs", "-o", "mode=555", "sys", inside("sys")),
-    line("mkdir", "-p", inside("sys/fs/cgroup")),
-    ...cgroups.flatMap(({ controller, path }) => [
-      line("mkdir", "-p", inside(`sys/fs/cgroup/${controller}`)),
-      line("mount", "--bind", path, inside(`sys/fs/cgroup/${controller}`)),
-      line("mount", "-o", "remount,bind,ro", inside(`sys/fs/cgroup/${controller}`)),
-    ]),
-    line("mount", "--bind", session.hostsFile, inside("etc/hosts")),
-  ];
-  for (const { target, source, readOnly, tmpfs, isFile } of mounts) {
-    const at = inside(target);
-    if (isFile) lines.push(line("mkdir", "-p", dirname(at)), `[ -e ${quoted(at)} ] || : > ${quoted(at)}`);
-    else lines.push(line("mkdir", "-p", at));
-    if (tmpfs === undefined) lines.push(line("mount", "--bind", source, at));
-    else lines.push(line("mount", "-t", "tmpfs", "-o", `mode=1777${tmpfs > 0 ? `,size=${tmpfs}` : ""}`, "tmp", at));
-    if (readOnly) lines.push(line("mount", "-o", "remount,bind,ro", at));
-  }
-  return lines;
-}
-
-function networkLines({ address, bridge, index }) {
-  if (address === undefined) return ["ip link set lo up"];
   return [
-    "mkdir -p /run/netns; mount -t tmpfs netns /run/netns; ip netns add own",
-    `ip link add v${index} type veth peer name eth0 netns own`,
-    `ip link set v${index} master ${bridge} up`,
-    `ip -n own addr add ${address}/16 dev eth0; ip -n own link set eth0 up; ip -n own link set lo up`,
+    mount("overlay", root, `lowerdir=${lower.join(":")},upperdir=${upper},workdir=${work}`),
+    ...image.binds.flatMap((path) => [folder(inside(path)), ...bind(path, inside(path), true)]),
+    mount("proc", inside("proc")),
+    mount("tmpfs", inside("dev"), "mode=755"),
+    ...DEVICES.flatMap((name) => [["file", inside(`dev/${name}`)], ...bind(`/dev/${name}`, inside(`dev/${name}`))]),
+    folder(inside("dev/shm"), "1777"),
+    ["link", "/proc/self/fd", inside("dev/fd")],
+    ...["stdin", "stdout", "stderr"].map((name, number) => ["link", `/proc/self/fd/${number}`, inside(`dev/${name}`)]),
+    mount("tmpfs", inside("sys"), "mode=555"),
+    folder(inside("sys/fs/cgroup")),
+    ...cgroups.flatMap(({ controller, path }) => {
+      const at = inside(`sys/fs/cgroup/${controller}`);
+      return [folder(at), ...bind(path, at, true)];
+    }),
+    ...bind(session.hostsFile, inside("etc/hosts")),
+    ...mounts.flatMap(({ target, source, readOnly, tmpfs, isFile }) => {
+      const at = inside(target);
+      return [
+        ...(isFile ? [folder(dirname(at)), ["file", at]] : [folder(at)]),
+        ...(tmpfs === undefined
+          ? bind(source, at, readOnly)
+          : [mount("tmpfs", at, `mode=1777${tmpfs > 0 ? `,size=${tmpfs}` : ""}`)]),
+      ];
+    }),
   ];
 }
 
@@ -98,28 +81,20 @@ export function launch({ folder, session, network, image, lower, mounts, cgroups
   writeFileSync(join(folder, "environment"), env.map(([name, value]) => `${name}=${value}`).join("\0"), {
     mode: 0o600,
   });
-  const script = [
-    "set -e",
-    "mount --make-rprivate /",
-    ...cgroups.map(({ path }) => `echo 0 > ${quoted(join(path, "cgroup.procs"))}`),
-    ...mountLines({ root, lower, upper, work: place("work"), image, session, mounts, cgroups }),
-    ...networkLines(network),
-    `${network.address === undefined ? "exec" : "exec nsenter --net=/run/netns/own"} ${line(
-      "perl",
-      INIT,
-      noInit ? "direct" : "init",
-      root,
-      user.uid,
-      user.gid,
-      user.groups.join(",") || "-",
-      cwd,
-      join(folder, "environment"),
-      ...args,
-    )}`,
-  ].join("\n");
-  writeFileSync(join(folder, "launch.sh"), script, { mode: 0o600 });
-  // Each process of the chain ends with the others, so that nothing outlives the session's process.
-  return spawn("perl", [ENTER, `/proc/${session.holder}/ns/net`, "/bin/sh", join(folder, "launch.sh")], {
+  /** @type {Step[]} */
+  const plan = [
+    ["mount", "", "/", "", PRIVATE | RECURSIVE, ""],
+    ...cgroups.map(({ path }) => ["write", join(path, "cgroup.procs"), 0]),
+    ...mountSteps({ root, lower, upper, work: place("work"), image, session, mounts, cgroups }),
+    ["network", network.address, network.bridge, network.index],
+  ];
+  writeFileSync(join(folder, "plan"), plan.map((step) => step.map((word) => `${word}\0`).join("")).join(""), {
+    mode: 0o600,
+  });
+  const words = [noInit ? "direct" : "init", root, user.uid, user.gid, user.groups.join(",") || "-", cwd];
+  const inside = [...words.map(String), join(folder, "environment"), ...args];
+  // Both processes end with the session's process, and with each other.
+  return spawn("perl", [ENTER, `/proc/${session.holder}/ns/net`, join(folder, "plan"), INIT, ...inside], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     cwd: "/",
     env: { PATH: process.env.PATH },

@@ -5,9 +5,7 @@ Limits are the kernel's own: they go to the container's real cgroups, version 1 
 import json
 import os
 import signal
-import subprocess
 import sys
-import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -216,6 +214,10 @@ def copy(source, target):
 
 
 def do_exec(words):
+    # The other commands start faster without these modules.
+    import subprocess
+    import threading
+
     flags = ("cwd", "env", "e", "user", "u", "additional-gids", "g", "process", "p", "pid-file", "cap", "console-socket")
     given = options(words, flags, ("tty", "t", "detach", "d", "no-new-privs", "ignore-paused"))
     if not words:

@@ -14,6 +14,7 @@ import type { Dial } from "../../shared/probes/dial.js";
 import type { Forward } from "../forward.js";
 import { type Listener, listeners, recentListenersOf } from "../ports-listeners.js";
 import { ownProgram } from "../process/own-program.js";
+import { INNER_FD, inUserNamespace, OUTER_FD, type UserNamespaces } from "../process/user-namespaces.js";
 import type { AgentAnswer, AgentRequest } from "./agent.js";
 import type { Loopback } from "./loopback.js";
 
@@ -21,6 +22,8 @@ export interface NetworkTools {
   unshare: string;
   nsenter: string;
   pasta: string;
+  /** Where a server that is not root makes namespaces; null on a root server. */
+  users: UserNamespaces | null;
 }
 
 export interface NetworkOptions {
@@ -36,6 +39,24 @@ const STEP_MS = 5;
 export const NAME_SERVER = "169.254.1.1";
 /** pasta is given to a shell first, which waits until the watchdog knows of it. */
 const STAGE = 'IFS= read -r go || exit 125; exec "$@"';
+/** Before the agent of a server that is not root: services may listen on every port, as in containers. */
+const AGENT_STAGE = 'echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start && exec "$@"';
+
+/** Words before a program that makes or changes a network namespace, and its descriptors from 4 on. */
+const inOuter = ({ nsenter, users }: NetworkTools): string[] =>
+  users === null ? [] : inUserNamespace(nsenter, OUTER_FD);
+const userDescriptors = ({ users }: NetworkTools): ("ignore" | number)[] =>
+  users === null ? [] : ["ignore", users.outer, users.inner];
+
+/** The command that makes a namespace and runs the agent in it, without rights over it. */
+function agentCommand(tools: NetworkTools): [program: string, ...args: string[]] {
+  const { unshare, nsenter, users } = tools;
+  const agent = [process.execPath, ownProgram("network-agent")];
+  if (users === null) return [unshare, "--net", "--", ...agent];
+  const inner = ["/bin/sh", "-c", AGENT_STAGE, "stackwarden", ...inUserNamespace(nsenter, INNER_FD)];
+  const [program = nsenter, ...words] = inOuter(tools);
+  return [program, ...words, unshare, "--net", "--", ...inner, ...agent];
+}
 
 /** Whether the machine's name server listens on its loopback interface, which the namespace does not have. */
 export function hasLoopbackNameServer(resolvConf = "/etc/resolv.conf"): boolean {
@@ -96,7 +117,7 @@ export class NetworkNamespace implements Loopback {
 
   private constructor(
     private readonly agent: ChildProcess,
-    private readonly options: NetworkOptions,
+    private readonly opening: NetworkOptions,
   ) {
     this.#pid = agent.pid as number;
     this.lost = new Promise((resolve) => {
@@ -110,11 +131,12 @@ export class NetworkNamespace implements Loopback {
 
   /** @throws Error that says why this machine cannot have such a namespace */
   static async open(options: NetworkOptions): Promise<NetworkNamespace> {
-    const agent = spawn(options.tools.unshare, ["--net", "--", process.execPath, ownProgram("network-agent")], {
+    const [program, ...args] = agentCommand(options.tools);
+    const agent = spawn(program, args, {
       cwd: "/",
       env: {},
       detached: true,
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      stdio: ["ignore", "ignore", "pipe", "ipc", ...userDescriptors(options.tools)],
     });
     const lastLine = lastLineOf(agent.stderr);
     const ended = exitOf(agent);
@@ -140,7 +162,7 @@ export class NetworkNamespace implements Loopback {
 
   /** Gives the namespace the machine's addresses and routes; pasta forwards its outgoing connections. */
   async #connectOutside(): Promise<void> {
-    const { tools, watch } = this.options;
+    const { tools, watch } = this.opening;
     const namespace = openSync(`/proc/${this.#pid}/ns/net`, "r");
     const pasta = spawn(
       "/bin/sh",
@@ -148,18 +170,20 @@ export class NetworkNamespace implements Loopback {
         "-c",
         STAGE,
         "stackwarden",
+        ...inOuter(tools),
         tools.pasta,
         "--config-net",
         "--foreground",
         "--quiet",
         // Without this option pasta changes to a user that cannot enter the namespace. It still drops its capabilities.
+        // In a user namespace this root is the server's user.
         "--runas=0",
         ...["-t", "none", "-u", "none", "-T", "none", "-U", "none"],
         ...(hasLoopbackNameServer() ? ["--dns-forward", NAME_SERVER] : []),
         "--netns",
         "/proc/self/fd/3",
       ],
-      { cwd: "/", env: {}, detached: true, stdio: ["pipe", "ignore", "pipe", namespace] },
+      { cwd: "/", env: {}, detached: true, stdio: ["pipe", "ignore", "pipe", namespace, ...userDescriptors(tools)] },
     );
     closeSync(namespace);
     const lastLine = lastLineOf(pasta.stderr);
@@ -181,9 +205,9 @@ export class NetworkNamespace implements Loopback {
     pasta.unref();
   }
 
-  /** Words before a command that runs in the namespace; the command needs the server's privileges. */
-  get words(): string[] {
-    return [this.options.tools.nsenter, `--net=/proc/${this.#pid}/ns/net`, "--"];
+  /** Options of nsenter for the namespace. */
+  get options(): string[] {
+    return [`--net=/proc/${this.#pid}/ns/net`];
   }
 
   /** The address at which services reach the loopback interface of the machine. */
@@ -253,7 +277,7 @@ export class NetworkNamespace implements Loopback {
     );
     await Promise.all(ends);
     this.#refuse("The stack's network was closed.");
-    if (pasta?.pid !== undefined) await this.options.unwatch(pasta.pid);
+    if (pasta?.pid !== undefined) await this.opening.unwatch(pasta.pid);
     this.#isClosed();
   }
 

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { StackwardenError } from "../../../errors.js";
 import type { Enforcement } from "../../../stack/runtime.js";
+import type { Sandbox } from "../process/sandbox-host.js";
 import type { NetworkChoice } from "../types.js";
 import { NetworkNamespace, type NetworkOptions, type NetworkTools } from "./namespace.js";
 
@@ -16,12 +17,12 @@ export const SHARED_NETWORK: Enforcement = {
 };
 
 /** The trusted programs; a string says why there are none. */
-function findTools(sandbox: Enforcement): NetworkTools | string {
-  if (sandbox.level !== "enforced") return sandbox.reason;
+function findTools({ enforcement, users }: Pick<Sandbox, "enforcement" | "users">): NetworkTools | string {
+  if (enforcement.level !== "enforced") return enforcement.reason;
   const [unshare, nsenter, pasta] = ["unshare", "nsenter", "pasta"].map(firstFile);
   if (!unshare || !nsenter) return "unshare and nsenter of util-linux are not installed";
   if (!pasta) return "pasta is not installed (Debian package passt)";
-  return { unshare, nsenter, pasta };
+  return { unshare, nsenter, pasta, users };
 }
 
 export class Networks {
@@ -29,11 +30,13 @@ export class Networks {
   readonly #tools: NetworkTools | string;
   /** Why the last attempt failed; null after a success; undefined before the first. */
   #failure: string | null | undefined;
+  /** The attempt of callers that ask before any stack has a network. */
+  #observation: Promise<void> | undefined;
   #closing = false;
 
   constructor(
     private readonly choice: NetworkChoice,
-    sandbox: Enforcement,
+    sandbox: Pick<Sandbox, "enforcement" | "users">,
     private readonly warn: (message: string) => void,
     private readonly watching: Pick<NetworkOptions, "watch" | "unwatch">,
   ) {
@@ -72,11 +75,13 @@ export class Networks {
 
   /** What stacks have, observed by opening a network once. */
   async enforcement(): Promise<Enforcement> {
-    if (this.#failure === undefined && typeof this.#tools !== "string")
-      await this.open().then(
+    if (this.#failure === undefined && typeof this.#tools !== "string") {
+      this.#observation ??= this.open().then(
         (network) => network?.close(),
         () => undefined,
       );
+      await this.#observation;
+    }
     const reason = typeof this.#tools === "string" ? this.#tools : this.#failure;
     return reason === null
       ? {

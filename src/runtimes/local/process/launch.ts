@@ -14,6 +14,7 @@ import { childrenOf } from "./children.js";
 import { type GateTools, gateCommand, NO_DIRECTORY, READY } from "./gate.js";
 import { inheritedDescriptors, withoutInherited } from "./inherited-descriptors.js";
 import { BLOCK_FD, type SandboxCheck, untilMounted, verifyMounts } from "./sandbox-check.js";
+import { INNER_FD, OUTER_FD, type UserNamespaces } from "./user-namespaces.js";
 
 export interface LaunchSpec {
   argv: string[];
@@ -23,9 +24,10 @@ export interface LaunchSpec {
   tools: GateTools;
   stdin: "ignore" | "pipe";
   /** Its own namespaces, or those of an instance; absent: the machine's. */
-  namespaces?:
-    | { kind: "own"; words: string[]; check: SandboxCheck }
-    | { kind: "joined"; words: string[]; pidNamespace: string };
+  namespaces?: { words: string[]; users: UserNamespaces | null } & (
+    | { kind: "own"; check: SandboxCheck }
+    | { kind: "joined"; pidNamespace: string }
+  );
 }
 
 /** A command in its own namespaces. */
@@ -144,6 +146,8 @@ function locate(pid: number, { namespaces }: LaunchSpec): { command: number; ins
   }
 }
 
+const isRoot = (): boolean => process.getuid?.() === 0;
+
 /** Privileges that the kernel reports beyond those of the service's user; null: none. */
 function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | null {
   let status: string;
@@ -160,11 +164,25 @@ function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | nu
       .every((one) => one === String(id));
   if (!all("Uid", user.uid) || !all("Gid", user.gid)) return `user ${field("Uid")}, group ${field("Gid")}`;
   const groups = field("Groups").split(/\s+/).filter(Boolean).map(Number);
-  if (tools.setpriv !== null && groups.some((group) => !(user.groups ?? []).includes(group)))
-    return `groups ${field("Groups")}`;
+  // Only root can take groups away.
+  const permitted = isRoot() ? (user.groups ?? []) : [user.gid, ...(process.getgroups?.() ?? [])];
+  if (tools.setpriv !== null && groups.some((group) => !permitted.includes(group))) return `groups ${field("Groups")}`;
   if (!/^0+$/.test(field("CapEff"))) return `capabilities ${field("CapEff")}`;
   if (tools.setpriv !== null && field("NoNewPrivs") !== "1") return "the right to gain privileges";
   return null;
+}
+
+/** What a new process gets in place of each inherited descriptor, with the channels of its namespaces. */
+function descriptors({ namespaces }: LaunchSpec, rest: readonly ("ignore" | number)[]): ("ignore" | "pipe" | number)[] {
+  const own: ("ignore" | "pipe" | number)[] = [...rest];
+  const users = namespaces?.users ?? null;
+  if (users !== null) while (own.length <= INNER_FD - BLOCK_FD) own.push("ignore");
+  if (namespaces?.kind === "own") own[0] = "pipe";
+  if (users !== null) {
+    own[OUTER_FD - BLOCK_FD] = users.outer;
+    own[INNER_FD - BLOCK_FD] = users.inner;
+  }
+  return own;
 }
 
 /**
@@ -174,7 +192,7 @@ function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | nu
  */
 export async function launch(spec: LaunchSpec): Promise<Launched> {
   const { argv, user, tools, stdin } = spec;
-  const root = process.getuid?.() === 0;
+  const root = isRoot();
   let child: ChildProcess;
   try {
     const gate = gateCommand({ ...spec, namespaces: spec.namespaces?.words ?? [] }, tools, root);
@@ -185,10 +203,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
         env: gate.env,
         // A separate process group: signals from the server's terminal do not reach it, and it can be ended as a whole.
         detached: true,
-        stdio: [
-          ...[stdin, "pipe" as const, "pipe" as const, "pipe" as const],
-          ...(spec.namespaces?.kind === "own" ? ["pipe" as const, ...rest.slice(1)] : rest),
-        ],
+        stdio: [stdin, "pipe", "pipe", "pipe", ...descriptors(spec, rest)],
         // Without setpriv Node.js changes the user before stage 1; it drops supplementary groups as well.
         ...(root && tools.setpriv === null ? { uid: user.uid, gid: user.gid } : {}),
       }),
@@ -238,7 +253,8 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
       }
       const line = await report;
       const place = line === READY ? locate(pid, spec) : null;
-      const differs = root && place !== null ? privilegesDiffer(place.command, spec) : null;
+      const isChanged = root || spec.namespaces !== undefined;
+      const differs = isChanged && place !== null ? privilegesDiffer(place.command, spec) : null;
       if (place !== null && differs === null) {
         Object.assign(launched, place);
         channel.end("go\n");

@@ -15,7 +15,7 @@ import { NO_STATS } from "../../shared/no-stats.js";
 import type { ManagedProcess } from "../types.js";
 import { type Cgroup, endCgroup, killAll, type Usage } from "./cgroup.js";
 import { killGroup, type Launched } from "./launch.js";
-import { pauseProcesses, resumeProcesses } from "./pause.js";
+import { type PauseTarget, pauseProcesses, resumeProcesses } from "./pause.js";
 import { procUsage } from "./proc-usage.js";
 
 const SIGKILL_EXIT = 128 + 9;
@@ -141,8 +141,9 @@ export class CgroupProcess implements ManagedProcess {
     if (!this.#ended) await resumeProcesses(this.#pauseTarget());
   }
 
-  #pauseTarget(): { pid: number; directories: readonly string[] } {
-    return { pid: this.pid, directories: this.options.cgroup?.directories ?? [] };
+  #pauseTarget(): PauseTarget {
+    const { cgroup, launched } = this.options;
+    return { pid: this.pid, directories: cgroup?.directories ?? [], inside: launched.inside };
   }
 
   #send(signal: NodeJS.Signals): void {
@@ -188,8 +189,8 @@ export class CgroupProcess implements ManagedProcess {
   }
 
   async stats(): Promise<ServiceStats> {
-    const { cgroup, unlimited } = this.options;
-    const counted = cgroup === null ? await procUsage(this.pid) : await cgroup.usage();
+    const { cgroup, launched, unlimited } = this.options;
+    const counted = cgroup === null ? await procUsage(this.pid, launched.inside?.init) : await cgroup.usage();
     const usage = this.#ended ? this.#lastUsage : (counted ?? NO_STATS);
     const now = Date.now();
     const seconds = usage.cpu_seconds_total;

@@ -20,7 +20,8 @@ const SYSTEM =
 /** Folders whose content programs need. */
 const NEEDED = ["/", "/usr/src", "/var", "/var/lib"];
 
-const isSystem = (path: string): boolean => NEEDED.includes(path) || SYSTEM.test(path);
+/** A folder whose content programs of the machine need. */
+export const isSystem = (path: string): boolean => NEEDED.includes(path) || SYSTEM.test(path);
 
 const isFolder = (path: string): boolean => {
   try {
@@ -63,7 +64,7 @@ export function existing(path: string): string {
 }
 
 /** Arguments of bubblewrap that replace a folder by one in memory with the same entries. */
-export function replaceFolder(folder: string): string[] {
+export function replaceFolder(folder: string, isReadOnly: boolean): string[] {
   const { mode } = statSync(folder);
   // The root of the namespaces is a file system in memory before anything is mounted.
   const args = folder === "/" ? [] : ["--perms", (mode & 0o7777).toString(8), "--tmpfs", folder];
@@ -71,7 +72,7 @@ export function replaceFolder(folder: string): string[] {
     const path = join(folder, name);
     if (path === "/proc" || path === "/dev") continue;
     if (lstatSync(path).isSymbolicLink()) args.push("--symlink", readlinkSync(path), path);
-    else args.push("--bind-try", path, path);
+    else args.push(isReadOnly ? "--ro-bind-try" : "--bind-try", path, path);
   }
   return args;
 }

@@ -1,4 +1,5 @@
-/** The end of a PID namespace, which is the end of every process that was ever in it. */
+/** The processes of a PID namespace, and its end, which is the end of every process that was ever in it. */
+import { readdirSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readKernelFile } from "../../../system/kernel-file.js";
 import type { Inside } from "./launch.js";
@@ -25,4 +26,17 @@ export async function namespaceEnded({ init, started }: Inside, deadlineMs = 200
     if (Date.now() > end) return false;
     await sleep(wait);
   }
+}
+
+/** The processes of a namespace without the first one. Those of an inner namespace are not included. */
+export function processesInside({ init, pidNamespace }: Inside): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name) || Number(name) === init) return [];
+    try {
+      return readlinkSync(`/proc/${name}/ns/pid`) === pidNamespace ? [Number(name)] : [];
+    } catch {
+      // It has ended, or belongs to another user.
+      return [];
+    }
+  });
 }

@@ -4,6 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import { pauseRefused } from "../../shared/pause-refused.js";
 import { processes, read, write } from "./cgroup.js";
+import type { Inside } from "./launch.js";
+import { processesInside } from "./namespace-end.js";
 
 const DEADLINE_MS = 5000;
 
@@ -27,6 +29,14 @@ export interface PauseTarget {
   pid: number;
   /** Directories of its cgroup; empty when there is none. */
   directories: readonly string[];
+  /** Its namespaces, where it has some. */
+  inside: Inside | null;
+}
+
+/** Null when only its process group is known. */
+async function members({ directories, inside }: PauseTarget): Promise<number[] | null> {
+  if (directories.length > 0) return processes(directories);
+  return inside === null ? null : processesInside(inside);
 }
 
 const freezer = async ({ directories }: PauseTarget): Promise<string | null> => {
@@ -44,14 +54,14 @@ async function freeze(directory: string): Promise<void> {
 }
 
 /** Rounds: the next one catches a process that forks meanwhile. */
-async function stopEach({ pid, directories }: PauseTarget): Promise<void> {
-  if (directories.length === 0) {
-    // Signals the whole process group; a process that left it continues to run.
-    send(-pid, "SIGSTOP");
-    return;
-  }
+async function stopEach(target: PauseTarget): Promise<void> {
   for (const end = Date.now() + DEADLINE_MS; ; await sleep(5)) {
-    const alive = await processes(directories);
+    const alive = await members(target);
+    if (alive === null) {
+      // Signals the whole process group; a process that left it continues to run.
+      send(-target.pid, "SIGSTOP");
+      return;
+    }
     const running: number[] = [];
     for (const one of alive) if (!(await halted(one))) running.push(one);
     if (running.length === 0) return;
@@ -74,6 +84,9 @@ export async function pauseProcesses(target: PauseTarget): Promise<void> {
 export async function resumeProcesses(target: PauseTarget): Promise<void> {
   const directory = await freezer(target);
   if (directory !== null) await write(directory, "cgroup.freeze", 0);
-  else if (target.directories.length === 0) send(-target.pid, "SIGCONT");
-  else for (const one of await processes(target.directories)) send(one, "SIGCONT");
+  else {
+    const stopped = await members(target);
+    if (stopped === null) send(-target.pid, "SIGCONT");
+    for (const one of stopped ?? []) send(one, "SIGCONT");
+  }
 }

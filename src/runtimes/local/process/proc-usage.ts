@@ -48,12 +48,13 @@ async function residentMb(pid: number): Promise<number> {
 /**
  * Sums up the usage; memory that processes share counts once for each of them.
  * @param main the service's main process
+ * @param init the first process of its namespaces, which adopts what its processes leave behind and is not counted
  * @returns null on systems without /proc, or when the process has ended
  */
-export async function procUsage(main: number): Promise<Usage | null> {
+export async function procUsage(main: number, init?: number): Promise<Usage | null> {
   const pids = (await readdir("/proc").catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
   const all = (await Promise.all(pids.map((pid) => timesOf(Number(pid))))).filter((one) => one !== null);
-  const members = belonging(all, main);
+  const members = belonging(all, init ?? main).filter(({ pid }) => pid !== init);
   if (members.length === 0) return null;
   const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
   return {

@@ -25,11 +25,13 @@ const POLL_MS = 1;
 const MAX_LINKS = 40;
 const STEP = O_PATH | constants.O_NOFOLLOW;
 
-/** A folder that a service must see at a path of its namespaces. */
+/** A folder or file that a service must see at a path of its namespaces. */
 export interface Pin {
   target: string;
   /** `null`: an empty file system in memory. */
   inode: Inode | null;
+  /** The machine's own file may be there instead: the kernel removes a mount when a program replaces the file below it. */
+  orMachines?: true;
 }
 
 export interface Inode {
@@ -161,9 +163,14 @@ export function verifyMounts(first: number, program: string, { system, pins, tar
     if (own.has(path) || targets.includes(path)) continue;
     if (system.some((folder) => isBeneath(folder, path))) throw replaced(program, path);
   }
-  for (const { target, inode } of pins) {
+  for (const { target, inode, orMachines } of pins) {
     if (inode === null) {
       if (mounts.get(target) !== "tmpfs") throw replaced(program, target);
-    } else if (!same(inodeAt(target, root), inode)) throw replaced(program, target);
+      continue;
+    }
+    const present = inodeAt(target, root);
+    if (same(present, inode)) continue;
+    const machines = orMachines === true ? inodeAt(target) : null;
+    if (present === null || !same(machines, present)) throw replaced(program, target);
   }
 }

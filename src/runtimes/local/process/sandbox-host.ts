@@ -5,23 +5,26 @@ import { mkdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Enforcement } from "../../../stack/runtime.js";
 import { atomicWrite } from "../../../system/atomic-write.js";
+import { repositoryFolder } from "../../../system/git-worktree.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { realPath } from "../../../system/real-path.js";
 import { hasLoopbackNameServer, NAME_SERVER, type NetworkNamespace } from "../network/namespace.js";
+import { SERVICE_FOLDERS } from "../service-folders.js";
 import type { ServiceUser } from "../types.js";
+import { findSandboxTools, joinedNamespaces, ownNamespaces } from "./find-sandbox.js";
 import type { Inside, LaunchSpec } from "./launch.js";
 import { mountPlace } from "./mount-places.js";
 import {
-  findSandboxTools,
-  homeFolders,
-  joinArgs,
+  hiddenFolders,
   type SandboxHost,
   type SandboxMount,
+  type SandboxView,
   sandboxArgs,
   TEMPORARY,
   targetsOf,
 } from "./sandbox.js";
-import { BLOCK_FD, inodeAt, type Pin } from "./sandbox-check.js";
+import { inodeAt, type Pin } from "./sandbox-check.js";
+import type { UserNamespaces } from "./user-namespaces.js";
 
 type Namespaces = Pick<LaunchSpec, "namespaces">;
 
@@ -34,18 +37,26 @@ const programsOf = ({ argv, env }: { argv: readonly string[]; env: Record<string
 /** Stand-ins for any program in these folders. */
 export const inFolders = (folders: readonly string[]): string[] => folders.map((folder) => `${folder}/program`);
 
-/** The folders that bubblewrap is about to mount, as they are now. */
-function pinsOf({ visible, mounts }: { visible: readonly string[]; mounts: readonly SandboxMount[] }): Pin[] {
+/** No file has it: what is found differs. */
+const NOTHING = { dev: 0n, ino: 0n };
+
+/** The folders and files that bubblewrap is about to mount, as they are now. */
+function pinsOf({ visible, mounts, files }: Required<SandboxView>): Pin[] {
   const folders = [
     ...visible.map((path) => ({ source: path, target: path })),
     ...mounts.map((mount) => ({ source: "source" in mount ? mount.source : null, target: mount.target })),
   ];
-  return folders.flatMap(({ source, target }): Pin[] => {
-    if (source === null) return [{ target, inode: null }];
-    const inode = inodeAt(source);
-    // A folder that is visible where it exists may be missing.
-    return inode === null && !existsSync(source) ? [] : [{ target, inode: inode ?? { dev: 0n, ino: 0n } }];
-  });
+  const ofFiles = Object.entries(files).map(
+    ([source, place]): Pin => ({ target: realPath(place), inode: inodeAt(source) ?? NOTHING, orMachines: true }),
+  );
+  return folders
+    .flatMap(({ source, target }): Pin[] => {
+      if (source === null) return [{ target, inode: null }];
+      const inode = inodeAt(source);
+      // A folder that is visible where it exists may be missing.
+      return inode === null && !existsSync(source) ? [] : [{ target, inode: inode ?? NOTHING }];
+    })
+    .concat(ofFiles);
 }
 
 export class Sandbox {
@@ -67,11 +78,19 @@ export class Sandbox {
         level: "none",
         reason: `Services have no separate namespaces: ${tools.reason}.`,
       });
-    const host = { tools, hidden: [...(await homeFolders()), stateDir], shared: [join(stateDir, "cache")] };
-    return new Sandbox(stateDir, host, {
-      level: "enforced",
-      reason: "namespaces of processes, IPC, host name and mounts by bubblewrap",
-    });
+    return new Sandbox(
+      stateDir,
+      { tools, ...(await hiddenFolders(tools, stateDir)) },
+      {
+        level: "enforced",
+        reason: "namespaces of processes, IPC, host name and mounts by bubblewrap",
+      },
+    );
+  }
+
+  /** Where a server that is not root makes namespaces; null on a root server, and without namespaces. */
+  get users(): UserNamespaces | null {
+    return this.host?.tools.users ?? null;
   }
 
   /** Whether a service's namespaces hide the folders above this path, so that only what is shown of them counts. */
@@ -103,24 +122,48 @@ export class Sandbox {
     const { host } = this;
     if (host === null || spec.visible === undefined) return {};
     const view = {
-      visible: spec.visible,
+      visible: this.#shown(spec.visible),
       programs: spec.programs ?? programsOf(spec),
       files: { ...(await this.#accountFiles(spec.user)), ...spec.files },
-      mounts: spec.mounts ?? [],
+      mounts: [...this.#repositories(spec.visible), ...(spec.mounts ?? [])],
     };
     if (spec.network !== undefined) Object.assign(view.files, await this.#nameServer());
-    const pins = pinsOf(view);
+    const pins = [...pinsOf(view), ...this.#hiddenInside(view.visible)];
     const args = sandboxArgs(host, view);
     // A file of the machine may be a link, as /etc/resolv.conf often is: the mount is at its end.
     const linkedFiles = Object.values(view.files).map((place) => realPath(place));
-    const check = { system: host.tools.system, pins, targets: [...targetsOf(args), ...linkedFiles] };
-    return {
-      namespaces: {
-        kind: "own",
-        words: [...(spec.network?.words ?? []), host.tools.bwrap, "--block-fd", String(BLOCK_FD), ...args],
-        check,
-      },
-    };
+    const targets = [...targetsOf(args), ...linkedFiles];
+    const network = spec.network?.options ?? [];
+    return { namespaces: ownNamespaces(host.tools, args, { pins, targets, network }) };
+  }
+
+  /**
+   * What a service needs of these folders. On a server that is not root its services could read the server's records
+   * of a project, such as its secrets: of a folder of the state directory they see the parts that are for services.
+   */
+  #shown(visible: readonly string[]): readonly string[] {
+    if (this.host === null || this.host.tools.users === null) return visible;
+    const state = realPath(this.stateDir);
+    return visible
+      .map(realPath)
+      .flatMap((path) => (isBeneath(state, path) ? SERVICE_FOLDERS.map((name) => join(path, name)) : [path]));
+  }
+
+  /** The repositories of linked git work trees: builds ask git for a version. */
+  #repositories(visible: readonly string[]): SandboxMount[] {
+    return visible.flatMap((folder) => {
+      const repository = repositoryFolder(folder);
+      if (repository === null || !this.hides(repository)) return [];
+      return [{ source: repository, target: repository, readOnly: true }];
+    });
+  }
+
+  /** Hidden folders in visible ones, whose owner could replace them by a link while bubblewrap mounts. */
+  #hiddenInside(visible: readonly string[]): Pin[] {
+    const inside = (this.host?.hidden ?? []).filter((folder) =>
+      visible.some((one) => one !== folder && isBeneath(one, folder)),
+    );
+    return inside.filter((folder) => existsSync(folder)).map((target) => ({ target, inode: null }));
   }
 
   /** The name server of services with their own network, where theirs is on the machine's loopback interface. */
@@ -140,10 +183,8 @@ export class Sandbox {
   }
 
   /** For a command in a running instance. */
-  joined({ init, pidNamespace }: Inside): Namespaces {
-    const { host } = this;
-    if (host === null) return {};
-    return { namespaces: { kind: "joined", words: [host.tools.nsenter, ...joinArgs(init)], pidNamespace } };
+  joined(inside: Inside): Namespaces {
+    return this.host === null ? {} : { namespaces: joinedNamespaces(this.host.tools, inside) };
   }
 
   /**

@@ -2,22 +2,21 @@
  * Namespaces of a service, created by bubblewrap: separate process ids, IPC, host name and mounts. All processes of the
  * service end with it. Home folders, other projects and temporary files of others are not visible in it.
  */
-import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { basename, dirname, sep } from "node:path";
-import { promisify } from "node:util";
-import { privileges } from "./gate.js";
-import { existing, foldersBetween, replaceFolder } from "./mount-places.js";
-import { systemFolders } from "./sandbox-check.js";
-
-const execute = promisify(execFile);
+import { homedir, userInfo } from "node:os";
+import { basename, dirname, isAbsolute, join, sep } from "node:path";
+import { realPath } from "../../../system/real-path.js";
+import { existing, foldersBetween, isSystem, replaceFolder } from "./mount-places.js";
+import { INNER_FD, inUserNamespace, OUTER_FD, type UserNamespaces } from "./user-namespaces.js";
 
 export interface SandboxTools {
   bwrap: string;
   nsenter: string;
-  /** Folders that decide what setpriv loads as root. */
+  /** Folders that decide what setpriv loads as root; none on a server that is not root. */
   system: readonly string[];
+  /** Where a server that is not root makes namespaces; null on a root server. */
+  users: UserNamespaces | null;
 }
 
 /** Settings that all services of a server share. */
@@ -55,6 +54,9 @@ function around(program: string, hidden: readonly string[]): string {
   return hidden.some((home) => within(home, prefix)) || basename(prefix) === ".local" ? folder : prefix;
 }
 
+/** The program's path without links in its folders. */
+const inRealFolder = (program: string): string => join(realPath(dirname(program)), basename(program));
+
 export interface SandboxView {
   /** Paths below hidden folders that the service can see and, with its user's permissions, change. */
   visible: readonly string[];
@@ -78,11 +80,15 @@ const byLength = (a: string, b: string): number => a.length - b.length;
 
 /** The arguments of bubblewrap before the command. */
 export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
-  const hidden = [...TEMPORARY, ...host.hidden].filter((folder) => existsSync(folder));
+  // The services of a server that is not root have its user, who can change more than what is theirs.
+  const isReadOnly = host.tools.users !== null;
+  const hidden = [...new Set([...TEMPORARY, ...host.hidden])].filter((folder) => existsSync(folder));
   const over = (path: string): string | undefined =>
     hidden.filter((folder) => within(path, folder)).sort((a, b) => b.length - a.length)[0];
   const programs = view.programs
-    .filter((one) => one.startsWith("/") && over(one) !== undefined)
+    .filter((one) => one.startsWith("/"))
+    .map((one) => (over(one) === undefined ? inRealFolder(one) : one))
+    .filter((one) => over(one) !== undefined)
     .map((one) => around(one, hidden))
     // A folder that an installation fills is also its program's folder; it stays writable.
     .filter((one) => !view.visible.some((folder) => within(one, folder)));
@@ -92,10 +98,10 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   const places = view.mounts ?? [];
   const absent = places.filter(({ target }) => over(target) === undefined && existing(target) !== target);
   const replaced = [...new Set(absent.map(({ target }) => existing(target)))].sort(byLength);
-  const args = replaced[0] === "/" ? replaceFolder("/") : ["--bind", "/", "/"];
+  const args = replaced[0] === "/" ? replaceFolder("/", isReadOnly) : [isReadOnly ? "--ro-bind" : "--bind", "/", "/"];
   args.push("--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc");
   for (const card of cards()) args.push("--dev-bind-try", card, card);
-  for (const folder of replaced) if (folder !== "/") args.push(...replaceFolder(folder));
+  for (const folder of replaced) if (folder !== "/") args.push(...replaceFolder(folder, isReadOnly));
   const made = new Set<string>();
   // bubblewrap would create these folders accessible to root only.
   const makeParents = (path: string, folder = over(dirname(path))): void => {
@@ -106,15 +112,14 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
     }
     made.add(path);
   };
-  // Outer folders come before inner ones: a later mount covers an earlier one.
-  for (const folder of hidden.sort(byLength)) {
-    makeParents(folder);
-    args.push("--perms", TEMPORARY.includes(folder) ? "1777" : "0755", "--tmpfs", folder);
-  }
-  for (const one of [...mounts.keys()].sort(byLength)) {
-    if (over(one) === undefined || !existsSync(one)) continue;
-    makeParents(one);
-    args.push(mounts.get(one) ?? "--ro-bind", one, one);
+  const shown = [...mounts.keys()].filter((one) => (over(one) !== undefined || isReadOnly) && existsSync(one));
+  // Outer folders come before inner ones, because a later mount covers an earlier one: the state directory stays hidden
+  // in a project's folder that contains it.
+  for (const one of [...new Set([...hidden, ...shown])].sort(byLength)) {
+    if (!view.visible.some((folder) => folder !== one && within(one, folder))) makeParents(one);
+    const mount = shown.includes(one) ? mounts.get(one) : undefined;
+    if (mount !== undefined) args.push(mount, one, one);
+    else args.push("--perms", TEMPORARY.includes(one) ? "1777" : "0755", "--tmpfs", one);
   }
   for (const mount of places) {
     const { target } = mount;
@@ -136,6 +141,7 @@ const MOUNTING: Readonly<Record<string, number>> = {
   "--bind-try": 2,
   "--dev-bind-try": 2,
   "--ro-bind": 2,
+  "--ro-bind-try": 2,
   "--tmpfs": 1,
   "--proc": 1,
   "--dev": 1,
@@ -145,51 +151,82 @@ const MOUNTING: Readonly<Record<string, number>> = {
 export const targetsOf = (args: readonly string[]): string[] =>
   args.flatMap((option, at) => (MOUNTING[option] === undefined ? [] : (args[at + MOUNTING[option]] ?? [])));
 
-/** Arguments that run a command in the namespaces of a running process. */
-export const joinArgs = (pid: number): string[] => [
-  `--target=${pid}`,
-  "--mount",
-  "--pid",
-  "--ipc",
-  "--uts",
-  "--net",
-  "--",
-];
+/** Words before bubblewrap and its first own options. */
+export function makingNamespaces({ bwrap, nsenter, users }: SandboxTools, network: readonly string[] = []): string[] {
+  if (users === null) return [...(network.length === 0 ? [] : [nsenter, ...network, "--"]), bwrap];
+  return [...inUserNamespace(nsenter, OUTER_FD, ...network), bwrap, "--userns2", String(INNER_FD)];
+}
 
-/** Home folders of this machine: /root, the entries of /home, and the home folders of users in /etc/passwd. */
+/**
+ * Words before a command that runs in the namespaces of a running process.
+ * @param hasNetwork whether its network is not the server's
+ */
+export function joiningNamespaces({ nsenter, users }: SandboxTools, pid: number, hasNetwork: boolean): string[] {
+  const options = [`--target=${pid}`, "--mount", "--pid", "--ipc", "--uts", ...(hasNetwork ? ["--net"] : [])];
+  return users === null
+    ? [nsenter, ...options, "--"]
+    : [...inUserNamespace(nsenter, OUTER_FD, ...options), ...inUserNamespace(nsenter, INNER_FD)];
+}
+
+/** The home folders of Windows below /mnt of its subsystem for Linux. */
+const windowsHomes = (): string[] =>
+  existsSync("/mnt") ? readdirSync("/mnt").flatMap((name) => (/^[a-z]$/.test(name) ? [`/mnt/${name}/Users`] : [])) : [];
+
+/**
+ * Home folders of this machine: /root, the entries of /home, the home folders of users in /etc/passwd, and those of
+ * Windows.
+ */
 export async function homeFolders(passwd = "/etc/passwd"): Promise<string[]> {
   const text = await readFile(passwd, "utf8").catch(() => "");
   const people = text.split("\n").flatMap((line) => {
     const [, , uid = "", , , home = ""] = line.split(":");
     return Number(uid) >= 1000 && Number(uid) < 60_000 && /^\/[^/]+\/./.test(home) ? [home] : [];
   });
-  return [...new Set(["/root", "/home", ...people])].filter((one) => existsSync(one));
+  return [...new Set(["/root", "/home", ...people, ...windowsHomes()].map(realPath))].filter((one) => existsSync(one));
 }
 
-const firstFile = (paths: readonly string[]): string | null => paths.find((path) => existsSync(path)) ?? null;
+/** The home folders of the server's user, wherever they are, except where the system itself is. */
+function ownHomes(): string[] {
+  let listed = "";
+  try {
+    listed = userInfo().homedir;
+  } catch {
+    // The user has no name.
+  }
+  return [homedir(), listed]
+    .filter((one) => isAbsolute(one))
+    .map(realPath)
+    .filter((one) => !isSystem(one));
+}
 
 /**
- * Checks whether services can have namespaces here, by creating some.
- * @returns the programs, or the reason why not
+ * Sockets of the user's other programs (session bus, container engines, agents of keys), by which a program with the
+ * user's id could start others outside of its namespaces.
  */
-export async function findSandboxTools(setpriv: string | null): Promise<SandboxTools | { reason: string }> {
-  if (process.platform !== "linux") return { reason: "only Linux has them" };
-  if (process.getuid?.() !== 0) return { reason: "only a server that runs as root uses them" };
-  const bwrap = firstFile(["/usr/bin/bwrap", "/bin/bwrap"]);
-  const nsenter = firstFile(["/usr/bin/nsenter", "/bin/nsenter"]);
-  if (bwrap === null) return { reason: "bubblewrap is not installed" };
-  if (nsenter === null || setpriv === null) return { reason: "nsenter and setpriv of util-linux are not installed" };
-  if (!existsSync("/proc/self/syscall")) return { reason: "the kernel does not show where a process waits" };
-  const tools = { bwrap, nsenter, system: await systemFolders(setpriv) };
-  const nobody = privileges({ uid: 65_534, gid: 65_534 }, true);
-  const view = { visible: [], programs: [] };
-  const sandbox = [...sandboxArgs({ tools, hidden: [], shared: [] }, view), setpriv, ...nobody, "/bin/sh", "-c"];
-  // Its own process id shows that the PID namespace is separate.
-  const run = execute(bwrap, [...sandbox, "echo $$"], { env: {}, cwd: "/", timeout: 10_000 });
-  return run.then(
-    ({ stdout }) => (Number(stdout) < 10 ? tools : { reason: "bubblewrap created no PID namespace" }),
-    (error: { stderr?: string; message: string }) => ({
-      reason: `bubblewrap cannot make namespaces: ${(error.stderr || error.message).trim().split("\n").at(-1)}`,
-    }),
-  );
+const RUN = "/run";
+
+/** Folders of such sockets elsewhere. Who may use them has the rights of root. */
+const ENGINES = ["/var/snap/lxd/common/lxd", "/var/lib/lxd", "/var/lib/incus"];
+
+/** Parts of /run that programs need: name servers, and the programs of NixOS and Guix. */
+const NEEDED_OF_RUN = ["/run/current-system", "/run/opengl-driver"];
+
+function neededOfRun(): string[] {
+  const resolver = realPath("/etc/resolv.conf");
+  const folder = dirname(resolver);
+  // A folder shows a new file that takes the place of the present one.
+  const shown = [...NEEDED_OF_RUN, folder === RUN ? resolver : folder];
+  return shown.filter((one) => within(one, RUN) && existsSync(one));
+}
+
+/** What services do not see, and what they see of it. */
+export async function hiddenFolders(
+  tools: SandboxTools,
+  stateDir: string,
+): Promise<Pick<SandboxHost, "hidden" | "shared">> {
+  const hidden = [...(await homeFolders()), realPath(stateDir)];
+  const shared = [join(realPath(stateDir), "cache")];
+  return tools.users === null
+    ? { hidden, shared }
+    : { hidden: [...hidden, ...ownHomes(), RUN, ...ENGINES], shared: [...shared, ...neededOfRun()] };
 }

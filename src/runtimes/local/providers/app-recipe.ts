@@ -3,6 +3,7 @@ import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { statBeneath, UnsafePathError } from "../../../system/read-regular-file.js";
+import { realPath } from "../../../system/real-path.js";
 import { readManifestText } from "../../shared/manifests/read-manifest.js";
 import { ensureDir } from "../files/create.js";
 import { ensureMountPoint } from "../files/mount-point.js";
@@ -279,7 +280,8 @@ export async function prepareRecipe(
   const place = (text: string): string =>
     mappings.reduce((result, { pattern, host: path }) => result.replace(pattern, () => path), text);
   for (const [language, { program: path }] of languages) {
-    preparation.path.push(dirname(path));
+    // The program can be a link to a folder that namespaces would hide, as `~/.local/bin/node` is.
+    preparation.path.push(dirname(path), dirname(realPath(path)));
     if (language === "go") Object.assign(preparation.env, await goVariables(install));
   }
   pythonSources(preparation, recipe, hostOf);

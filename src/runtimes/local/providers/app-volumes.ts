@@ -1,9 +1,9 @@
 /**
- * Named volumes and temporary file systems of app services: at the container's own paths where services have
- * namespaces, else at a path of the state directory that takes their place in the command and the environment.
+ * Named volumes, temporary file systems and the operator's binds of app services: at the container's own paths where
+ * services have namespaces, else at a path of the state directory that takes their place in the command and the environment.
  */
 import { basename, dirname, join, relative, sep } from "node:path";
-import type { Mount, ServiceDefinition, TmpfsMount, VolumeMount } from "../../../stack/definition/types.js";
+import type { BindMount, Mount, ServiceDefinition, TmpfsMount, VolumeMount } from "../../../stack/definition/types.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { ensureDir, ownerOf } from "../files/create.js";
 import { ensureMountPoint } from "../files/mount-point.js";
@@ -91,14 +91,40 @@ async function mountPoint(path: string, above: string, root: string, stateDir: s
   return ensureMountPoint(folder, basename(path), root, stateDir);
 }
 
+const hasNamespaces = ({ host }: PrepareContext): boolean => host.sandboxEnforcement().level === "enforced";
+
 /** Where the service sees the mount; null: nowhere. */
-async function placeOf(context: PrepareContext, places: VolumePlaces, target: string): Promise<string | null> {
+async function placeOf(
+  context: PrepareContext,
+  places: VolumePlaces,
+  target: string,
+  { isFolder }: { isFolder: boolean } = { isFolder: true },
+): Promise<string | null> {
   const { host } = context;
-  if (host.sandboxEnforcement().level !== "enforced") return null;
+  if (!hasNamespaces(context)) return null;
   const inProject = standIn(places, target);
-  if (inProject !== null && isBeneath(places.root, inProject.path))
+  if (inProject !== null && isFolder && isBeneath(places.root, inProject.path))
     return mountPoint(inProject.path, inProject.above, places.root, context.stack.stateDir);
   return host.mountPlace(target, places.needed);
+}
+
+/** A folder or file that the operator's `allow_binds` opens. Without namespaces a service has the machine's own. */
+async function outsideBind(
+  context: PrepareContext,
+  places: VolumePlaces,
+  { source, target, readOnly }: BindMount,
+): Promise<{ mount: SandboxMount | null; note: string | null }> {
+  if (!hasNamespaces(context))
+    return {
+      mount: null,
+      note: `${target} is not mounted: on the local runtime the service sees the machine's own file system.`,
+    };
+  const entry = await ownerOf(source);
+  if (entry === null) return { mount: null, note: `${target} is not mounted: ${source} does not exist.` };
+  const place = await placeOf(context, places, target, entry);
+  const mount = { source, target: place ?? source, readOnly };
+  if (place === target) return { mount, note: null };
+  return { mount, note: `${source} is at ${mount.target} instead of ${target}, also in its command and environment.` };
 }
 
 const PREFIX = String.raw`(?<=^|[\s=:"'(,\[]|//)`;
@@ -109,6 +135,15 @@ export async function appVolumes(context: PrepareContext, places: VolumePlaces):
   const { service }: LocalStartRequest = context.request;
   const result: AppVolumes = { mounts: [], groups: [], emptyVolumes: [], notes: [], place: (text) => text };
   const links: { pattern: RegExp; path: string }[] = [];
+  const replaced = (target: string): RegExp => new RegExp(`${PREFIX}${escaped(target)}${SUFFIX}`, "g");
+  for (const bind of service.mounts) {
+    if (bind.type !== "bind" || isBeneath(context.stack.folder, bind.source)) continue;
+    const { mount, note } = await outsideBind(context, places, bind);
+    if (note !== null) result.notes.push(note);
+    if (mount === null) continue;
+    result.mounts.push(mount);
+    if (mount.target !== bind.target) links.push({ pattern: replaced(bind.target), path: mount.target });
+  }
   for (const mount of service.mounts.filter(isMounted)) {
     const { target } = mount;
     if (places.isInstalled(target)) continue;
@@ -137,7 +172,7 @@ export async function appVolumes(context: PrepareContext, places: VolumePlaces):
       result.mounts.push({ source: folder, target: place, readOnly: mount.readOnly });
       if (place === target) continue;
     }
-    links.push({ pattern: new RegExp(`${PREFIX}${escaped(target)}${SUFFIX}`, "g"), path: place ?? folder });
+    links.push({ pattern: replaced(target), path: place ?? folder });
     if (place !== null) continue;
     result.notes.push(
       `The volume ${mount.source} is ${folder} instead of ${target}, also in its command and environment.`,

@@ -20,6 +20,7 @@ import { findClientTool } from "../toolchain/find-toolchain.js";
 import { prepareWorkspace, type Workspace, type WorkspaceRequest } from "../workspace.js";
 import { prepareRecipe } from "./app-recipe.js";
 import { appVolumes, type VolumePlaces } from "./app-volumes.js";
+import { hiddenPathNotes } from "./hidden-paths.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { languageNote } from "./program-version.js";
 
@@ -216,9 +217,6 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     : words.map((word) => rewriteText(word, service.name, book));
   if (container && rewritten.join(" ") !== words.map(place).join(" "))
     notes.push(`Its command was rewritten: ${rewritten.join(" ")}`);
-  const folder = context.stack.folder;
-  for (const { target } of service.mounts.filter((one) => one.type === "bind" && !isBeneath(folder, one.source)))
-    notes.push(`${target} is not mounted: on the local runtime the service sees the machine's own file system.`);
   const first = book.ports(service.name)[0];
   const port = first === undefined ? undefined : book.hostPort(service.name, first);
   const env: Record<string, string> = {
@@ -239,6 +237,14 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
   const find = (argv: string[]) =>
     resolveProgram(argv, workspace.cwd, tools, { user, host: context.host, client: context.client });
   const argv = await find(rewritten);
+  notes.push(
+    ...(await hiddenPathNotes(context.host, {
+      words: rewritten,
+      env: mapValues(written, place),
+      visible: [context.stack.folder, context.stack.stateDir],
+      mounts,
+    })),
+  );
   const hosts = await writePrivateFile(
     join(context.base, "hosts"),
     hostNames(book, service.name, context.machine),

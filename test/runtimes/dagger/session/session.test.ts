@@ -8,7 +8,7 @@ import { Connections } from "../../../../src/runtimes/dagger/session/connection.
 import { openSession } from "../../../../src/runtimes/dagger/session/session.js";
 import { newTrace, traceparent } from "../../../../src/runtimes/dagger/session/trace.js";
 import type { DaggerSession, SessionOptions } from "../../../../src/runtimes/dagger/session/types.js";
-import { type Faults, livingSessions, type SimEngine, startSimEngine } from "../../../support/dagger-sim/engine.js";
+import { type Faults, runningSessions, type SimEngine, startSimEngine } from "../../../support/dagger-sim/engine.js";
 import { until } from "../../contract/bench.js";
 
 let engine: SimEngine;
@@ -52,10 +52,10 @@ const refused = (fields: Partial<SessionOptions> = {}): Promise<StackwardenError
 
 /** Ends the session's process as a crash would. */
 const crash = (): void => {
-  for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
+  for (const pid of runningSessions(engine.folder)) process.kill(pid, "SIGKILL");
 };
 
-const nothingLeft = (): Promise<void> => until("no session is left", () => livingSessions(engine.folder).length === 0);
+const nothingLeft = (): Promise<void> => until("no session is left", () => runningSessions(engine.folder).length === 0);
 
 describe("openSession", () => {
   it("clients of a session share no connection with other sessions, and close() leaves no process", async () => {
@@ -68,7 +68,7 @@ describe("openSession", () => {
     await session.close();
     await session.close();
     expect(session.ended.aborted).toBe(true);
-    expect(livingSessions(engine.folder)).toHaveLength(1);
+    expect(runningSessions(engine.folder)).toHaveLength(1);
     expect(await other.client().version()).toBe("v0.21.8");
     await expect(session.client().version()).rejects.toThrow();
     expect(await Promise.race([session.died, sleep(50, "asked to end: no death")])).toBe("asked to end: no death");
@@ -147,7 +147,7 @@ describe("openSession", () => {
     });
     const abort = new AbortController();
     const opening = refused({ signal: abort.signal });
-    await until("its process runs", () => livingSessions(engine.folder).length > 0);
+    await until("its process runs", () => runningSessions(engine.folder).length > 0);
     abort.abort(new Error("changed my mind"));
     expect(await opening).toMatchObject({ message: "changed my mind" });
     expect(await refused({ signal: abort.signal })).toMatchObject({ message: "changed my mind" });

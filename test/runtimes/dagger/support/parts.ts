@@ -1,4 +1,4 @@
-/** Settings of the Dagger runtime, and parts without function: a host that cannot be entered and a gateway without connections. */
+/** Settings of the Dagger runtime, a host that cannot be entered and a gateway without connections. */
 
 import { StackwardenError } from "../../../../src/errors.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";

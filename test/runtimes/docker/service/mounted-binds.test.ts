@@ -19,7 +19,7 @@ describe("redirectedBind", () => {
     for (const path of [data, join(folder, "foreign"), join(proc, String(PID))]) mkdirSync(path, { recursive: true });
     writeFileSync(file, "");
     writeFileSync(join(proc, String(PID), "cgroup"), `1:memory:/docker/${CONTAINER}\n`);
-    // Links stand for the mounts: what the container shows has the identity of what is mounted.
+    // Links simulate the mounts: a path in the container has the identity of the mounted file or folder.
     mkdirSync(join(proc, String(PID), "root", "srv"), { recursive: true });
     mount("/srv/my\\040data", data);
     mount("/srv/file", file);
@@ -43,30 +43,30 @@ describe("redirectedBind", () => {
   ];
   const check = () => redirectedBind(PID, CONTAINER, binds(), proc);
 
-  it("accepts binds that show their sources", async () => {
+  it("redirectedBind returns undefined when every bind shows its source", async () => {
     expect(await check()).toBeUndefined();
   });
 
-  it("accepts a target behind a link of the image, which is mounted where the link leads", async () => {
+  it("redirectedBind accepts a target behind a link of the image only when its source is mounted", async () => {
     const there = { source: data, target: "/var/data" };
     expect(await redirectedBind(PID, CONTAINER, [there], proc)).toBeUndefined();
     const elsewhere = { source: join(folder, "foreign"), target: "/var/data" };
     expect(await redirectedBind(PID, CONTAINER, [elsewhere], proc)).toEqual(elsewhere);
   });
 
-  it("returns a bind whose container shows another folder or file", async () => {
+  it("redirectedBind returns a bind whose container shows another folder or file", async () => {
     mount("/srv/file", join(folder, "foreign"));
     expect(await check()).toMatchObject({ source: file });
   });
 
-  it("returns a bind whose source is a link now, or is gone", async () => {
+  it("redirectedBind returns a bind whose source was removed or replaced by a link", async () => {
     renameSync(data, join(folder, "moved"));
     expect(await check()).toMatchObject({ source: data });
     symlinkSync(join(folder, "moved"), data);
     expect(await check()).toMatchObject({ source: data });
   });
 
-  it("returns nothing for a container that has ended, or whose mounts cannot be seen", async () => {
+  it("redirectedBind returns undefined for an ended container and for mounts that cannot be read", async () => {
     mount("/srv/file", join(folder, "foreign"));
     expect(await redirectedBind(PID, "another", binds(), proc)).toBeUndefined();
     expect(await redirectedBind(0, CONTAINER, binds(), proc)).toBeUndefined();

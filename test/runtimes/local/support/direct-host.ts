@@ -47,6 +47,8 @@ export class DirectHost implements ProcessHost {
 
   mountPlace = async (): Promise<string | null> => null;
 
+  hides = (): boolean => false;
+
   async spawn(spec: ProcessSpec): Promise<ManagedProcess> {
     const child = spawn(spec.argv[0] ?? "", spec.argv.slice(1), {
       cwd: spec.cwd,
