@@ -45,11 +45,13 @@ export interface TestPodman {
 /** @param images of `images.mjs` */
 export async function startPodman(images: string[]): Promise<TestPodman> {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-podman-"));
+  // Podman refuses a longer path than 50 characters for it.
+  const runRoot = mkdtempSync("/run/stackwarden-podman-");
   const socket = join(folder, "podman.sock");
   const log = join(folder, "log");
   const own = [
     `--root=${join(folder, "root")}`,
-    `--runroot=${join(folder, "run")}`,
+    `--runroot=${runRoot}`,
     `--network-config-dir=${join(folder, "networks")}`,
     "--network-backend=netavark",
     "--cgroup-manager=cgroupfs",
@@ -85,7 +87,8 @@ export async function startPodman(images: string[]): Promise<TestPodman> {
         clearTimeout(timer);
       }
       for (const pid of monitorsOf(folder)) process.kill(pid, "SIGKILL");
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+      for (const one of [folder, runRoot])
+        rmSync(one, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
   };
 }
