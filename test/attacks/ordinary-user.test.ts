@@ -4,7 +4,7 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statSync } from
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, type Server, until } from "../e2e/support/bench.js";
-import { noUserNamespaces, OrdinaryUser } from "../e2e/support/ordinary-user.js";
+import { asUser, noUserNamespaces, OrdinaryUser } from "../e2e/support/ordinary-user.js";
 import { processesNaming } from "./support/processes.js";
 
 const UID = 12_345;
@@ -93,6 +93,24 @@ describe.skipIf(missing !== null)(
       expect(seen.match(/^Cap(Prm|Eff):\s+0+$/gm)).toHaveLength(2);
       expect(seen).toMatch(/^NoNewPrivs:\s+1$/m);
     });
+
+    it.skipIf(!existsSync("/usr/bin/git"))(
+      "read the repository of a linked work tree, and cannot write to it",
+      async () => {
+        const main = user.project("main", { file: "" });
+        const git = (cwd: string, ...args: string[]) => {
+          const author = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+          const [command = "", ...words] = [...asUser(UID), "/usr/bin/git", "-C", cwd, ...author, ...args];
+          const { status, stderr } = spawnSync(command, words, { env: { HOME: user.home }, encoding: "utf8" });
+          expect(status, stderr).toBe(0);
+        };
+        git(main, "init", "-q");
+        git(main, "commit", "-q", "--allow-empty", "-m", "first");
+        git(main, "worktree", "add", "-q", "-b", project, join(user.home, "projects", project));
+        const seen = await look(`git log --format=%s; ls -A ${main}; touch ${main}/.git/made`);
+        expect(seen).toMatch(/^first\n\.git\n.*Read-only file system/);
+      },
+    );
 
     // Before, they ran on in 3 of 3 runs when there was no cgroup.
     it("keep nothing running: what left its session and its parent ends with the service", async () => {

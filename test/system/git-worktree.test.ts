@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defaultProjectId } from "../../src/stack/default-project.js";
-import { repositoryOfWorktree } from "../../src/system/git-worktree.js";
+import { repositoryFolder, repositoryOfWorktree } from "../../src/system/git-worktree.js";
 
 describe("repositoryOfWorktree", () => {
   let folder: string;
@@ -28,6 +28,24 @@ describe("repositoryOfWorktree", () => {
     expect(defaultProjectId(join(folder, "login"))).toBe("shop-login");
     expect(repositoryOfWorktree(join(folder, "pay"))).toBe("central");
     expect(defaultProjectId(join(folder, "pay"))).toBe("central-pay");
+  });
+
+  it("a repository folder is found only where the repository names the work tree", () => {
+    expect(repositoryFolder(join(folder, "login"))).toBe(join(folder, "Shop/.git"));
+    expect(repositoryFolder(join(folder, "pay"))).toBe(join(folder, "central.git"));
+    expect(repositoryFolder(join(folder, "Shop"))).toBeNull();
+    expect(repositoryFolder(join(folder, "nowhere"))).toBeNull();
+    const copy = join(folder, "copy");
+    mkdirSync(join(copy, "own/worktrees/login"), { recursive: true });
+    writeFileSync(join(copy, "own/worktrees/login/gitdir"), `${copy}/.git\n`);
+    for (const named of [
+      `${folder}/Shop/.git/worktrees/login`,
+      `${folder}/keys/worktrees/login`,
+      `${copy}/own/worktrees/login`,
+    ]) {
+      writeFileSync(join(copy, ".git"), `gitdir: ${named}\n`);
+      expect(repositoryFolder(copy), named).toBeNull();
+    }
   });
 
   it("a main work tree, a submodule and a plain folder are not linked work trees", () => {

@@ -35,8 +35,6 @@ const OWN = /\{port(?::(\d{1,5}))?\}/g;
 const PUBLISHED = /\{published:([^:{}]+):(\d{1,5})\}/g;
 const HOST_KEY = /^(.*?)(?:HOSTNAME|HOST|SERVER|ADDRESS|ADDR)$/i;
 
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-
 /** Container ports named by the placeholders of a service's own command and environment; 0 for a bare `{port}`. */
 export function ownPlaceholders(service: ServiceDefinition): number[] {
   const texts = [
@@ -47,29 +45,29 @@ export function ownPlaceholders(service: ServiceDefinition): number[] {
   return texts.flatMap((text) => [...text.matchAll(OWN)].map((match) => Number(match[1] ?? 0)));
 }
 
+/** A name followed by a port. */
+const NAMED_PORT = /(?<![\w.-])([A-Za-z0-9][\w.-]*):(\d{1,5})(?!\d)/g;
+/** A URL without a port: scheme, what comes before the name, and the name. */
+const NAMED_URL = /\b([a-z][a-z0-9]*)((?:\+[a-z0-9]+)?:\/\/(?:[^\s/?#@]*@)?)([a-z0-9][\w.-]*)(?=[/?#\s]|$)/gi;
+
+/** Reads the text once, however many services there are: the project chooses the number and the length. */
 function siblings(text: string, book: AddressBook): string {
-  let result = text;
-  // Longest name first, so that `db` does not match the end of `my-db`; the word boundaries cover the other cases.
-  for (const service of book.services().sort((a, b) => b.length - a.length)) {
-    if (!result.includes(service)) continue;
-    const name = escaped(service);
-    result = result.replace(new RegExp(`(?<![\\w.-])${name}:(\\d{1,5})(?!\\d)`, "g"), (whole, port: string) => {
-      const hostPort = book.hostPort(service, Number(port));
+  const names = new Map(book.services().map((service) => [service.toLowerCase(), service]));
+  const exact = new Set(names.values());
+  return text
+    .replace(NAMED_PORT, (whole, name: string, port: string) => {
+      const hostPort = exact.has(name) ? book.hostPort(name, Number(port)) : undefined;
       return hostPort === undefined ? whole : `${LOOPBACK}:${hostPort}`;
+    })
+    .replace(NAMED_URL, (whole, scheme: string, rest: string, name: string) => {
+      // The default port of its scheme, else the service's only port.
+      const service = exact.has(name) ? name : names.get(name.toLowerCase());
+      const ports = service === undefined ? [] : book.ports(service);
+      const usual = DEFAULT_PORTS[scheme.toLowerCase()];
+      const port = usual !== undefined && ports.includes(usual) ? usual : ports.length === 1 ? ports[0] : undefined;
+      const hostPort = service === undefined || port === undefined ? undefined : book.hostPort(service, port);
+      return hostPort === undefined ? whole : `${scheme}${rest}${LOOPBACK}:${hostPort}`;
     });
-    // A URL without a port means the default port of its scheme, else the service's only port.
-    result = result.replace(
-      new RegExp(`\\b([a-z][a-z0-9]*)((?:\\+[a-z0-9]+)?://(?:[^\\s/?#@]*@)?)${name}(?=[/?#\\s]|$)`, "gi"),
-      (whole, scheme: string, rest: string) => {
-        const ports = book.ports(service);
-        const usual = DEFAULT_PORTS[scheme.toLowerCase()];
-        const port = usual !== undefined && ports.includes(usual) ? usual : ports.length === 1 ? ports[0] : undefined;
-        const hostPort = port === undefined ? undefined : book.hostPort(service, port);
-        return hostPort === undefined ? whole : `${scheme}${rest}${LOOPBACK}:${hostPort}`;
-      },
-    );
-  }
-  return result;
 }
 
 /** Rewrites one value or argument of `service`: placeholders, published addresses, and addresses of siblings. */

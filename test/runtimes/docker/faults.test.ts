@@ -88,7 +88,7 @@ describe("buildImage", () => {
   const MOUNT = "FROM scratch\nRUN --mount=type=cache,target=/c true\n";
 
   it("a build that needs BuildKit is refused where the engine has none, and works on Podman", async () => {
-    await start({ version: { ApiVersion: "1.38" } });
+    await start({ api: { version: "1.38" } });
     await expect(build(MOUNT)).rejects.toMatchObject({
       code: "UNSUPPORTED",
       message: expect.stringContaining("app: its build needs BuildKit, which Docker Engine at unix://"),
@@ -99,7 +99,7 @@ describe("buildImage", () => {
       hint: expect.stringContaining("remove build.secrets"),
     });
     await fake.close();
-    await start({ version: { Components: [{}, { Name: "Podman Engine" }] } });
+    await start({ api: { podman: true } });
     fake.on("POST /build", { lines: [{ stream: "Step 1/2 : FROM scratch\n" }] });
     // The engine reports no id, so the name identifies the image.
     expect(await build(MOUNT)).toBe("stackwarden/x:1");
@@ -107,7 +107,7 @@ describe("buildImage", () => {
   });
 
   it("the classic builder is used when the engine refuses a BuildKit session", async () => {
-    await start({ version: { ApiVersion: "1.43" } });
+    await start({ api: { version: "1.43" } });
     fake.on("POST /build", { lines: [{ stream: "a\n\nb" }, { aux: { ID: "sha256:1" } }] });
     const more = {
       build: { context: join(folder, "project"), args: {}, noCache: true, pull: true },
@@ -119,7 +119,7 @@ describe("buildImage", () => {
   });
 
   it("a cancelled build ends while the engine does not answer the request for a session", async () => {
-    await start({ version: { ApiVersion: "1.43" } });
+    await start({ api: { version: "1.43" } });
     const cancel = new AbortController();
     fake.on("POST /session", () => cancel.abort(new Error("the start was cancelled")));
     await expect(build(MOUNT, { signal: cancel.signal })).rejects.toThrow("the start was cancelled");
@@ -437,6 +437,27 @@ describe("containers", () => {
     expect(await running.stop(50, "SIGTERM")).toMatchObject({ exitCode: 1 });
   });
 
+  it("a container that a kill does not end fails the stop with the engine's reason, and the next stop tries again", async () => {
+    await start();
+    let waiting: ServerResponse | undefined;
+    fake.on("POST /containers/c/wait", (_request, response) => {
+      waiting = response;
+    });
+    fake.on("GET /containers/c/json", state({ Running: true }));
+    fake.on("POST /containers/c/kill", fault(500, "cannot kill container: tried to kill it, but it did not die"));
+    const running = instance({ podman: false, killMs: 50 });
+    await expect(running.stop(0, "SIGTERM")).rejects.toMatchObject({
+      code: "STOP_FAILED",
+      message: "app did not end although it was killed: cannot kill container: tried to kill it, but it did not die.",
+    });
+    fake.on("GET /containers/c/json", state({ ExitCode: 137 }));
+    fake.on("POST /containers/c/kill", (_request, response) => {
+      response.end();
+      waiting?.end('{"StatusCode":137}');
+    });
+    expect(await running.stop(0, "SIGTERM")).toMatchObject({ signal: "SIGKILL" });
+  });
+
   it("an OOM kill by the kernel is reported, and a container that is gone has ended", async () => {
     await start();
     fake.on("POST /containers/c/wait", { body: { StatusCode: 137 } });
@@ -620,7 +641,7 @@ describe("the address of an engine", () => {
     });
     writeFileSync(join(folder, "config.json"), "{}");
     expect(await credentialsAt("", bare())).toBeNull();
-    await start({ info: { SecurityOptions: ["name=rootless", "name=seccomp"] }, version: { ApiVersion: "2.0" } });
+    await start({ info: { SecurityOptions: ["name=rootless", "name=seccomp"] }, api: { version: "2.0" } });
     expect(fake.engine.info).toMatchObject({ rootless: true, buildKit: "default" });
     const { findings } = await checkEngine({ settings: { host: fake.engine.address.host, retry }, env: bare() });
     expect(findings[0]?.message).toContain(", rootless");

@@ -13,6 +13,7 @@ my ($NEWNS, $NEWUTS, $NEWIPC, $NEWPID, $NEWNET) = (0x00020000, 0x04000000, 0x080
 
 sub folders {
   my ($path, $mode) = @_;
+  $path =~ s{/+$}{};
   return if -d $path;
   folders($1, '755') if $path =~ m{^(.+)/[^/]+$};
   mkdir($path, oct $mode) or die "mkdir $path: $!\n";

@@ -39,6 +39,7 @@ function mountSteps({ root, lower, upper, work, image, session, mounts, cgroups 
     ["link", "/proc/self/fd", inside("dev/fd")],
     ...["stdin", "stdout", "stderr"].map((name, number) => ["link", `/proc/self/fd/${number}`, inside(`dev/${name}`)]),
     mount("tmpfs", inside("sys"), "mode=555"),
+    folder(inside("sys/fs/cgroup")),
     ...cgroups.flatMap(({ controller, path }) => {
       const at = inside(`sys/fs/cgroup/${controller}`);
       return [folder(at), ...bind(path, at, true)];

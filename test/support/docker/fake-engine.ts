@@ -1,6 +1,6 @@
 /** A fake engine on a socket, for responses that a real one cannot be made to give. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type Engine, openEngine } from "../../../src/runtimes/docker/engine/engine.js";
+import { type Engine, type EngineApi, openEngine } from "../../../src/runtimes/docker/engine/engine.js";
 
 /** An object is sent as JSON; a function handles the request; `cut` closes the connection. */
 export type FakeAnswer =
@@ -19,16 +19,24 @@ export interface FakeEngine {
 
 export interface FakeEngineOptions {
   info?: object;
-  version?: object;
+  api?: Partial<EngineApi>;
 }
 
 const INFO = { OSType: "linux", Architecture: "x86_64", NCPU: 2, MemTotal: 4096 * 1_048_576 };
+
+const ping =
+  ({ version = "1.41", podman = false }: Partial<EngineApi> = {}): FakeAnswer =>
+  (_request, response) => {
+    response.setHeader("api-version", version);
+    if (podman) response.setHeader("libpod-api-version", "4.3.1");
+    response.end("OK");
+  };
 
 /** @param path of the socket */
 export async function startFakeEngine(path: string, options: FakeEngineOptions = {}): Promise<FakeEngine> {
   const answers = new Map<string, FakeAnswer[]>([
     ["GET /info", [{ body: { ...INFO, ...options.info } }]],
-    ["GET /version", [{ body: { ApiVersion: "1.41", ...options.version } }]],
+    ["GET /_ping", [ping(options.api)]],
   ]);
   const requests: string[] = [];
   const server = createServer((request, response) => {

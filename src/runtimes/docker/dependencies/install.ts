@@ -13,6 +13,7 @@ import { installFailed } from "../../shared/installation.js";
 import { type UserIds, userIds } from "../container/user-ids.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isConnectionError, unreachable } from "../engine/errors.js";
+import { sendArchive } from "../engine/send-archive.js";
 import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
@@ -194,7 +195,10 @@ async function attempt(options: InstallOptions, network: string): Promise<void> 
     const container = docker.getContainer(id);
     const files = [...plan.files, ...settings.files.map(([path, content]) => ({ path, content }))];
     if (files.length > 0) await container.putArchive(archiveOf(files, ids), { path: "/" });
-    if (plan.sources !== undefined) await container.putArchive(plan.sources(ids), { path: "/" });
+    if (plan.sources !== undefined) {
+      const sources = plan.sources(ids);
+      await sendArchive(sources, signal, (abortSignal) => container.putArchive(sources, { path: "/", abortSignal }));
+    }
     signal.throwIfAborted();
     await run(container, options);
   } finally {

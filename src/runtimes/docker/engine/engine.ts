@@ -1,4 +1,5 @@
 /** A connection to one container engine. The first connection loads the client library. */
+import type { IncomingMessage } from "node:http";
 import { hostname, release } from "node:os";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
@@ -103,9 +104,11 @@ function buildKitOf(apiVersion: string): EngineInfo["buildKit"] {
   return minor >= BUILDKIT_API.available ? "available" : "none";
 }
 
-export function readInfo(raw: RawInfo, components: { Name?: string }[], apiVersion = ""): EngineInfo {
+export function readInfo(
+  raw: RawInfo,
+  { podman = false, version: apiVersion = "" }: Partial<EngineApi> = {},
+): EngineInfo {
   const options = raw.SecurityOptions ?? [];
-  const podman = components.some(({ Name }) => /podman/i.test(Name ?? ""));
   return {
     name: podman ? "Podman" : "Docker Engine",
     version: raw.ServerVersion ?? "unknown",
@@ -128,6 +131,30 @@ export function readInfo(raw: RawInfo, components: { Name?: string }[], apiVersi
     },
     seccomp: options.some((option) => /name=seccomp/.test(option)),
     warnings: raw.Warnings ?? [],
+  };
+}
+
+export interface EngineApi {
+  /** The latest version of the API that the engine has. */
+  version: string;
+  /** True for Podman, which has an API besides Docker's. */
+  podman: boolean;
+}
+
+/**
+ * Reads the headers of a ping. The request for versions says the same, but Podman runs the system's package manager for it,
+ * which takes seconds on a busy machine.
+ */
+async function apiOf({ modem }: Docker, abortSignal: AbortSignal): Promise<EngineApi> {
+  const { dial } = modem as unknown as { dial: Dial };
+  const ping = { path: "/_ping", method: "GET", isStream: true, statusCodes: { 200: true }, abortSignal };
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    dial.call(modem, ping, (error, answer) => (error ? reject(error) : resolve(answer as IncomingMessage)));
+  });
+  response.resume();
+  return {
+    version: String(response.headers["api-version"] ?? ""),
+    podman: response.headers["libpod-api-version"] !== undefined,
   };
 }
 
@@ -195,10 +222,10 @@ export async function openEngine(address: EngineAddress, env: NodeJS.ProcessEnv,
     const { default: Client } = await import("dockerode");
     const docker = readToTheEnd(new Client(clientOptions(address, ssh?.path ?? socketOf(address))));
     const ask = { abortSignal: signal };
-    const [raw, version] = (await Promise.all([
-      docker.info(ask as never),
-      docker.version(ask as never),
-    ])) as unknown as [RawInfo, { Components?: { Name?: string }[]; ApiVersion?: string }];
+    const [raw, api] = await Promise.all([
+      docker.info(ask as never) as unknown as Promise<RawInfo>,
+      apiOf(docker, signal),
+    ]);
     if (raw.OSType !== undefined && raw.OSType !== "linux")
       throw new StackwardenError(
         "UNSUPPORTED",
@@ -210,7 +237,7 @@ export async function openEngine(address: EngineAddress, env: NodeJS.ProcessEnv,
     return {
       address,
       docker,
-      info: readInfo(raw, version.Components ?? [], version.ApiVersion),
+      info: readInfo(raw, api),
       socket: socketOf(address) !== null,
       sameMachine: socketOf(address) !== null && raw.Name === hostname() && raw.KernelVersion === release(),
       close: async () => ssh?.close(),

@@ -18,6 +18,7 @@ import { credentialsAt, credentialsFor } from "../engine/credentials.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isConnectionError, isNotFound, statusOf, unreachable } from "../engine/errors.js";
 import { jsonLines } from "../engine/json-lines.js";
+import { sendArchive } from "../engine/send-archive.js";
 import { needsBuildKit } from "./buildkit/needs.js";
 import { BuildKitProgress } from "./buildkit/progress.js";
 import { type BuildSession, openSession } from "./buildkit/session.js";
@@ -262,17 +263,9 @@ async function byEngine(options: BuildOptions, context: ContextOptions, line: (t
   const session = await sessionFor(options);
   try {
     const { archive, dockerfile } = await buildContext(context);
-    const cancel = new AbortController();
-    // The client library does not notice a failure of the archive: the request would wait for the rest.
-    const broken = new Promise<never>((_, reject) => archive.once("error", reject));
-    broken.catch(() => cancel.abort());
-    try {
-      const signal = AbortSignal.any([options.signal, cancel.signal]);
-      const sending = sendContext({ ...options, signal }, { archive, dockerfile, session }, line);
-      return await Promise.race([broken, sending]);
-    } finally {
-      archive.destroy();
-    }
+    return await sendArchive(archive, options.signal, (signal) =>
+      sendContext({ ...options, signal }, { archive, dockerfile, session }, line),
+    );
   } finally {
     session?.close();
   }

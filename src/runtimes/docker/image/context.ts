@@ -1,6 +1,6 @@
 /** The build context as a tar archive: the files that `.dockerignore` keeps, without files that hold secrets. */
 import { join, relative, resolve, sep } from "node:path";
-import type { Readable } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import dockerignore from "@balena/dockerignore";
 import { type Headers, type Pack, pack } from "tar-stream";
@@ -91,6 +91,8 @@ const put = (archive: Pack, header: Headers, content: string | Buffer = Buffer.a
 /** Larger files are sent while they are read. */
 const WHOLE_BYTES = 1_048_576;
 
+const changed = ({ path }: TreeEntry): StackwardenError => invalid(`${path} changed while it was read.`, "Call again.");
+
 /** Adds the open file, whatever its path leads to by now. */
 async function addFile(archive: Pack, header: Headers, entry: TreeEntry): Promise<void> {
   const { size } = entry.stats;
@@ -100,11 +102,19 @@ async function addFile(archive: Pack, header: Headers, entry: TreeEntry): Promis
     if (size <= WHOLE_BYTES) {
       const content = Buffer.allocUnsafe(size);
       const { bytesRead } = await file.read(content, 0, size, 0);
-      if (bytesRead !== size) throw invalid(`${entry.path} changed while it was read.`, "Call again.");
+      if (bytesRead !== size) throw changed(entry);
       return await put(archive, header, content);
     }
     const body = archive.entry({ ...header, size });
-    await pipeline(file.createReadStream({ autoClose: false, start: 0, end: size - 1 }), body);
+    const whole = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+      let read = 0;
+      for await (const chunk of source) {
+        read += chunk.length;
+        yield chunk;
+      }
+      if (read !== size) throw changed(entry);
+    };
+    await pipeline(file.createReadStream({ autoClose: false, start: 0, end: size - 1 }), whole, body);
   } finally {
     await file.close();
   }
@@ -132,8 +142,12 @@ export function folderArchive(options: ArchiveOptions): Readable {
     }
     archive.finalize();
   };
-  fill().catch((error: Error) => archive.destroy(error));
-  return archive;
+  // An entry that fails closes the archive without an error.
+  const sent = new PassThrough();
+  archive.on("error", () => undefined).pipe(sent);
+  sent.once("close", () => archive.destroy());
+  fill().catch((error: Error) => sent.destroy(error));
+  return sent;
 }
 
 /**

@@ -28,6 +28,8 @@ export interface InstanceOptions {
   watch: EngineWatch;
   /** Runs after the exit and removes resources beside the container. Never rejects. */
   release(): Promise<void>;
+  /** Milliseconds that an end may take after the kill. Default 20,000. */
+  killMs?: number;
 }
 
 /** Milliseconds. The log ends after the container; a kill without effect by then has failed. */
@@ -167,12 +169,12 @@ export class Instance {
       if (exit !== null) return exit;
     }
     const fault = await this.#signal("SIGKILL");
-    const exit = await withinOrNull(this.exited, TIMES.kill);
+    const exit = await withinOrNull(this.exited, this.options.killMs ?? TIMES.kill);
     if (exit !== null) return exit;
     throw new StackwardenError(
       "STOP_FAILED",
       `${this.options.service} did not end although it was killed${fault === null ? "" : `: ${fault}`}.`,
-      { hint: "The container engine does not answer. Run `stackwarden doctor`, then stop the stack again." },
+      { hint: "Run `stackwarden doctor` to see whether the container engine answers, then stop the stack again." },
     );
   }
 

@@ -6,6 +6,7 @@ import type Docker from "dockerode";
 import { extract, type Headers, pack } from "tar-stream";
 import type { VolumesRequest } from "../../../stack/runtime.js";
 import { isNotFound } from "../engine/errors.js";
+import { sendArchive } from "../engine/send-archive.js";
 import { sweepProject } from "../leftovers/sweep.js";
 import { withVolumes } from "./archive-container.js";
 import { archiveName } from "./copy.js";
@@ -57,7 +58,10 @@ const unpack = (
   withVolumes(docker, request, names, async (container) => {
     for (const [at, path] of archives.entries()) {
       request.signal.throwIfAborted();
-      await container.putArchive(createReadStream(path), { path: `/volumes/${at}` });
+      const archive = createReadStream(path);
+      await sendArchive(archive, request.signal, (abortSignal) =>
+        container.putArchive(archive, { path: `/volumes/${at}`, abortSignal }),
+      );
       await ownRoot(container, at, path);
     }
   });

@@ -134,6 +134,8 @@ function python(words: readonly string[]): Meaning | null {
     return rest[0] === "venv" || rest[0] === "cache" || rest[0] === "python" ? NOTHING : COMMAND;
   }
   if (program === "poetry") {
+    // The project itself stays where it is.
+    if (rest.includes("--only-root")) return NOTHING;
     if (rest[0] === "install" || rest[0] === "sync") return locked("poetry", rest);
     return rest[0] === "config" || rest[0] === "cache" ? NOTHING : COMMAND;
   }

@@ -11,7 +11,7 @@ import type { InstallContext } from "./install-context.js";
 import { installStep } from "./install-step.js";
 import { createVirtualEnvironment } from "./virtual-environment.js";
 
-const RECIPE = "1";
+const RECIPE = "2";
 
 type PythonInstallation = Extract<Installation, { language: "python" }>;
 
@@ -69,13 +69,16 @@ function partOf(installation: PythonInstallation, folder: string, project: strin
   return { installation, folder, files };
 }
 
-/** Prints the dependencies of a pyproject.toml, one a line. pip brings a TOML reader. */
-const DEPENDENCIES = `import sys
+/** pip brings a TOML reader. */
+const READ_TOML = `import os, re, sys
 try:
     import tomllib as toml
 except ImportError:
     from pip._vendor import tomli as toml
-project = toml.load(open(sys.argv[1], "rb")).get("project", {})
+`;
+
+/** Prints the dependencies of a pyproject.toml, one a line. */
+const DEPENDENCIES = `${READ_TOML}project = toml.load(open(sys.argv[1], "rb")).get("project", {})
 lines = list(project.get("dependencies", []))
 for extra in sys.argv[3:]:
     lines += project.get("optional-dependencies", {}).get(extra, [])
@@ -119,6 +122,40 @@ async function withPip(context: InstallContext, part: Part, venv: string, env: R
       ...words,
     ],
     cwd: folder,
+    env,
+  });
+}
+
+/**
+ * Writes the programs that a pyproject.toml declares for the project itself (`serve = "app.main:run"`): the project is
+ * not installed, because its sources stay where they are.
+ */
+const PROGRAMS = `${READ_TOML}manifest = toml.load(open(sys.argv[1], "rb"))
+declared = dict(manifest.get("tool", {}).get("poetry", {}).get("scripts", {}))
+declared.update(manifest.get("project", {}).get("scripts", {}))
+for name, entry in declared.items():
+    found = re.match(r"([\\w.]+):([\\w.]+)", entry if isinstance(entry, str) else "")
+    path = os.path.join(os.path.dirname(sys.executable), name)
+    if found is None or not re.fullmatch(r"[\\w.-]+", name) or os.path.exists(path):
+        continue
+    module, function = found.groups()
+    lines = ["#!" + sys.executable, "import sys", f"from {module} import {function.split('.')[0]}", f"sys.exit({function}())"]
+    open(path, "w").write("\\n".join(lines) + "\\n")
+    os.chmod(path, 0o755)
+`;
+
+async function withPrograms(
+  context: InstallContext,
+  { files }: Part,
+  venv: string,
+  env: Record<string, string>,
+): Promise<void> {
+  const manifest = files.find(({ path }) => path === "pyproject.toml");
+  if (manifest === undefined || !/^\s*\[(?:project|tool\.poetry)\.scripts\]/m.test(manifest.text)) return;
+  const path = await writePrivateFile(join(context.tmp, "pyproject.toml"), manifest.text, context.user);
+  await installStep(context, "Adding the project's own programs", {
+    argv: [join(venv, "bin", "python"), "-c", PROGRAMS, path],
+    cwd: context.tmp,
     env,
   });
 }
@@ -190,6 +227,7 @@ export async function installPythonEnvironment(context: InstallContext, request:
           part.installation.packages.length > 0;
         if (byPip) await withPip(context, part, venv, env);
         else await withLock(context, part, request, venv, env);
+        await withPrograms(context, part, venv, env);
       }
     },
   });

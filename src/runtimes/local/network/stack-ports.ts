@@ -30,7 +30,6 @@ const SEARCH_FROM = 20_000;
 const LAST = 32_000;
 /** How long a connection to a service may take. */
 const CONNECT_MS = 10_000;
-
 /**
  * Ports of services with their own network: each listens on its container port, unless another service of the stack has
  * the same one. The server listens on the published ports of the machine and forwards to them.

@@ -5,6 +5,7 @@ import { mkdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Enforcement } from "../../../stack/runtime.js";
 import { atomicWrite } from "../../../system/atomic-write.js";
+import { repositoryFolder } from "../../../system/git-worktree.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { realPath } from "../../../system/real-path.js";
 import { hasLoopbackNameServer, NAME_SERVER, type NetworkNamespace } from "../network/namespace.js";
@@ -124,7 +125,7 @@ export class Sandbox {
       visible: this.#shown(spec.visible),
       programs: spec.programs ?? programsOf(spec),
       files: { ...(await this.#accountFiles(spec.user)), ...spec.files },
-      mounts: spec.mounts ?? [],
+      mounts: [...this.#repositories(spec.visible), ...(spec.mounts ?? [])],
     };
     if (spec.network !== undefined) Object.assign(view.files, await this.#nameServer());
     const pins = [...pinsOf(view), ...this.#hiddenInside(view.visible)];
@@ -146,6 +147,15 @@ export class Sandbox {
     return visible
       .map(realPath)
       .flatMap((path) => (isBeneath(state, path) ? SERVICE_FOLDERS.map((name) => join(path, name)) : [path]));
+  }
+
+  /** The repositories of linked git work trees: builds ask git for a version. */
+  #repositories(visible: readonly string[]): SandboxMount[] {
+    return visible.flatMap((folder) => {
+      const repository = repositoryFolder(folder);
+      if (repository === null || !this.hides(repository)) return [];
+      return [{ source: repository, target: repository, readOnly: true }];
+    });
   }
 
   /** Hidden folders in visible ones, whose owner could replace them by a link while bubblewrap mounts. */

@@ -66,8 +66,6 @@ interface Places {
   paths: readonly { container: string; host: string }[];
 }
 
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-
 /** A configuration for this machine, with a sentence for each address that its service does not have. */
 interface RewrittenConfig {
   text: string;
@@ -88,39 +86,51 @@ export function rewriteConfig(text: string, { service, book, paths }: Places): R
       const own = book.hostPort(service, Number(port));
       return own === undefined ? `listen ${LOOPBACK}:${port}` : `listen ${LOOPBACK}:${own}`;
     });
-  const placed = paths.reduce(
-    (result, { container, host }) =>
-      result.replace(new RegExp(`(?<=[\\s"'=])${escaped(container)}(?=[/;\\s"'])`, "g"), () => host),
-    listening,
-  );
+  const placed = withPaths(listening, paths);
   // Docker's name server does not exist here; addresses replace names.
   const named = placed.replace(/^[ \t]*resolver\s{1,80}127\.0\.0\.11\b[^;]{0,500};/gm, "");
   return otherPorts(rewriteText(named, service, book), book);
 }
 
+/** A path as an argument. */
+const PATH = /(?<=[\s"'=])\/[^\s;"'=]{1,1024}/g;
+const MOST_PARENTS = 64;
+
+/** Replaces paths of the container, and what is below them. */
+function withPaths(text: string, paths: Places["paths"]): string {
+  const hosts = new Map(paths.map(({ container, host }) => [container, host]));
+  return text.replace(PATH, (path, offset: number) => {
+    const ends = /[\s;"']/.test(text[offset + path.length] ?? "");
+    let end = path.length;
+    for (let parents = 0; end > 0 && parents < MOST_PARENTS; parents += 1) {
+      const host = end < path.length || ends ? hosts.get(path.slice(0, end)) : undefined;
+      if (host !== undefined) return host + path.slice(end);
+      end = path.lastIndexOf("/", end - 1);
+    }
+    return path;
+  });
+}
+
 /** A port on which nothing listens. */
 const CLOSED = 1;
+
+const NAMED_SERVER = /((?:^|[\s;{])(?:server|\w+_pass)\s+(?:\w+:\/\/)?)([A-Za-z0-9][\w.-]*)(?::(\d{1,5}))?(?=[/;\s])/g;
 
 /**
  * Replaces names of services with ports that they do not have. nginx does not start with a name that it cannot resolve; in
  * a container network the name resolves, and the connection is refused.
  */
 function otherPorts(text: string, book: AddressBook): RewrittenConfig {
+  const names = new Set(book.services());
   const notes = new Set<string>();
-  let result = text;
-  for (const name of book.services()) {
-    const address = new RegExp(
-      `((?:^|[\\s;{])(?:server|\\w+_pass)\\s+(?:\\w+://)?)${escaped(name)}(?::(\\d{1,5}))?(?=[/;\\s])`,
-      "g",
-    );
-    result = result.replace(address, (_whole, before: string, port = "80") => {
-      const own = book.ports(name);
-      const isOpen = book.isSeparate === true || own.length === 0;
-      const has = own.length === 0 ? "declares no port" : `has port ${own.join(", ")}`;
-      notes.add(`Its configuration names ${name}:${port}, but ${name} ${has}: connections there may be refused.`);
-      return `${before}${LOOPBACK}:${isOpen ? port : CLOSED}`;
-    });
-  }
+  const result = text.replace(NAMED_SERVER, (whole, before: string, name: string, port = "80") => {
+    if (!names.has(name)) return whole;
+    const own = book.ports(name);
+    const isOpen = book.isSeparate === true || own.length === 0;
+    const has = own.length === 0 ? "declares no port" : `has port ${own.join(", ")}`;
+    notes.add(`Its configuration names ${name}:${port}, but ${name} ${has}: connections there may be refused.`);
+    return `${before}${LOOPBACK}:${isOpen ? port : CLOSED}`;
+  });
   return { text: result, notes: [...notes] };
 }
 

@@ -1,5 +1,5 @@
 /** memcached, MongoDB, RabbitMQ and Mailpit of the machine: loopback only. */
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { SERVICE_PATH } from "../binaries.js";
@@ -22,15 +22,19 @@ function wordsOf({ request: { service } }: PrepareContext, program: RegExp): str
 }
 
 function base(context: PrepareContext, fields: Pick<LaunchPlan, "argv" | "cwd"> & Partial<LaunchPlan>): LaunchPlan {
+  const [program = ""] = fields.argv;
   return {
     commandEnv: { ...context.request.service.environment },
     notes: [],
     emptyVolumes: [],
     access: null,
-    resolve: async (argv) => argv,
+    // The image has the program in another folder.
+    resolve: async ([name = "", ...rest]) => [basename(name) === basename(program) ? program : name, ...rest],
     ...fields,
     env: {
-      PATH: ["/usr/sbin", ...SERVICE_PATH].join(":"),
+      // Its folder comes first: the client's own program can be in any, and Debian's programs of RabbitMQ in /usr/sbin
+      // refuse every user but root and rabbitmq.
+      PATH: [...new Set([dirname(program), "/usr/sbin", ...SERVICE_PATH])].join(":"),
       LANG: "C.UTF-8",
       HOME: context.home,
       TMPDIR: context.tmp,
@@ -103,15 +107,20 @@ export async function prepareMailpit(context: PrepareContext): Promise<LaunchPla
   const { data, notes, emptyVolumes } = await dataFolder(context, "mailpit");
   const { environment } = context.request.service;
   const settings = Object.entries(environment).filter(([name]) => /^MP_(?!DATA_FILE|DATABASE|.*_BIND_ADDR)/.test(name));
+  const web = `${LOOPBACK}:${portOf(context, 8025)}`;
+  const database = join(data, "mailpit.db");
+  // Its commands, such as `mailpit readyz` of a health check, read them.
+  const own = { MP_UI_BIND_ADDR: web, MP_DATABASE: database };
   return base(context, {
     argv: [
       program,
       ...["--smtp", `${LOOPBACK}:${portOf(context, 1025)}`],
-      ...["--listen", `${LOOPBACK}:${portOf(context, 8025)}`],
-      ...["--database", join(data, "mailpit.db")],
+      ...["--listen", web],
+      ...["--database", database],
     ],
     cwd: data,
-    env: Object.fromEntries(settings),
+    env: { ...Object.fromEntries(settings), ...own },
+    commandEnv: { ...environment, ...own },
     notes,
     emptyVolumes,
   });
@@ -143,8 +152,6 @@ export async function prepareRabbitmq(context: PrepareContext): Promise<LaunchPl
     argv: [program],
     cwd: data,
     env: {
-      // Debian's programs of these names in /usr/sbin refuse every user but root and rabbitmq.
-      PATH: [dirname(program), "/usr/sbin", ...SERVICE_PATH].join(":"),
       HOME: data,
       RABBITMQ_NODENAME: node,
       RABBITMQ_MNESIA_BASE: data,

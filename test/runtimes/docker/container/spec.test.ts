@@ -45,7 +45,7 @@ const spec = (fields: Partial<ServiceDefinition>, more: Partial<Parameters<typeo
     volumes: [],
     secrets: [],
     definition: { services: {} },
-    info: readInfo({ InitBinary: "docker-init" }, []),
+    info: readInfo({ InitBinary: "docker-init" }),
     ...more,
   });
 

@@ -272,8 +272,8 @@ describe("inspectImage", () => {
   });
 });
 
-const info = readInfo({ NCPU: 2, MemTotal: 4096 * 1_048_576 }, []);
-const podman = readInfo({ NCPU: 2, MemTotal: 4096 * 1_048_576 }, [{ Name: "Podman Engine" }]);
+const info = readInfo({ NCPU: 2, MemTotal: 4096 * 1_048_576 });
+const podman = readInfo({ NCPU: 2, MemTotal: 4096 * 1_048_576 }, { podman: true });
 
 describe("updateContainer", () => {
   it("limits on Podman are set with its own API where the Docker API has no update", async () => {

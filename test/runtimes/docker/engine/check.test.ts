@@ -84,13 +84,13 @@ it("a missing seccomp and unsupported limits are reported", async () => {
 
 describe("readInfo and engineMessage", () => {
   it("Podman and rootless engines are recognised", () => {
-    const podman = readInfo({ SecurityOptions: ["name=seccomp", "name=rootless"] }, [{ Name: "Podman Engine" }]);
+    const podman = readInfo({ SecurityOptions: ["name=seccomp", "name=rootless"] }, { podman: true });
     expect(podman).toMatchObject({ name: "Podman", podman: true, rootless: true, init: true, dockerInit: false });
     expect(podman.seccomp).toBe(true);
-    const bare = readInfo({ SecurityOptions: null, Warnings: null, CgroupDriver: "none" }, []);
+    const bare = readInfo({ SecurityOptions: null, Warnings: null, CgroupDriver: "none" });
     expect(bare).toMatchObject({ podman: false, init: false, limits: { memory: false, cpus: false, pids: false } });
     expect(limitsEnforcement(bare).level).toBe("advisory");
-    expect(readInfo({ InitBinary: "docker-init", CPUCfsQuota: true, CgroupVersion: "2" }, [])).toMatchObject({
+    expect(readInfo({ InitBinary: "docker-init", CPUCfsQuota: true, CgroupVersion: "2" })).toMatchObject({
       init: true,
       dockerInit: true,
       cgroupVersion: "2",

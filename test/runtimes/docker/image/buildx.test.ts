@@ -46,7 +46,7 @@ function build(
   const engine = {
     address: { host: "unix:///engine.sock", source },
     docker: { getImage: () => ({ inspect: () => Promise.reject(missing) }) },
-    info: readInfo({}, []),
+    info: readInfo({}),
   } as unknown as Engine;
   const done = buildImage({
     engine,

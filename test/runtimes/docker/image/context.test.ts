@@ -2,8 +2,10 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { PassThrough } from "node:stream";
 import { extract, type Headers } from "tar-stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { sendArchive } from "../../../../src/runtimes/docker/engine/send-archive.js";
 import { stepOf } from "../../../../src/runtimes/docker/image/build.js";
 import { buildContext } from "../../../../src/runtimes/docker/image/context.js";
 import { splitReference } from "../../../../src/runtimes/docker/image/pull.js";
@@ -127,6 +129,43 @@ describe("buildContext", () => {
     expect(turns).toBeGreaterThan(0);
   });
 
+  it("a .dockerignore pattern that cannot be applied, and folders nested too deep, are refused with the reason", async () => {
+    for (const [pattern, message] of [
+      ["a*b*c*d*e*f*g*h", "of a .dockerignore takes too long to match"],
+      ["[z-a]", "A pattern of a .dockerignore is not valid"],
+    ] as const) {
+      put(".dockerignore", `${pattern}\n`);
+      put("some/file", "text");
+      await expect(archived()).rejects.toMatchObject({
+        code: "INVALID_STACK",
+        message: expect.stringContaining(message),
+      });
+    }
+    rmSync(join(folder, ".dockerignore"));
+    put(`${"d/".repeat(300)}file`);
+    await expect(archived()).rejects.toMatchObject({
+      code: "INVALID_STACK",
+      message: expect.stringContaining("nested deeper than"),
+    });
+  });
+
+  it("a file that becomes shorter while it is read fails the build", async () => {
+    put("large", "x".repeat(8_000_000));
+    const { archive } = await buildContext({ context: folder, dockerfile: "Dockerfile", folder, exclude: [] });
+    let bytes = 0;
+    const read = async (): Promise<void> => {
+      for await (const chunk of archive as AsyncIterable<Buffer>) {
+        if (bytes < 200_000 && bytes + chunk.length >= 200_000) writeFileSync(join(folder, "large"), "");
+        bytes += chunk.length;
+      }
+    };
+    await expect(read()).rejects.toMatchObject({
+      code: "INVALID_STACK",
+      message: expect.stringContaining("large changed while it was read"),
+    });
+    expect(bytes).toBeLessThan(8_000_000);
+  });
+
   it("a missing file and a path outside of the project are refused", async () => {
     await expect(archived({ dockerfile: "missing" })).rejects.toMatchObject({ code: "INVALID_STACK" });
     await expect(archived({ context: join(folder, "missing") })).rejects.toMatchObject({ code: "INVALID_STACK" });
@@ -145,6 +184,23 @@ describe("buildContext", () => {
     put(".dockerignore", "x\n".repeat(200_000));
     await expect(archived()).rejects.toThrow("256 KiB");
   });
+});
+
+it("sendArchive cancels a request that waits for an archive that failed", async () => {
+  const archive = new PassThrough();
+  let cancelled = false;
+  const sending = sendArchive(archive, new AbortController().signal, (signal) => {
+    signal.addEventListener("abort", () => {
+      cancelled = true;
+    });
+    return new Promise<never>(() => undefined);
+  });
+  archive.destroy(new Error("the disk is broken"));
+  await expect(sending).rejects.toThrow("the disk is broken");
+  expect(cancelled).toBe(true);
+  const whole = new PassThrough();
+  expect(await sendArchive(whole, new AbortController().signal, async () => "sent")).toBe("sent");
+  expect(whole.destroyed).toBe(true);
 });
 
 describe("builders and registries", () => {

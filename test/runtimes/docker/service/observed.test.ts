@@ -66,7 +66,7 @@ describe("usage of a container", () => {
 });
 
 describe("limits", () => {
-  const info = readInfo({ NCPU: 4, MemTotal: 8 * 1024 ** 3, CgroupVersion: "2" }, []);
+  const info = readInfo({ NCPU: 4, MemTotal: 8 * 1024 ** 3, CgroupVersion: "2" });
   const held = (HostConfig: object, of = info) =>
     readLimits({ docker: answering({ inspect: async () => ({ HostConfig }) }), container: "c", info: of, pid: 0 });
 
@@ -90,7 +90,7 @@ describe("limits", () => {
   });
 
   it("an engine without a limit and an ended instance have no value", async () => {
-    const bare = readInfo({ MemoryLimit: false, CpuCfsQuota: false, PidsLimit: false }, []);
+    const bare = readInfo({ MemoryLimit: false, CpuCfsQuota: false, PidsLimit: false });
     expect((await held({ Memory: 1 << 20 }, bare)).memory_mb).toMatchObject({
       value: null,
       enforcement: { level: "none" },

@@ -1,8 +1,9 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { installPython, pythonFor } from "../../../../src/runtimes/local/install/python.js";
+import { installPythonEnvironment } from "../../../../src/runtimes/local/install/python-environment.js";
 import { InstallFixture, wheel } from "../support/install-context.js";
 
 describe("installPython", () => {
@@ -68,6 +69,35 @@ describe("installPython", () => {
       details: { service: "bad", last_lines: expect.arrayContaining([expect.stringContaining("absent-1.0")]) },
     });
     expect(readdirSync(join(fixture.stateDir, "deps/environments"))).toHaveLength(count);
+  });
+
+  it.each([
+    ["pip", "[project.scripts]", "pip install"],
+    ["poetry", "[tool.poetry.scripts]", "poetry install --no-root --no-interaction --no-ansi --only main"],
+  ] as const)("a project that %s would install has the programs of its %s", async (tool, table, ran) => {
+    const folder = join(fixture.folder, tool);
+    fixture.file(
+      `${tool}/pyproject.toml`,
+      `[project]\nname = "shop"\nversion = "1"\n\n${table}\nshop-serve = "shop.main:cli.run"\npython = "shop.main:cli.run"\nbad = "os; print(1)"\n`,
+    );
+    fixture.file(`${tool}/${tool}.lock`, "");
+    fixture.file(`${tool}/shop/main.py`, "class cli:\n    def run():\n        print('served')\n        return 7\n");
+    const context = await fixture.context({ service: "worker" });
+    const packages = tool === "pip" ? ["."] : [];
+    const options = tool === "poetry" ? ["--only", "main"] : [];
+    const venv = await installPythonEnvironment(context, {
+      steps: [{ installation: { language: "python", tool, requirements: [], packages, options }, folder }],
+      python: "/usr/bin/python3",
+      version: "3.11",
+      // A stand-in that prints what it is asked for.
+      tool: async (name) => ({ argv: ["/bin/sh", "-c", 'echo "ran $0 $*"', name], path: [] }),
+    });
+    if (tool !== "pip") expect(fixture.sink.all).toContain(`ran ${ran}`);
+    const env = { PYTHONPATH: folder, PATH: "/usr/bin:/bin" };
+    const served = spawnSync(join(venv, "bin/shop-serve"), { env, encoding: "utf8" });
+    expect([served.status, served.stdout]).toEqual([7, "served\n"]);
+    expect(existsSync(join(venv, "bin/bad"))).toBe(false);
+    expect(run(venv, context.user.uid, "print('still Python')")).toBe("still Python");
   });
 
   it("installPython fails with RUNTIME_UNAVAILABLE when no Python runs", async () => {
