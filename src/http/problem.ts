@@ -12,6 +12,8 @@ export function sendProblem(response: Response, error: StackwardenError, oauth?:
     response.end();
     return;
   }
+  // A client over its limit keeps no connection: connections are limited too.
+  if (code === "TOO_MANY_REQUESTS") response.setHeader("Connection", "close");
   const challenge = challengeOf(code, details?.required_scope, oauth);
   if (challenge !== null) response.setHeader("WWW-Authenticate", challenge);
   response

@@ -2,6 +2,7 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Endpoint } from "../../stack/runtime.js";
+import { readKernelFile } from "../../system/kernel-file.js";
 import { claimPort, type PortClaim } from "./port-claim.js";
 import type { NamedOwner } from "./port-owner.js";
 
@@ -19,6 +20,20 @@ export interface Holding {
   containerOn?: (port: number, protocol: Protocol) => Promise<NamedOwner | null>;
   /** The stack of these ports, for the error of another stack that requests one of them. */
   project?: string;
+}
+
+/** Connections to held ports of all stacks. A forwarded one has two descriptors: at most half of those of the server. */
+const MOST_CONNECTIONS = 4096;
+let connectionCount = 0;
+let maxConnections: number | undefined;
+
+/** Every user of the machine can connect to published ports: the server keeps descriptors for its other work. */
+function isFull(): boolean {
+  maxConnections ??= Math.min(
+    MOST_CONNECTIONS,
+    Number(/^Max open files\s+(\d+)/m.exec(readKernelFile("/proc/self/limits") ?? "")?.[1] ?? Infinity) / 4,
+  );
+  return connectionCount >= maxConnections;
 }
 
 /** Open connections of each listener, which closes only after all of them. */
@@ -50,10 +65,14 @@ function holdTcp(port: number, { serve, host = "127.0.0.1" }: Holding): Promise<
   return new Promise((resolve, reject) => {
     const open = new Set<Socket>();
     const server = createServer({ allowHalfOpen: true }, (socket) => {
+      if (serve === undefined || isFull()) return void socket.destroy();
       open.add(socket);
-      socket.once("close", () => open.delete(socket));
-      if (serve === undefined) socket.destroy();
-      else serve(socket, boundPort(server));
+      connectionCount += 1;
+      socket.once("close", () => {
+        open.delete(socket);
+        connectionCount -= 1;
+      });
+      serve(socket, boundPort(server));
     });
     connections.set(server, open);
     server.once("error", reject);

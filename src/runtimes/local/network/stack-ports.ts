@@ -1,7 +1,6 @@
 /** The ports of a stack: those on which its services listen, and those at which the machine reaches them. */
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint } from "../../../stack/runtime.js";
-import { readKernelFile } from "../../../system/kernel-file.js";
 import { type BusyPort, PortLedger, type Reassigned } from "../../shared/port-ledger.js";
 import { LOOPBACK, publishedPlaceholders } from "../address-rewrite.js";
 import { type Forward, join } from "../forward.js";
@@ -31,20 +30,6 @@ const SEARCH_FROM = 20_000;
 const LAST = 32_000;
 /** How long a connection to a service may take. */
 const CONNECT_MS = 10_000;
-/** Forwarded connections of all stacks. Each has two descriptors: at most half of those of the server. */
-const MOST_FORWARDED = 4096;
-let forwarded = 0;
-let mostForwarded: number | undefined;
-
-/** Every user of the machine can connect to published ports: the server keeps descriptors for its other work. */
-function isFull(): boolean {
-  mostForwarded ??= Math.min(
-    MOST_FORWARDED,
-    Number(/^Max open files\s+(\d+)/m.exec(readKernelFile("/proc/self/limits") ?? "")?.[1] ?? Infinity) / 4,
-  );
-  return forwarded >= mostForwarded;
-}
-
 /**
  * Ports of services with their own network: each listens on its container port, unless another service of the stack has
  * the same one. The server listens on the published ports of the machine and forwards to them.
@@ -63,11 +48,7 @@ export class NamespacePorts implements StackPorts {
       project,
       serve: (socket, hostPort) => {
         const target = this.#behind(hostPort);
-        if (target === undefined || isFull()) return void socket.destroy();
-        forwarded += 1;
-        socket.once("close", () => {
-          forwarded -= 1;
-        });
+        if (target === undefined) return void socket.destroy();
         this.loopback.dial(target, AbortSignal.timeout(CONNECT_MS)).then(
           (upstream) => {
             if (socket.destroyed) upstream.destroy();
