@@ -81,7 +81,7 @@ function describeChanges({ replaced, started, removed }: Reconciled, limited: re
 
 export class Supervisor {
   #stack: Stack | null = null;
-  #choice: RuntimeChoice | null = null;
+  #choice: (RuntimeChoice & { isNew: boolean }) | null = null;
   #options: StackOptions = NO_OPTIONS;
   #unlock: (() => Promise<void>) | null = null;
   #start: StartSteps | null = null;
@@ -105,8 +105,8 @@ export class Supervisor {
     return this.#stack?.phase === "open" ? this.#stack : null;
   }
 
-  /** The runtime of the last start, with the reason for its choice. */
-  get choice(): RuntimeChoice | null {
+  /** The runtime of the last start, with the reason for its choice; `isNew` when the project did not run on it before. */
+  get choice(): (RuntimeChoice & { isNew: boolean }) | null {
     return this.#choice;
   }
 
@@ -330,7 +330,7 @@ export class Supervisor {
     requireChecks(definition, runtime.name);
     await storage.keepServices(Object.keys(definition.services));
     const reason = choice.reason + elsewhere(storage.runtime, runtime.name, definition.volumes);
-    this.#choice = { runtime, reason };
+    this.#choice = { runtime, reason, isNew: storage.runtime !== runtime.name };
     events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor });
     const runtimeStack = await withRetry(
       () =>
