@@ -88,6 +88,8 @@ export class Supervisor {
   #attempt: Attempt | null = null;
   /** The last progress message, without differences of case and full stop. */
   #reported = "";
+  /** The newest start failed. */
+  #lastFailed = false;
 
   readonly #reader: DefinitionReader;
 
@@ -174,6 +176,9 @@ export class Supervisor {
               launched: steps.launched,
             });
       this.#options = attempt.options;
+      // A start of a running stack has an event of success only after one that failed, which it answers.
+      if (before !== null && this.#lastFailed) records.events.add(stackStarted(before, steps.actor));
+      this.#lastFailed = false;
       const outdated: string[] = [];
       const unstored = await this.#storeOrWarn("the limits of this start", records, async () => {
         for (const [service, limits] of Object.entries(attempt.limits))
@@ -187,11 +192,9 @@ export class Supervisor {
         this.#stack?.definition.source ?? "",
       );
       const { actor } = steps;
-      records?.events.add(
-        before !== null && !attempt.changed && this.running === before
-          ? startRefused(explained, actor)
-          : startFailed(explained, actor, attempt.changed),
-      );
+      const refused = before !== null && !attempt.changed && this.running === before;
+      if (!refused) this.#lastFailed = true;
+      records?.events.add(refused ? startRefused(explained, actor) : startFailed(explained, actor, attempt.changed));
       if (this.running === null) await this.#release();
       throw explained;
     } finally {

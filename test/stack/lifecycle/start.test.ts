@@ -353,3 +353,22 @@ it("a failed start deletes the new volume of a database that was not ready, and 
   expect((await eventsOf(manager, "shop", "service_healthy")).map((one) => one.service)).toContain("db");
   expect(runtime.calls.filter((one) => one.startsWith("remove"))).toEqual(["remove data"]);
 });
+
+it("a service that answers that it is starting fails a start only at the time limit", async () => {
+  domain.project("shop", compose(service("db").replace("start_period: 10s", "start_period: 0s")));
+  let answers = 0;
+  domain.runtime.scripts = {
+    db: {
+      probe: () => {
+        answers += 1;
+        return answers > 5 || { starting: "the database system is starting up" };
+      },
+    },
+  };
+  const manager = domain.manager();
+  expect(await manager.start({ project: "shop" }, call())).toMatchObject({ status: "healthy" });
+  expect(await eventsOf(manager, "shop", "service_unhealthy")).toEqual([]);
+  // A service that was healthy and recovers from a crash does not serve its clients.
+  answers = 0;
+  await until("db is unhealthy", async () => (await eventsOf(manager, "shop", "service_unhealthy")).length === 1);
+});
