@@ -19,7 +19,10 @@ const QUOTE = 300;
 
 const CONFIDENCE: Record<Confidence, number> = { certain: 3, likely: 2, possible: 1 };
 /** Causes that describe the whole stack; they rank below more specific ones. */
-const GENERAL = new Set<Cause["kind"]>(["start_failed", "starting", "stopped", "never_started"]);
+const GENERAL = new Set<Cause["kind"]>(["idle_stop", "start_failed", "starting", "stopped", "never_started"]);
+
+/** Causes of a stack that does not run and has no fault. */
+const IDLE = new Set<Cause["kind"]>(["idle_stop", "stopped", "never_started"]);
 
 /**
  * The failing dependency of this service, direct or indirect, that has no failing dependency itself; null when there is
@@ -141,7 +144,7 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
   const stale = problems.length > 0 || only !== undefined ? staleCauses(facts).filter(concerned) : [];
   const [cause = null, ...further] = rank(facts, [...problems, ...stale]).map(quoted);
   // Other causes are irrelevant for a stack that was stopped.
-  const idle = cause?.kind === "stopped" || cause?.kind === "never_started";
+  const idle = cause !== null && IDLE.has(cause.kind);
   const others = idle ? [] : further;
   const services: DiagnosisReport["services"] = Object.create(null);
   for (const [name, service] of facts.services) {

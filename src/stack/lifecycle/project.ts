@@ -188,7 +188,13 @@ export class Project {
     const remainingMs = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
     const result = async (outcome: EndedStart | null): Promise<StartOutcome> =>
-      startOutcome({ project: this.id, ...(outcome ?? (await this.#unfinished())), before, begun });
+      startOutcome({
+        project: this.id,
+        ...(outcome ?? (await this.#unfinished())),
+        known: this.supervisor.choice?.isNew === false ? [this.supervisor.choice.reason] : [],
+        before,
+        begun,
+      });
     for (;;) {
       // A start waits for a stop in progress, and for a start with a different request.
       const otherStart = this.#starting?.serves(request) === false ? this.#starting.call : undefined;

@@ -81,13 +81,15 @@ function describeChanges({ replaced, started, removed }: Reconciled, limited: re
 
 export class Supervisor {
   #stack: Stack | null = null;
-  #choice: RuntimeChoice | null = null;
+  #choice: (RuntimeChoice & { isNew: boolean }) | null = null;
   #options: StackOptions = NO_OPTIONS;
   #unlock: (() => Promise<void>) | null = null;
   #start: StartSteps | null = null;
   #attempt: Attempt | null = null;
   /** The last progress message, without differences of case and full stop. */
   #reported = "";
+  /** The newest start failed. */
+  #lastFailed = false;
 
   readonly #reader: DefinitionReader;
 
@@ -105,8 +107,8 @@ export class Supervisor {
     return this.#stack?.phase === "open" ? this.#stack : null;
   }
 
-  /** The runtime of the last start, with the reason for its choice. */
-  get choice(): RuntimeChoice | null {
+  /** The runtime of the last start, with the reason for its choice; `isNew` when the project did not run on it before. */
+  get choice(): (RuntimeChoice & { isNew: boolean }) | null {
     return this.#choice;
   }
 
@@ -174,6 +176,9 @@ export class Supervisor {
               launched: steps.launched,
             });
       this.#options = attempt.options;
+      // A start of a running stack has an event of success only after one that failed, which it answers.
+      if (before !== null && this.#lastFailed) records.events.add(stackStarted(before, steps.actor));
+      this.#lastFailed = false;
       const outdated: string[] = [];
       const unstored = await this.#storeOrWarn("the limits of this start", records, async () => {
         for (const [service, limits] of Object.entries(attempt.limits))
@@ -187,11 +192,9 @@ export class Supervisor {
         this.#stack?.definition.source ?? "",
       );
       const { actor } = steps;
-      records?.events.add(
-        before !== null && !attempt.changed && this.running === before
-          ? startRefused(explained, actor)
-          : startFailed(explained, actor, attempt.changed),
-      );
+      const refused = before !== null && !attempt.changed && this.running === before;
+      if (!refused) this.#lastFailed = true;
+      records?.events.add(refused ? startRefused(explained, actor) : startFailed(explained, actor, attempt.changed));
       if (this.running === null) await this.#release();
       throw explained;
     } finally {
@@ -344,7 +347,7 @@ export class Supervisor {
     requireChecks(definition, runtime.name);
     await storage.keepServices(Object.keys(definition.services));
     const reason = choice.reason + elsewhere(storage.runtime, runtime.name, definition.volumes);
-    this.#choice = { runtime, reason };
+    this.#choice = { runtime, reason, isNew: storage.runtime !== runtime.name };
     events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor });
     const runtimeStack = await withRetry(
       () =>

@@ -44,7 +44,29 @@ describe("diagnose: stacks that are healthy or do not run", () => {
     await manager.stop({ project }, call({ actor: "claude/7" }));
     const { cause, recent_events: events } = await diagnose(manager);
     expect(cause).toMatchObject({ kind: "stopped", next: { operation: "start_stack", input: { project } } });
+    expect(cause?.explanation).toMatch(
+      /^The stack is not running: a client stopped it, at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.$/,
+    );
+    expect(cause?.evidence[0]?.text).toBe("The stack stopped; its data stays. (by claude/7)");
     expect(events.at(-1)).toMatchObject({ type: "stack_stopped", actor: "claude/7" });
+  });
+
+  it("a stack that its idle_stop ended has that as its cause, and one that ended with its server has that", async () => {
+    domain.project(project, APP);
+    const manager = domain.manager();
+    await manager.start({ project, idleStopMs: 100 }, call());
+    // A list of stacks does not use them.
+    await until("it stopped", async () => (await manager.list())[0]?.state === "stopped");
+    const { cause, summary } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "idle_stop", confidence: "certain", next: { operation: "start_stack" } });
+    expect(cause?.explanation).toMatch(/^The stack is not running: stackwarden stopped it at [\dT:-]+Z, .*idle_stop/);
+    expect(cause?.evidence[0]?.text).toMatch(/no call used it for \d+ s \(idle_stop\)/);
+    expect(summary).not.toContain("client");
+    await manager.start({ project, idleStopMs: 60_000 }, call());
+    await manager.shutdown("test");
+    const later = await diagnose(domain.manager());
+    expect(later.cause).toMatchObject({ kind: "stopped", confidence: "certain" });
+    expect(later.cause?.explanation).toContain("the server that ran it stopped it when it ended");
   });
 
   it("a compose file that cannot be used is the cause before the first start, and a possible one after", async () => {
@@ -251,6 +273,19 @@ describe("diagnose: services that ended", () => {
       expect(others[0]).toMatchObject({ kind: "start_failed", service: "app" });
       expect(services.app?.state).toBe("stopped");
     }
+  });
+
+  it.each(["unchanged", "changed"])("a failed start is not a cause after a later %s start succeeded", async (later) => {
+    const manager = await started(APP);
+    domain.runtime.scripts = { app: { startErrors: [new StackwardenError("UNSUPPORTED", "No such option.")] } };
+    domain.project(project, compose(service("app", "environment: { A: b }")));
+    await expect(manager.start({ project }, call())).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    expect((await diagnose(manager)).cause).toMatchObject({ kind: "start_failed" });
+    domain.runtime.scripts = {};
+    domain.project(project, later === "unchanged" ? APP : compose(service("app", "environment: { A: c }")));
+    const { status } = await manager.start({ project }, call());
+    expect(status).toBe(later === "unchanged" ? "already_running" : "reconciled");
+    expect((await diagnose(manager)).cause).toBeNull();
   });
 
   it("a start that failed on a host port has the cause port_taken", async () => {
