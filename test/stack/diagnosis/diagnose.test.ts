@@ -31,9 +31,28 @@ describe("diagnose: stacks that are healthy or do not run", () => {
     const manager = await started(APP);
     const report = await diagnose(manager);
     expect(report).toMatchObject({ cause: null, others: [], overall_healthy: true, state: "running" });
-    expect(report.summary).toBe("Nothing is wrong: all 1 services are healthy.");
+    expect(report.summary).toBe("No fault is visible. app is healthy.");
     expect(report.services.app).toMatchObject({ healthy: true, crashes: 0, lines: [] });
     expect(report.recent_events.map(({ type }) => type)).toContain("service_healthy");
+  });
+
+  it("a summary without a cause names what was checked, of the service that was asked for", async () => {
+    const connected = (name: string) => service(name).replace("test: [CMD, x]", "x-probe: { type: tcp, port: 8000 }");
+    const unchecked = service("worker").replace(/\n +healthcheck.*/, "");
+    const manager = await started(compose(service("db"), connected("api"), connected("web"), unchecked));
+    const said = async (name?: string) => {
+      const { cause, summary } = await diagnose(manager, name === undefined ? {} : { service: name });
+      expect(cause).toBeNull();
+      return summary;
+    };
+    expect(await said()).toBe(
+      "No fault is visible. Every service that has a check is healthy; nothing checks worker. api and web are checked only by a TCP connection: whether their requests succeed was not tested.",
+    );
+    expect(await said("api")).toBe(
+      "No fault is visible. api is healthy. api is checked only by a TCP connection: whether its requests succeed was not tested.",
+    );
+    expect(await said("db")).toBe("No fault is visible. db is healthy.");
+    expect(await said("worker")).toBe("No fault is visible. worker is running; nothing checks it.");
   });
 
   it("a stack that never started or was stopped has that as its cause", async () => {
@@ -81,7 +100,7 @@ describe("diagnose: stacks that are healthy or do not run", () => {
     const { cause, overall_healthy: well, summary } = await diagnose(manager);
     expect(cause).toMatchObject({ kind: "definition_invalid", confidence: "possible", service: null });
     expect(well).toBe(true);
-    expect(summary).toMatch(/^All 1 services are healthy\. Possible problem: /);
+    expect(summary).toMatch(/^app is healthy\. Possible problem: /);
   });
 
   it("a lost runtime is the cause, with its reason", async () => {
@@ -345,7 +364,7 @@ describe("diagnose: services that run and are not healthy", () => {
       { project, service: "app", cpus: 1 },
       { project, service: "app", pids: 40 },
     ]);
-    expect(summary).toMatch(/^All 1 services are healthy\. Possible problem: /);
+    expect(summary).toMatch(/^app is healthy\. Possible problem: /);
   });
 });
 
