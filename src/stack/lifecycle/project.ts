@@ -35,7 +35,7 @@ import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
 import type { ProjectParts } from "./project-parts.js";
-import { nextSelection, withoutAlso } from "./project-selection.js";
+import { nextSelection } from "./project-selection.js";
 import { ProjectSnapshots } from "./project-snapshots.js";
 import { NOTHING, type Removal, Removals, type Removed, removes } from "./removals.js";
 import { ReportedDefinition } from "./reported-definition.js";
@@ -188,7 +188,13 @@ export class Project {
     const remainingMs = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
     const result = async (outcome: EndedStart | null): Promise<StartOutcome> =>
-      startOutcome({ project: this.id, ...(outcome ?? (await this.#unfinished())), before, begun });
+      startOutcome({
+        project: this.id,
+        ...(outcome ?? (await this.#unfinished())),
+        known: this.supervisor.choice?.isNew === false ? [this.supervisor.choice.reason] : [],
+        before,
+        begun,
+      });
     for (;;) {
       // A start waits for a stop in progress, and for a start with a different request.
       const otherStart = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
@@ -300,7 +306,7 @@ export class Project {
     return running.some((name) => !stopping.includes(name));
   }
 
-  /** Reconciles the stack with its files, without these services. */
+  /** Stops these services. The others stay as they are: running, ended or never started. */
   async #stopServices(
     services: readonly string[],
     { timeoutMs }: { timeoutMs?: number },
@@ -309,12 +315,10 @@ export class Project {
   ): Promise<StopOutcome> {
     const { units } = this.supervisor.stack ?? {};
     const whole = services.filter((name) => units?.get(name)?.definition.instanceOf === undefined);
-    const without = withoutAlso(this.supervisor.selection, whole);
     const stopping = this.withInstances(whole);
     const request = {
       project: this.id,
-      without,
-      leaveEnded: true as const,
+      stop: whole,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     };
     const { status, before, after } = await this.start(request, call, this.#settings);

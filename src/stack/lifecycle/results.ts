@@ -8,6 +8,7 @@ import type {
   StartOutcome,
   StopOutcome,
 } from "../model.js";
+import { startNotes } from "./notes.js";
 import { missingServices, type Reached, restartStatus, startVerdict } from "./stack-state.js";
 
 const say = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
@@ -24,9 +25,15 @@ const nextCall = (operation: string, input: Record<string, unknown>) => ({ opera
 
 /** @param outcome `reached` is null when the caller's time ran out and the start continues */
 export function startOutcome(
-  outcome: Observed<StackReport> & { reached: Reached | null; changes: readonly string[]; health: HealthReport },
+  outcome: Observed<StackReport> & {
+    reached: Reached | null;
+    changes: readonly string[];
+    health: HealthReport;
+    /** The reason for the runtime, when the project ran on it before this start. */
+    known: readonly string[];
+  },
 ): StartOutcome {
-  const { project, reached, changes, health, before, after, begun } = outcome;
+  const { project, reached, changes, health, known, before, after, begun } = outcome;
   const services = Object.values(health.services);
   const { status, message, verified } = startVerdict(reached, health.state, services, changes);
   const missing = missingServices(services);
@@ -36,7 +43,17 @@ export function startOutcome(
       : status === "degraded"
         ? nextCall("diagnose", { project })
         : null;
-  return { status, message, missing, next, before, after, verified, took_ms: Date.now() - begun };
+  return {
+    status,
+    message,
+    missing,
+    next,
+    notes: startNotes(before, after, known),
+    before,
+    after,
+    verified,
+    took_ms: Date.now() - begun,
+  };
 }
 
 const STOPPED = {
