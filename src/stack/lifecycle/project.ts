@@ -36,7 +36,7 @@ import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
 import type { ProjectParts } from "./project-parts.js";
-import { nextSelection, withoutAlso } from "./project-selection.js";
+import { nextSelection } from "./project-selection.js";
 import { ProjectSnapshots } from "./project-snapshots.js";
 import { NOTHING, type Removal, Removals, type Removed, removes } from "./removals.js";
 import { ReportedDefinition } from "./reported-definition.js";
@@ -307,7 +307,7 @@ export class Project {
     return running.some((name) => !stopping.includes(name));
   }
 
-  /** Reconciles the stack with its files, without these services. */
+  /** Stops these services. The others stay as they are: running, ended or never started. */
   async #stopServices(
     services: readonly string[],
     { timeoutMs }: { timeoutMs?: number },
@@ -316,12 +316,10 @@ export class Project {
   ): Promise<StopOutcome> {
     const { units } = this.supervisor.stack ?? {};
     const whole = services.filter((name) => units?.get(name)?.definition.instanceOf === undefined);
-    const without = withoutAlso(this.supervisor.selection, whole);
     const stopping = this.withInstances(whole);
     const request = {
       project: this.id,
-      without,
-      leaveEnded: true as const,
+      stop: whole,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     };
     const { status, before, after } = await this.start(request, call, this.#settings);

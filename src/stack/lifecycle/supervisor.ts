@@ -16,7 +16,7 @@ import { DefinitionReader, generatedIn, notGenerated } from "./definition-reader
 import { checkLimits } from "./limits.js";
 import { overrideNotes } from "./overrides.js";
 import { hasMoved, movedPorts } from "./port-plan.js";
-import type { ProjectSelection } from "./project-selection.js";
+import { type ProjectSelection, selectionWithout } from "./project-selection.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { Scope, StopScope } from "./scope.js";
 import {
@@ -140,6 +140,7 @@ export class Supervisor {
   /** @param settings settings of the calling client; an open stack keeps those of its start */
   async bringUp(request: StartRequest, settings: StackSettings, steps: StartSteps): Promise<Done> {
     const { storage } = this.parts;
+    if (request.stop !== undefined) return this.#stopServices(request.stop, steps);
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(this.#tooLate(settings.startTimeoutMs)), settings.startTimeoutMs);
     const scope: Scope = {
@@ -171,7 +172,6 @@ export class Supervisor {
           ? await this.#openStack(definition, settings, scope, steps.launched, records)
           : await this.#reconcile(before, definition, {
               restoreMs: settings.startTimeoutMs,
-              leaveEnded: request.leaveEnded === true,
               scope,
               launched: steps.launched,
             });
@@ -215,6 +215,20 @@ export class Supervisor {
     await stack.stop(scope);
     await this.#release();
     events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
+  }
+
+  /** Stops some services of the open stack. Does nothing when the stack has stopped meanwhile. */
+  async #stopServices(names: readonly string[], { actor, launched }: StartSteps): Promise<Done> {
+    const stack = this.running;
+    if (stack === null) return { reached: "unchanged", changes: [] };
+    const running = names.filter((name) => stack.units.has(name));
+    launched();
+    await stack.stopServices(running, { actor });
+    const remaining = [...stack.units.values()].flatMap(({ name, definition }) =>
+      definition.instanceOf === undefined ? [name] : [],
+    );
+    this.#options = { ...this.#options, selection: selectionWithout(this.selection, running, remaining) };
+    return { reached: "reconciled", changes: running.map((name) => `${name} stopped`) };
   }
 
   /** Limits of a service's next instance. See `limitsOf`. */
@@ -379,7 +393,7 @@ export class Supervisor {
   async #reconcile(
     stack: Stack,
     read: StackDefinition,
-    options: Pick<ReconcileOptions, "restoreMs" | "leaveEnded"> & { scope: Scope; launched(): void },
+    options: Pick<ReconcileOptions, "restoreMs"> & { scope: Scope; launched(): void },
   ): Promise<Done> {
     const { scope, launched, ...how } = options;
     const { runtime } = stack.runtimeStack;
