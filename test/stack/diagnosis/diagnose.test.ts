@@ -1,5 +1,5 @@
 /** Diagnosis through the manager, on a scripted runtime. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { StackManager } from "../../../src/stack/model.js";
 import { call, compose, Domain, service, until } from "../../support/domain.js";
@@ -264,14 +264,37 @@ describe("diagnose: services that ended", () => {
     expect((await diagnose(manager)).cause).toBeNull();
   });
 
-  it("an OOM kill before its limit was raised is not a cause", async () => {
+  it("an OOM kill before its limit was raised is a possible cause for minutes, and later when memory is high", async () => {
     const manager = await started(compose(service("app", "mem_limit: 100m\nrestart: on-failure")));
     domain.runtime.service("app").end({ exitCode: null, signal: "SIGKILL", oomKilled: true });
     await until("it is back", async () => (await manager.report(project)).services.app?.generation === 2);
     await inState(manager, "app", "healthy");
     expect((await diagnose(manager)).cause).toMatchObject({ kind: "memory_limit", confidence: "certain" });
     await manager.setLimits({ project, service: "app", limits: { memory_mb: 256 } }, call({ actor: "claude/1" }));
-    expect((await diagnose(manager)).cause).toBeNull();
+    const uses = (memory_mb: number) => {
+      domain.runtime.scripts = { app: { stats: { memory_mb } } };
+    };
+    uses(50);
+    const { cause } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "memory_limit", confidence: "possible", next: { operation: "get_stats" } });
+    expect(cause?.explanation).toMatch(/^app is healthy\. The kernel killed an earlier instance at .* at [\dT:-]+Z;/);
+    expect(cause?.evidence.map(({ text }) => text)).toContain("memory now: 50 of 256 MB");
+    const now = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 15 * 60_000);
+    try {
+      expect((await diagnose(manager)).cause).toBeNull();
+      uses(200);
+      expect((await diagnose(manager)).cause).toMatchObject({ kind: "memory_limit", confidence: "possible" });
+    } finally {
+      now.mockRestore();
+    }
+  });
+
+  it("a kill inside a service that still runs is not reported as memory that is nearly used up", async () => {
+    domain.runtime.scripts = { app: { stats: { memory_mb: 10, oom_kills: 1 } } };
+    const manager = await started(compose(service("app", "mem_limit: 100m")));
+    const { cause } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "memory_limit", confidence: "possible" });
+    expect(cause?.explanation).toBe("The kernel killed a process of app at its memory limit; the service runs.");
   });
 
   it("a failed start has its cause in the output, also after a restart of the server", async () => {
