@@ -9,6 +9,7 @@ import type { StackRuntime } from "../runtime.js";
 import type { Snapshot, SnapshotOutcome } from "../schemas/snapshots.js";
 import { SnapshotStore } from "../storage/snapshot-store.js";
 import type { ProjectParts } from "./project-parts.js";
+import { saveRedis } from "./redis-save.js";
 import type { ServiceController } from "./service-controller.js";
 import { type Stack, unknownService } from "./stack.js";
 
@@ -67,8 +68,8 @@ export class ProjectSnapshots {
     const { supervisor, exclusive } = this.parts;
     for (;;) {
       if (supervisor.running !== null) {
-        const saved = await this.#saveRunning(supervisor.running, request, call);
-        return this.#saved(saved, call, begun);
+        const { saved, missing } = await this.#saveRunning(supervisor.running, request, call);
+        return this.#saved(saved, call, begun, missing);
       }
       const alone = await exclusive.run(call, "snapshot", (own) => this.saveStopped(request, own));
       if (alone === null) continue;
@@ -79,9 +80,9 @@ export class ProjectSnapshots {
     }
   }
 
-  async #saved(snapshot: Snapshot, call: CallContext, begun: number): Promise<SnapshotOutcome> {
+  async #saved(snapshot: Snapshot, call: CallContext, begun: number, missing = ""): Promise<SnapshotOutcome> {
     const volumes = Object.keys(snapshot.volumes).join(", ");
-    const message = `Snapshot ${snapshot.name}: ${size(snapshot.bytes)} of ${volumes}.`;
+    const message = `Snapshot ${snapshot.name}: ${size(snapshot.bytes)} of ${volumes}.${missing}`;
     const { events } = await this.parts.storage.records();
     events.add({ type: "snapshot_saved", message, actor: call.actor, data: { snapshot: snapshot.name } });
     return { project: this.#id, message, snapshot, took_ms: Date.now() - begun };
@@ -109,14 +110,27 @@ export class ProjectSnapshots {
     });
   }
 
-  async #saveRunning(stack: Stack, request: SaveRequest, call: CallContext): Promise<Snapshot> {
+  /** @returns the snapshot, and sentences about data that it may lack */
+  async #saveRunning(
+    stack: Stack,
+    request: SaveRequest,
+    call: CallContext,
+  ): Promise<{ saved: Snapshot; missing: string }> {
     const { choice } = this.parts.supervisor;
     if (choice === null) throw new StackwardenError("INTERNAL", "An open stack has no runtime.");
     const volumes = this.#volumes(stack.definition, request.service);
     const writers = [...stack.units.values()].filter((unit) =>
       volumesOf(stack.definition, unit.name).some((volume) => volumes.includes(volume)),
     );
-    return paused(writers, () => this.#copy(choice.runtime, volumes, request, call));
+    const { runtime } = choice;
+    const faults = await Promise.all(
+      writers.map(async (unit) => {
+        const fault = await saveRedis(unit, runtime.name, call.signal);
+        return fault === null ? "" : ` It may lack recent data of ${unit.name}: ${fault}.`;
+      }),
+    );
+    const saved = await paused(writers, () => this.#copy(runtime, volumes, request, call));
+    return { saved, missing: faults.join("") };
   }
 
   #volumes(definition: StackDefinition, service: string | undefined): string[] {

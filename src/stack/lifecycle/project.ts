@@ -15,6 +15,7 @@ import type {
   HealthReport,
   LimitsOutcome,
   RestartOutcome,
+  ServiceReport,
   StackReport,
   StackState,
   StartOutcome,
@@ -47,7 +48,7 @@ import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
 import { unknownService } from "./stack.js";
-import { healthReport, stackReport } from "./stack-report.js";
+import { healthReport, stackReport, staleField } from "./stack-report.js";
 import { type StackPhase, stackState } from "./stack-state.js";
 import { StaleServices } from "./stale-services.js";
 import { Supervisor, type SupervisorOptions } from "./supervisor.js";
@@ -372,12 +373,26 @@ export class Project {
       throw new StackwardenError("SERVICE_NOT_STARTED", `${service} has not started yet; the stack is starting.`, {
         hint: hint`Wait with ${callTo("health_status", { project: this.id, wait_for: "healthy" })}.`,
       });
-    const before = unit.report();
     await this.#stale.refresh(true);
+    const reported = (): ServiceReport => ({ ...unit.report(), ...staleField(unit, this.#stale) });
+    const before = reported();
+    const units = (): ServiceController[] => [...(this.supervisor.stack?.units.values() ?? [])];
+    const upBefore = new Set(units().filter((one) => one.up && one !== unit));
     const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
     const joined = await shared.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
     const followers = joined.done ? joined.value : null;
-    return restartOutcome({ project: this.id, followers, health: unit.health(), before, after: unit.report(), begun });
+    // Another instance, and the same definition: what start_stack would change is still to be applied.
+    await this.#stale.refresh(true);
+    const fallen = units().filter((one) => upBefore.has(one) && !one.up);
+    return restartOutcome({
+      project: this.id,
+      followers,
+      fallen: fallen.map((one) => one.health()),
+      health: unit.health(),
+      before,
+      after: reported(),
+      begun,
+    });
   }
 
   async setLimits(

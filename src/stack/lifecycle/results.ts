@@ -117,9 +117,14 @@ export function stopOutcome(
  * restart continues
  */
 export function restartOutcome(
-  outcome: Observed<ServiceReport> & { followers: string[] | null; health: ServiceHealth },
+  outcome: Observed<ServiceReport> & {
+    followers: string[] | null;
+    /** Other services that were up before the restart and are not up after it. */
+    fallen: readonly ServiceHealth[];
+    health: ServiceHealth;
+  },
 ): RestartOutcome {
-  const { project, followers, health, before, after, begun } = outcome;
+  const { project, followers, fallen, health, before, after, begun } = outcome;
   const { service } = after;
   const over = followers !== null;
   const status = restartStatus(over, health.status);
@@ -132,17 +137,26 @@ export function restartOutcome(
     starting: `${service} is still ${health.status}: ${health.message}`,
     degraded: `${service} was restarted (generation ${after.generation}), but is ${health.status}: ${health.message}`,
   };
+  const outdated =
+    after.stale?.fix === "start_stack"
+      ? ` It runs with its former definition: ${after.stale.reason.replace(/\.$/, "")}. start_stack applies it.`
+      : "";
+  const down = fallen.map(
+    (one) => ` ${one.service} was up before and is ${one.status} now: ${one.message.replace(/\.$/, "")}.`,
+  );
   const next = {
     starting: nextCall("health_status", { project, wait_for: "healthy" }),
     degraded: nextCall("diagnose", { project, service }),
   };
+  const remaining =
+    outdated !== "" ? nextCall("start_stack", { project }) : down.length > 0 ? nextCall("diagnose", { project }) : null;
   return {
     service,
     status,
-    message: messages[status],
+    message: `${messages[status]}${outdated}${down.join("")}`,
     health,
     dependents_restarted: followers ?? [],
-    next: status === "starting" || status === "degraded" ? next[status] : null,
+    next: status === "starting" || status === "degraded" ? next[status] : remaining,
     before,
     after,
     verified: how && after.generation > before.generation,

@@ -3,7 +3,9 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
+import type { ExecRequest } from "../../../src/stack/runtime.js";
 import { call, Domain, eventsOf, until } from "../../support/domain.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
 
 const SHOP = `
 services:
@@ -276,6 +278,73 @@ describe("snapshots", () => {
     expect((await start).verified).toBe(true);
     expect(domain.runtime.calls.indexOf("restore data,uploads")).toBeLessThan(domain.runtime.calls.lastIndexOf("open"));
     await manager.deleteSnapshot({ project: "shop", snapshot: "one" }, call());
+  });
+});
+
+describe("snapshots of Redis", () => {
+  const STORE = `
+services:
+  cache:
+    image: valkey/valkey:8
+    command: ["valkey-server", "--requirepass", "$$WORD"]
+    environment: { WORD: a-password }
+    volumes: ["data:/data"]
+volumes: { data: {} }
+`;
+  /** @param answers of the client, by its arguments; none for its settings */
+  const save = async (answers: Record<string, string | string[]>) => {
+    domain.project("store", STORE);
+    const runtime = new FakeRuntime("docker");
+    const environments: unknown[] = [];
+    runtime.scripts.cache = {
+      exec: async ({ command, environment, onOutput }: ExecRequest) => {
+        environments.push(environment);
+        const answer = answers[command.slice(1).join(" ")] ?? "";
+        await onOutput("stdout", Buffer.from(Array.isArray(answer) ? (answer.shift() ?? "") : answer));
+        return {};
+      },
+    };
+    const manager = domain.manager({ runtime: "docker" }, [runtime]);
+    await manager.start({ project: "store" }, call());
+    runtime.volumes.set("store/data", 100);
+    const { message } = await manager.saveSnapshot({ project: "store", name: "one" }, call());
+    const calls = runtime.calls.slice(runtime.calls.indexOf("start cache") + 1);
+    return { message, calls: calls.filter((one) => /^(?:exec|pause|copy)/.test(one)), environments };
+  };
+  const settings = (appendOnly: string, points: string) => `appendonly\n${appendOnly}\nsave\n${points}\n`;
+
+  it("a server that saves now and then saves before it is paused, with its password", async () => {
+    const { message, calls, environments } = await save({
+      "": settings("no", "900 1"),
+      SAVE: ["ERR Background save already in progress\n", "OK\n"],
+    });
+    expect(message).toBe("Snapshot one: 0.0 MB of data.");
+    expect(calls).toEqual([
+      "exec cache valkey-cli",
+      "exec cache valkey-cli SAVE",
+      "exec cache valkey-cli SAVE",
+      "pause cache",
+      "copy data",
+    ]);
+    expect(environments).toContainEqual({ REDISCLI_AUTH: "a-password", VALKEYCLI_AUTH: "a-password" });
+  });
+
+  it("a server with an append-only file is not asked to save", async () => {
+    const { message, calls } = await save({ "": settings("yes", "900 1") });
+    expect(message).toBe("Snapshot one: 0.0 MB of data.");
+    expect(calls).toEqual(["exec cache valkey-cli", "pause cache", "copy data"]);
+  });
+
+  it.each([
+    [
+      { "": "NOAUTH Authentication required.\n", SAVE: "NOAUTH Authentication required.\n" },
+      "NOAUTH Authentication required",
+    ],
+    [{ "": settings("no", "") }, "it keeps its data in memory only (no save points, no append-only file)"],
+  ])("the answer names data that the snapshot may lack: %j", async (answers, reason) => {
+    const { message, calls } = await save(answers);
+    expect(message).toBe(`Snapshot one: 0.0 MB of data. It may lack recent data of cache: ${reason}.`);
+    expect(calls).toContain("copy data");
   });
 });
 
