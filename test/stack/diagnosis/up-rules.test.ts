@@ -64,7 +64,10 @@ describe("diagnose: healthy services", () => {
         },
       },
     });
-    const ran = await manager.runCommand({ project, service: "app", command: ["x"] }, call());
+    const ran = await manager.runCommand(
+      { project, service: "app", command: ["x"], timeoutMs: 5000, maxBytes: 1000 },
+      call(),
+    );
     expect(ran.stderr).toContain("FATAL");
     expect((await manager.logs({ project, query: {} })).lines.some(({ text }) => text.includes("FATAL"))).toBe(true);
     expect((await diagnose(manager)).cause).toBeNull();
