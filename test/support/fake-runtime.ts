@@ -122,7 +122,8 @@ export class FakeService implements RuntimeService {
       const seen = (await probe?.(healthcheck)) ?? true;
       if (typeof seen === "object")
         return { healthy: false, message: seen.starting, latencyMs: 1, check: "fake", starting: true };
-      return { healthy: seen === true, message: seen === true ? "well" : seen, latencyMs: 1, check: "fake" };
+      const check = test.kind === "tcp" ? `tcp ${this.service}:${test.port}` : "fake";
+      return { healthy: seen === true, message: seen === true ? "well" : seen, latencyMs: 1, check };
     } finally {
       this.probing -= 1;
     }
