@@ -11,7 +11,7 @@ export const diagnose = defineOperation({
   title: "Diagnose",
   description: [
     "Find out why a stack or service does not work: the most likely cause with evidence and the next step.",
-    "Use it first, before reading logs. It changes and probes nothing; cause is null when nothing is wrong.",
+    "Use it first, before reading logs. It changes and probes nothing; cause is null when none is found.",
     'Example: {"project": "shop"}',
   ].join("\n"),
   input: z.strictObject({ project, service: service.optional(), since: moment.default(DEFAULT_SINCE) }),

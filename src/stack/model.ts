@@ -43,8 +43,8 @@ export interface StartRequest {
   services?: string[];
   /** Services to exclude. Default: none. */
   without?: string[];
-  /** Do not start services of a running stack that have ended. Default: start them. */
-  leaveEnded?: true;
+  /** Stop these services of the running stack and change nothing else: start no service, and read no file. */
+  stop?: readonly string[];
   /**
    * Host ports by service (its first published port) or `service:containerPort`. They apply until the stack stops, or the
    * compose file changes the port. An empty object returns to the compose file.

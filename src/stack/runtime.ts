@@ -44,6 +44,8 @@ export interface ProbeResult {
   check: string;
   /** True when the check is a command whose program does not exist in the service: waiting does not help. */
   programMissing?: true;
+  /** True when the service itself answered that it is starting, as PostgreSQL does during recovery: waiting helps. */
+  starting?: true;
 }
 
 /** One published address. */

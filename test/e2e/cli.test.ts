@@ -116,7 +116,7 @@ describe("command line", () => {
     expect((await run("stats")).stdout).toMatch(/app\s+healthy/);
     expect((await run("events", "--type", "service_healthy")).stdout).toContain("app is healthy.");
     const diagnosis = await run("diagnose");
-    expect(diagnosis).toMatchObject({ code: 0, stdout: expect.stringContaining("Nothing is wrong") });
+    expect(diagnosis).toMatchObject({ code: 0, stdout: expect.stringContaining("No fault is visible") });
     const again = await run("up");
     expect(again.code).toBe(0);
     expect(again.stdout).toContain("runs already");

@@ -46,7 +46,7 @@ const RUN: Record<string, Record<string, Run>> = {
     "stackwarden up": { shows: /backend.*listening on/, goesOn: true },
     "stackwarden ps": { shows: /backend\s+healthy/ },
     "stackwarden health": { shows: /backend\s+healthy/ },
-    "stackwarden diagnose": { shows: /nothing is wrong|healthy/i },
+    "stackwarden diagnose": { shows: /no fault is visible|healthy/i },
     "stackwarden logs backend -f --grep error": { shows: /an error, it seems/, goesOn: true },
     // The application logs nothing that counts as an error.
     "stackwarden logs --errors --since 10m": { shows: /^$/ },

@@ -1,6 +1,7 @@
-/** Snapshots of a real PostgreSQL during writes: saved, deleted and restored. */
+/** Snapshots of real databases: PostgreSQL during writes, and Redis in a container. */
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startDaemon, type TestDaemon, whyNoDaemon } from "../support/docker/daemon.mjs";
 import { type Server, TestBench } from "./support/bench.js";
 
 const PASSWORD = "a-password-of-the-test";
@@ -91,4 +92,51 @@ describe("snapshots of a real database", () => {
     await server.call("delete_snapshot", { project: "copy", snapshot: stopped.snapshot, confirm: true });
     expect((await server.call("list_snapshots", { project: "copy" })).snapshots).toEqual([]);
   }, 300_000);
+});
+
+const skip = whyNoDaemon();
+if (skip !== null) process.stderr.write(`snapshots.test.ts: the docker part is skipped, ${skip}\n`);
+
+describe.skipIf(skip !== null)("snapshots of Redis in a container", () => {
+  const bench = new TestBench();
+  let daemon: TestDaemon;
+  let server: Server;
+
+  const redis = async (...words: string[]): Promise<string> => {
+    const command = ["redis-cli", ...words];
+    return (await server.call("run_command", { project: "store", service: "cache", command })).stdout.trim();
+  };
+
+  beforeAll(async () => {
+    daemon = await startDaemon({ images: ["redis:7-alpine"] });
+    bench.project("store", {
+      "compose.yaml": `
+services:
+  cache:
+    image: redis:7-alpine
+    command: redis-server --requirepass ${PASSWORD}
+    environment: { REDISCLI_AUTH: ${PASSWORD} }
+    volumes: ["data:/data"]
+volumes: { data: {} }
+`,
+    });
+    server = await bench.server({ STACKWARDEN_RUNTIME: "docker", STACKWARDEN_DOCKER_HOST: daemon.host });
+    await server.call("start_stack", { project: "store", timeout_seconds: 120 });
+  }, 300_000);
+  afterAll(async () => {
+    await bench.close();
+    await daemon?.close();
+  });
+
+  it("a snapshot contains what Redis had only in memory", { timeout: 300_000 }, async () => {
+    expect(await redis("set", "key", "written")).toBe("OK");
+    const saved = await server.call("save_snapshot", { project: "store", name: "one" });
+    expect(saved.message).toMatch(/^Snapshot one: \d+\.\d MB of data\.$/);
+    expect(saved.snapshot.volumes.data).toBeGreaterThan(0);
+    await redis("set", "key", "later");
+    await server.call("stop_stack", { project: "store", remove_volumes: true, snapshot: false, confirm: true });
+    await server.call("restore_snapshot", { project: "store", snapshot: "one", confirm: true });
+    await server.call("start_stack", { project: "store", timeout_seconds: 120 });
+    expect(await redis("get", "key")).toBe("written");
+  });
 });

@@ -184,8 +184,9 @@ test("the brief results of start and stop have one line for each service", () =>
     message: "The stack is running; every service is healthy.",
     missing: [],
     next: null,
+    notes: ["web: node:22 runs Node 20."],
     before: stack("stopped"),
-    after: stack("healthy", { notes: ["web: node:22 runs Node 20."] }),
+    after: stack("healthy"),
     verified: true,
     took_ms: 12,
   };

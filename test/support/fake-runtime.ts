@@ -28,13 +28,15 @@ import type {
   WebProtocol,
 } from "../../src/stack/runtime.js";
 
+type Probed = true | string | { starting: string };
+
 export interface Script {
   /** Milliseconds until the process runs. */
   startMs?: number;
   /** Errors of the next starts, one each. */
   startErrors?: unknown[];
-  /** Result of its checks. Default: healthy. */
-  probe?: (healthcheck: Healthcheck) => string | true | Promise<string | true>;
+  /** Result of its checks; an object for a service that answers that it is starting. Default: healthy. */
+  probe?: (healthcheck: Healthcheck) => Probed | Promise<Probed>;
   /** The program of its check commands does not exist. */
   lacksProgram?: boolean;
   /** Ends of its next instances, one each. Default exit code 0. */
@@ -118,7 +120,10 @@ export class FakeService implements RuntimeService {
     if (this.probing > 1 && test.kind !== "tcp") this.runtime.calls.push(`overlap ${this.service}`);
     try {
       const seen = (await probe?.(healthcheck)) ?? true;
-      return { healthy: seen === true, message: seen === true ? "well" : seen, latencyMs: 1, check: "fake" };
+      if (typeof seen === "object")
+        return { healthy: false, message: seen.starting, latencyMs: 1, check: "fake", starting: true };
+      const check = test.kind === "tcp" ? `tcp ${this.service}:${test.port}` : "fake";
+      return { healthy: seen === true, message: seen === true ? "well" : seen, latencyMs: 1, check };
     } finally {
       this.probing -= 1;
     }

@@ -187,7 +187,14 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
 
   const answers: StackManager = {
     start: async ({ project }) =>
-      ({ ...change(project), status: "healthy", message: "Started.", missing: [], next: null }) satisfies StartOutcome,
+      ({
+        ...change(project),
+        status: "healthy",
+        message: "Started.",
+        missing: [],
+        next: null,
+        notes: [],
+      }) satisfies StartOutcome,
     stop: async ({ project }) =>
       ({
         ...change(project),

@@ -8,7 +8,7 @@ const AGAIN_MS = 15_000;
 const SHOWN_EVIDENCE = 3;
 const SHOWN_OTHERS = 2;
 /** States that need no diagnosis. */
-const NO_FAULT = new Set(["starting", "stopped", "never_started", "recovered"]);
+const NO_FAULT = new Set(["idle_stop", "starting", "stopped", "never_started", "recovered"]);
 
 export interface DiagnosisPanel {
   element: HTMLElement;

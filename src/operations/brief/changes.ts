@@ -1,7 +1,7 @@
 /** Compact answers of start, stop, restart and limits for agents: the change, then one line for each service. */
 import * as z from "zod";
 import type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "../../stack/model.js";
-import { limitLines, notesOf, serviceLine, serviceLines, withoutEmpty } from "./service-line.js";
+import { limitLines, serviceLine, serviceLines, withoutEmpty } from "./service-line.js";
 
 const text = z.string();
 const lines = z.record(z.string(), text);
@@ -19,14 +19,14 @@ export const briefStart = {
     notes: z.array(text).optional(),
     ...change,
   }),
-  of: ({ status, message, missing, next: step, before, after, verified, took_ms }: StartOutcome) => ({
+  of: ({ status, message, missing, next: step, notes, before, after, verified, took_ms }: StartOutcome) => ({
     status,
     message,
     services: serviceLines(after, before),
     ...withoutEmpty({
       missing: Object.fromEntries(missing.map(({ service, reason }) => [service, reason])),
       next: step,
-      notes: notesOf(after).filter((note) => !notesOf(before).includes(note)),
+      notes,
     }),
     verified,
     took_ms,

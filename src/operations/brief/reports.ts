@@ -1,8 +1,9 @@
 /** Compact answers of list_stacks, health_status, get_stats and get_events for agents. */
 import * as z from "zod";
+import { notesOf } from "../../stack/lifecycle/notes.js";
 import type { EventPage, HealthOutcome, StackEvent, StackReport, StatsReport } from "../../stack/model.js";
 import { DEFAULT_PIDS } from "../../stack/schemas/limits.js";
-import { limitLines, notesOf, serviceLine, staleLine, withoutEmpty } from "./service-line.js";
+import { limitLines, serviceLine, staleLine, withoutEmpty } from "./service-line.js";
 
 const text = z.string();
 

@@ -30,12 +30,6 @@ export function serviceLines(after: StackReport, before?: StackReport): Record<s
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-/** Notes of the stack and its services, without duplicates. */
-export function notesOf(stack: StackReport): string[] {
-  const own = Object.values(stack.services).flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`));
-  return [...new Set([...stack.notes, ...own])];
-}
-
 /**
  * Limits that have a value, for example `{cpus: 0.5, memory_mb: "512 (advisory: no cgroup)"}`; null when no limit has
  * one.

@@ -186,7 +186,10 @@ function readStack(
   for (const section of SECTIONS)
     if (section !== "services" && hasValue(fields[section]))
       for (const attribute of attributeUses(fields[section].tree, section)) uses.push({ attribute });
-  if (projectFiles.builtIn) leaveOutAbsent(services, request.folder, note);
+  if (projectFiles.builtIn) {
+    leaveOutAbsent(services, request.folder, note);
+    note(`The folder has no compose file: this is the built-in stack (${Object.keys(services).join(", ")}).`);
+  }
   const count = Object.keys(services).length;
   leaveOutEmpty(services, note);
   if (count === 0 && problems.empty)
@@ -245,6 +248,7 @@ function readStack(
     ]),
     services,
     volumes: inUse(mounted),
+    declaredVolumes: [...volumes.declared].filter((name) => !volumes.bound.has(name)),
     networks: Object.fromEntries(
       attached.map((name) => [name, networks[name] ?? { internal: false, external: false }]),
     ),

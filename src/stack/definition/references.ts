@@ -19,6 +19,9 @@ function hintFor(name: string, services: readonly string[]): string {
   return `${near === undefined ? "" : `Did you mean ${near}? `}Services are: ${services.join(", ")}.`;
 }
 
+export const leftOutNote = (name: string, other: string): string =>
+  `${name} starts without ${other}, on which it depends: ${other} is left out.`;
+
 const DECLARE = (section: string): string => `Declare it under the top-level \`${section}\`.`;
 
 /**
@@ -46,7 +49,7 @@ export function checkReferences(
     for (const [other, { required }] of Object.entries(service.dependsOn)) {
       if (Object.hasOwn(services, other)) continue;
       delete service.dependsOn[other];
-      if (without.has(other)) note(`${name} starts without ${other}, on which it depends: ${other} is left out.`);
+      if (without.has(other)) note(leftOutNote(name, other));
       else if (required && all.has(other))
         at("depends_on").invalid(
           `depends on ${other}, whose profile is not active`,

@@ -1,7 +1,7 @@
 /** Diagnoses a stack: ranks the probable causes of a problem from health, exits, events, logs and resource use. */
-import { asSentence, wellSentence } from "../lifecycle/stack-state.js";
+import { asSentence, missingServices, wellSentence } from "../lifecycle/stack-state.js";
 import type { LogLine } from "../logs/types.js";
-import type { StackEvent } from "../model.js";
+import type { ServiceHealth, StackEvent } from "../model.js";
 import { boundText } from "../text/sanitize-text.js";
 import { isEpilogue, placeOf } from "./error-lines.js";
 import { looksWrong } from "./log-symptoms.js";
@@ -17,9 +17,15 @@ const MOST_EVIDENCE = 5;
 /** Maximum bytes of one quoted text. */
 const QUOTE = 300;
 
+/** The beginning of a TCP check's name on every runtime. */
+const TCP_CHECK = "tcp ";
+
 const CONFIDENCE: Record<Confidence, number> = { certain: 3, likely: 2, possible: 1 };
 /** Causes that describe the whole stack; they rank below more specific ones. */
-const GENERAL = new Set<Cause["kind"]>(["start_failed", "starting", "stopped", "never_started"]);
+const GENERAL = new Set<Cause["kind"]>(["idle_stop", "start_failed", "starting", "stopped", "never_started"]);
+
+/** Causes of a stack that does not run and has no fault. */
+const IDLE = new Set<Cause["kind"]>(["idle_stop", "stopped", "never_started"]);
 
 /**
  * The failing dependency of this service, direct or indirect, that has no failing dependency itself; null when there is
@@ -120,13 +126,31 @@ function tellingLines(service: ServiceEvidence, requested: boolean): DiagnosedSe
     }));
 }
 
-function summary(facts: Facts, cause: Cause | null): string {
-  const services = Object.values(facts.health.services);
-  const well = services.some(({ healthy }) => healthy !== true)
-    ? wellSentence(services)
-    : `all ${services.length} services are healthy`;
-  if (cause === null) return `Nothing is wrong: ${well}.`;
-  if (facts.health.overall_healthy) return `${asSentence(well)} Possible problem: ${cause.explanation}`;
+/** What was observed of these services, as sentences. */
+function observed(services: readonly ServiceHealth[]): string {
+  const [only] = services;
+  const down = missingServices(services);
+  if (down.length > 0) return `${down.map(({ service, state }) => `${service} is ${state}`).join(", ")}.`;
+  if (only === undefined || services.length > 1) return asSentence(wellSentence(services));
+  return `${only.service} is ${only.status}${only.status === "running" ? "; nothing checks it" : ""}.`;
+}
+
+/** Names the services whose health rests on a connection only, so that `healthy` is not read as more. */
+function untested(services: readonly ServiceHealth[]): string {
+  const connected = services.filter(({ healthy, check }) => healthy === true && check?.startsWith(TCP_CHECK));
+  if (connected.length === 0) return "";
+  const several = connected.length > 1;
+  return ` ${listed(connected.map(({ service }) => service))} ${several ? "are" : "is"} checked only by a TCP connection: whether ${several ? "their" : "its"} requests succeed was not tested.`;
+}
+
+const listed = (names: readonly string[]): string =>
+  names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+
+/** @param shown names of the services that the report covers */
+function summary(facts: Facts, cause: Cause | null, shown: readonly string[]): string {
+  const services = Object.values(facts.health.services).filter(({ service }) => shown.includes(service));
+  if (cause === null) return `No fault is visible. ${observed(services)}${untested(services)}`;
+  if (facts.health.overall_healthy) return `${observed(services)} Possible problem: ${cause.explanation}`;
   return cause.explanation;
 }
 
@@ -141,7 +165,7 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
   const stale = problems.length > 0 || only !== undefined ? staleCauses(facts).filter(concerned) : [];
   const [cause = null, ...further] = rank(facts, [...problems, ...stale]).map(quoted);
   // Other causes are irrelevant for a stack that was stopped.
-  const idle = cause?.kind === "stopped" || cause?.kind === "never_started";
+  const idle = cause !== null && IDLE.has(cause.kind);
   const others = idle ? [] : further;
   const services: DiagnosisReport["services"] = Object.create(null);
   for (const [name, service] of facts.services) {
@@ -168,7 +192,7 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
     overall_healthy: facts.health.overall_healthy,
     timestamp: new Date(facts.nowMs).toISOString(),
     since: new Date(facts.sinceMs).toISOString(),
-    summary: summary(facts, cause),
+    summary: summary(facts, cause, Object.keys(services)),
     cause,
     others: others.slice(0, MOST_OTHERS),
     services,

@@ -20,12 +20,17 @@ const NO_ANSWER = /^no answer within/;
 const LISTENS_ELSEWHERE = /; it listens on /;
 const PROGRAM_MISSING = /lacks the program that its health check runs|^The program "[^"]{1,200}" was not found/;
 const VOLUME_MISMATCH = /the volume was initialised with /;
+/** How long an OOM kill that a client answered is still reported, and the share of a limit from which it is after that. */
+const RECENT_KILL_MS = 10 * 60_000;
+const HIGH_MEMORY = 0.75;
 /** Minimum number of crashes that count as a crash loop. */
 const LOOP = 3;
 const FAILING = new Set(["crashed", "unhealthy", "lost"]);
 
 export const isFailing = ({ report, health, failedStart }: ServiceEvidence): boolean =>
   failedStart || FAILING.has(report.state) || (report.state === "starting" && health.consecutive_failures > 0);
+
+const megabytes = (value: number): number => Number(value.toFixed(1));
 
 const ofType = (events: readonly StackEvent[], ...types: StackEvent["type"][]): StackEvent[] =>
   events.filter(({ type }) => types.includes(type));
@@ -331,7 +336,9 @@ class ServiceRules {
   #recovered(): Found | null {
     const last = this.#crashes.at(-1);
     // A change of limits, a restart or a start since then is a client's answer to the crash.
-    if (last === undefined || this.service.events.some((event) => event.seq > last.seq && isChange(event))) return null;
+    if (last === undefined) return null;
+    const answered = this.service.events.some((event) => event.seq > last.seq && isChange(event));
+    if (answered) return last.data?.oom_killed === true ? this.#answeredKill(last) : null;
     const often = this.#crashes.length === 1 ? "once" : `${this.#crashes.length} times`;
     const oom = last.data?.oom_killed === true;
     return {
@@ -351,6 +358,35 @@ class ServiceRules {
     };
   }
 
+  /** An OOM kill that a client answered, for example with a larger limit: a leak reaches that one too. */
+  #answeredKill(kill: StackEvent): Found | null {
+    const { stats } = this.service;
+    const used = stats?.stats?.memory_mb ?? null;
+    const limit = stats?.limits?.memory_mb.value ?? null;
+    const high = used !== null && limit !== null && used > limit * HIGH_MEMORY;
+    if (this.facts.nowMs - Date.parse(kill.time) > RECENT_KILL_MS && !high) return null;
+    const now =
+      used === null
+        ? []
+        : [
+            this.#evidence(
+              "stats",
+              `memory now: ${megabytes(used)} of ${limit === null ? "unlimited" : megabytes(limit)} MB`,
+            ),
+          ];
+    return {
+      kind: "memory_limit",
+      confidence: "possible",
+      explanation: `${this.#name} is ${this.service.report.state}. The kernel killed an earlier instance at its memory limit at ${kill.time.slice(0, 19)}Z; its limit or instance was changed since. Whether its memory still grows is not known.`,
+      evidence: [fromEvent(kill), ...ofType(this.service.events, "limits_changed").slice(-1).map(fromEvent), ...now],
+      next: {
+        do: "See in its history whether its memory grows towards the limit; a leak is corrected in the code, then the service is restarted.",
+        operation: "get_stats",
+        input: { project: this.facts.project, history: true },
+      },
+    };
+  }
+
   #pressure(): Found[] {
     const { stats } = this.service;
     if (stats === null) return [];
@@ -363,7 +399,9 @@ class ServiceRules {
           {
             kind: "memory_limit",
             confidence: "possible",
-            explanation: `${this.#name} is close to its memory limit, or had a process killed at it.`,
+            explanation: text.includes("were killed")
+              ? `The kernel killed a process of ${this.#name} at its memory limit; the service runs.`
+              : `${this.#name} is close to its memory limit.`,
             evidence,
             next: this.#moreMemory(),
           },

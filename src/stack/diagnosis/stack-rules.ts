@@ -2,6 +2,7 @@
 import type { ErrorCode } from "../../errors.js";
 import { missingServices } from "../lifecycle/stack-state.js";
 import type { StackEvent } from "../model.js";
+import { SERVER_ACTOR } from "../storage/events.js";
 import type { Cause, CauseKind, Evidence, Facts, NextStep } from "./types.js";
 
 const KINDS: Partial<Record<ErrorCode, CauseKind>> = {
@@ -132,17 +133,44 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
       evidence: [],
       next: start(facts, "Start it when it should run."),
     };
-  // A server that was killed could not write a final event.
-  const onRequest = last?.type === "stack_stopped";
+  const next = start(facts, "Start it when it should run.");
+  if (last?.type !== "stack_stopped")
+    // A server that was killed could not write a final event.
+    return {
+      kind: "stopped",
+      confidence: "likely",
+      explanation: "The stack is not running, and nothing says that it was stopped: the server that ran it has ended.",
+      evidence: [
+        last === undefined
+          ? { source: "event", service: null, time: null, text: "No end is recorded." }
+          : evidence(last),
+      ],
+      next,
+    };
+  const at = `at ${last.time.slice(0, 19)}Z`;
+  const idle = idleStop(facts.events, last);
+  if (idle !== undefined)
+    return {
+      kind: "idle_stop",
+      confidence: "certain",
+      explanation: `The stack is not running: stackwarden stopped it ${at}, because no call had used it for the time of its idle_stop.`,
+      evidence: [evidence(idle)],
+      next,
+    };
+  const { actor } = last;
+  const by = actor.startsWith(SERVER_ACTOR) ? "the server that ran it stopped it when it ended" : "a client stopped it";
   return {
     kind: "stopped",
-    confidence: onRequest ? "certain" : "likely",
-    explanation: onRequest
-      ? "The stack is not running because a client stopped it; the evidence has the time, recent_events the client."
-      : "The stack is not running, and nothing says that it was stopped: the server that ran it has ended.",
-    evidence: [
-      last === undefined ? { source: "event", service: null, time: null, text: "No end is recorded." } : evidence(last),
-    ],
-    next: start(facts, "Start it when it should run."),
+    confidence: "certain",
+    explanation: `The stack is not running: ${by}, ${at}.`,
+    evidence: [{ ...evidence(last), text: `${last.message} (by ${actor})` }],
+    next,
   };
+}
+
+/** The warning of the idle stop with which the stack ended. */
+function idleStop(events: readonly StackEvent[], end: StackEvent): StackEvent | undefined {
+  if (end.actor !== SERVER_ACTOR) return undefined;
+  const run = events.slice(events.findLastIndex(({ type }) => type === "stack_starting") + 1);
+  return run.findLast(({ type, data }) => type === "warning" && data?.idle_ms !== undefined);
 }

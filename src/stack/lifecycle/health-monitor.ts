@@ -33,8 +33,8 @@ export interface HealthMonitorOptions {
   /** Sanitises and redacts the result of a check. */
   clean(text: string): string;
   /**
-   * Called after every check. `verdict` is null while undecided: during the start period, or with fewer failures than
-   * `retries`.
+   * Called after every check. `verdict` is null while undecided: during the start period, with fewer failures than
+   * `retries`, or while a service that was never healthy answers that it is starting.
    */
   onCheck(verdict: "running" | "healthy" | "unhealthy" | null, view: HealthView): void;
 }
@@ -138,13 +138,17 @@ export class HealthMonitor {
     if (this.#stop.signal.aborted || this.#held) return this.#view;
     if (result.healthy) this.#everHealthy = true;
     const missing = result.programMissing === true;
+    // A database that recovers needs as long as its data demand. The time limit of the start ends the wait.
+    const starting = result.starting === true && !this.#everHealthy;
     this.#view = {
       healthy: result.healthy,
       message: boundText(clean(result.message), LONGEST_MESSAGE),
       latencyMs: Math.round(result.latencyMs),
       checkedAt: Date.now(),
       check: boundText(clean(result.check), LONGEST_CHECK),
-      consecutiveFailures: result.healthy ? 0 : this.#view.consecutiveFailures + (counts || missing ? 1 : 0),
+      consecutiveFailures: result.healthy
+        ? 0
+        : this.#view.consecutiveFailures + ((counts && !starting) || missing ? 1 : 0),
       web: this.#web,
     };
     // A missing program does not appear later, so do not wait for retries.

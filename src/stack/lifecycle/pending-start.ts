@@ -14,8 +14,8 @@ export interface EndedStart {
 }
 
 const requestKey = (request: StartRequest): string => {
-  const { profiles, files, services, without, leaveEnded, ports, autoPorts, limits, dataFrom } = request;
-  return JSON.stringify([profiles, files, services, without, leaveEnded, ports, autoPorts, limits, dataFrom]);
+  const { profiles, files, services, without, stop, ports, autoPorts, limits, dataFrom } = request;
+  return JSON.stringify([profiles, files, services, without, stop, ports, autoPorts, limits, dataFrom]);
 };
 const PLAIN_START = requestKey({ project: "" });
 
@@ -29,7 +29,7 @@ export class PendingStart {
 
   constructor(request: StartRequest, actor: string, bringUp: (steps: StartSteps) => Promise<EndedStart>) {
     this.#requestKey = requestKey(request);
-    this.#partial = request.services !== undefined || request.without !== undefined;
+    this.#partial = request.services !== undefined || request.without !== undefined || request.stop !== undefined;
     let launch = (): void => undefined;
     this.launched = new Promise<void>((resolve) => {
       launch = resolve;

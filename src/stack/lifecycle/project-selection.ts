@@ -27,7 +27,16 @@ export function nextSelection(present: ProjectSelection, request: StartRequest):
   };
 }
 
-/** Excluded services for a call that stops `services` and keeps the others running. */
-export const withoutAlso = (present: ProjectSelection, services: readonly string[]): string[] => [
-  ...new Set([...(present.without ?? []), ...services]),
-];
+/**
+ * The selection of a running stack after a call stops `stopped` and keeps `remaining`. It selects no service that did not
+ * run.
+ */
+export const selectionWithout = (
+  present: ProjectSelection,
+  stopped: readonly string[],
+  remaining: readonly string[],
+): ProjectSelection => ({
+  ...present,
+  ...(present.services === undefined ? {} : { services: [...remaining] }),
+  without: [...new Set([...(present.without ?? []), ...stopped])],
+});

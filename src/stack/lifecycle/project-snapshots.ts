@@ -2,12 +2,14 @@
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { Mutex } from "../../system/mutex.js";
+import { allVolumes } from "../definition/all-volumes.js";
 import type { StackDefinition } from "../definition/types.js";
 import type { CallContext } from "../model.js";
 import type { StackRuntime } from "../runtime.js";
 import type { Snapshot, SnapshotOutcome } from "../schemas/snapshots.js";
 import { SnapshotStore } from "../storage/snapshot-store.js";
 import type { ProjectParts } from "./project-parts.js";
+import { saveRedis } from "./redis-save.js";
 import type { ServiceController } from "./service-controller.js";
 import { type Stack, unknownService } from "./stack.js";
 
@@ -66,8 +68,8 @@ export class ProjectSnapshots {
     const { supervisor, exclusive } = this.parts;
     for (;;) {
       if (supervisor.running !== null) {
-        const saved = await this.#saveRunning(supervisor.running, request, call);
-        return this.#saved(saved, call, begun);
+        const { saved, missing } = await this.#saveRunning(supervisor.running, request, call);
+        return this.#saved(saved, call, begun, missing);
       }
       const alone = await exclusive.run(call, "snapshot", (own) => this.saveStopped(request, own));
       if (alone === null) continue;
@@ -78,9 +80,9 @@ export class ProjectSnapshots {
     }
   }
 
-  async #saved(snapshot: Snapshot, call: CallContext, begun: number): Promise<SnapshotOutcome> {
+  async #saved(snapshot: Snapshot, call: CallContext, begun: number, missing = ""): Promise<SnapshotOutcome> {
     const volumes = Object.keys(snapshot.volumes).join(", ");
-    const message = `Snapshot ${snapshot.name}: ${size(snapshot.bytes)} of ${volumes}.`;
+    const message = `Snapshot ${snapshot.name}: ${size(snapshot.bytes)} of ${volumes}.${missing}`;
     const { events } = await this.parts.storage.records();
     events.add({ type: "snapshot_saved", message, actor: call.actor, data: { snapshot: snapshot.name } });
     return { project: this.#id, message, snapshot, took_ms: Date.now() - begun };
@@ -88,14 +90,19 @@ export class ProjectSnapshots {
 
   /**
    * Saves the data of a stopped stack. The caller must prevent a start in the meantime.
+   * @param request `volumes` are saved in place of those of the present definition
    * @returns null when there is no data
    */
-  saveStopped(request: SaveRequest & { automatic?: boolean }, call: CallContext): Promise<Snapshot | null> {
+  saveStopped(
+    request: SaveRequest & { automatic?: boolean; volumes?: readonly string[] },
+    call: CallContext,
+  ): Promise<Snapshot | null> {
     const { supervisor, settings } = this.parts;
     const runtime = this.#runtime;
     if (runtime === undefined) return Promise.resolve(null);
     return supervisor.withDefinition(settings(), async ({ definition }) => {
-      const volumes = this.#volumes(definition, request.service);
+      const volumes = request.volumes ?? this.#volumes(definition, request.service);
+      if (volumes.length === 0) return null;
       const saved = await this.#copy(runtime, volumes, request, call);
       if (saved.bytes > 0) return saved;
       await this.#store.remove(saved.name);
@@ -103,20 +110,33 @@ export class ProjectSnapshots {
     });
   }
 
-  async #saveRunning(stack: Stack, request: SaveRequest, call: CallContext): Promise<Snapshot> {
+  /** @returns the snapshot, and sentences about data that it may lack */
+  async #saveRunning(
+    stack: Stack,
+    request: SaveRequest,
+    call: CallContext,
+  ): Promise<{ saved: Snapshot; missing: string }> {
     const { choice } = this.parts.supervisor;
     if (choice === null) throw new StackwardenError("INTERNAL", "An open stack has no runtime.");
     const volumes = this.#volumes(stack.definition, request.service);
     const writers = [...stack.units.values()].filter((unit) =>
       volumesOf(stack.definition, unit.name).some((volume) => volumes.includes(volume)),
     );
-    return paused(writers, () => this.#copy(choice.runtime, volumes, request, call));
+    const { runtime } = choice;
+    const faults = await Promise.all(
+      writers.map(async (unit) => {
+        const fault = await saveRedis(unit, runtime.name, call.signal);
+        return fault === null ? "" : ` It may lack recent data of ${unit.name}: ${fault}.`;
+      }),
+    );
+    const saved = await paused(writers, () => this.#copy(runtime, volumes, request, call));
+    return { saved, missing: faults.join("") };
   }
 
   #volumes(definition: StackDefinition, service: string | undefined): string[] {
     if (service !== undefined && !Object.hasOwn(definition.services, service))
       throw unknownService(service, Object.keys(definition.services));
-    const volumes = service === undefined ? definition.volumes : volumesOf(definition, service);
+    const volumes = service === undefined ? allVolumes(definition) : volumesOf(definition, service);
     if (volumes.length > 0) return volumes;
     throw new StackwardenError("INVALID_INPUT", `${service ?? this.#id} has no named volume.`, {
       hint: "Only named volumes are in snapshots: give the service one in the compose file.",
@@ -284,7 +304,8 @@ export class ProjectSnapshots {
     const { supervisor, settings } = this.parts;
     const runtime = this.#runtime;
     if (runtime === undefined) return false;
-    return supervisor.withDefinition(settings(), async ({ definition: { volumes } }) => {
+    return supervisor.withDefinition(settings(), async ({ definition }) => {
+      const volumes = allVolumes(definition);
       if (volumes.length === 0) return false;
       const unfinished = await this.#store.begin();
       try {

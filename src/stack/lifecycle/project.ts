@@ -5,6 +5,7 @@
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
+import { allVolumes } from "../definition/all-volumes.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import type { LimitChange } from "../definition/types.js";
 import type {
@@ -14,6 +15,7 @@ import type {
   HealthReport,
   LimitsOutcome,
   RestartOutcome,
+  ServiceReport,
   StackReport,
   StackState,
   StartOutcome,
@@ -35,9 +37,9 @@ import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
 import type { ProjectParts } from "./project-parts.js";
-import { nextSelection, withoutAlso } from "./project-selection.js";
+import { nextSelection } from "./project-selection.js";
 import { ProjectSnapshots } from "./project-snapshots.js";
-import { NOTHING, type Removal, Removals, type Removed, removes } from "./removals.js";
+import { NOTHING, type Removal, Removals, type Removed, removes, removesAll } from "./removals.js";
 import { ReportedDefinition } from "./reported-definition.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
@@ -46,7 +48,7 @@ import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
 import { unknownService } from "./stack.js";
-import { healthReport, stackReport } from "./stack-report.js";
+import { healthReport, stackReport, staleField } from "./stack-report.js";
 import { type StackPhase, stackState } from "./stack-state.js";
 import { StaleServices } from "./stale-services.js";
 import { Supervisor, type SupervisorOptions } from "./supervisor.js";
@@ -122,8 +124,7 @@ export class Project {
     this.#removals = new Removals({
       ...parts,
       snapshots: this.snapshots,
-      definition: async () =>
-        this.supervisor.stack?.definition ?? forRuntime(await this.#definition.read(), this.#runtimeName(null)),
+      volumes: () => this.#allVolumes(),
     });
     this.lease = new IdleStop({ isOpen: () => this.open, stop: (idleMs) => this.#stopIdle(idleMs) });
     this.#stale = new StaleServices(parts);
@@ -188,7 +189,13 @@ export class Project {
     const remainingMs = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
     const result = async (outcome: EndedStart | null): Promise<StartOutcome> =>
-      startOutcome({ project: this.id, ...(outcome ?? (await this.#unfinished())), before, begun });
+      startOutcome({
+        project: this.id,
+        ...(outcome ?? (await this.#unfinished())),
+        known: this.supervisor.choice?.isNew === false ? [this.supervisor.choice.reason] : [],
+        before,
+        begun,
+      });
     for (;;) {
       // A start waits for a stop in progress, and for a start with a different request.
       const otherStart = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
@@ -249,6 +256,7 @@ export class Project {
     mostGraceMs?: number,
   ): Promise<StopOutcome> {
     const begun = Date.now();
+    if (request.services !== undefined && removes(request)) throw removesAll(request, this.id);
     if (request.services !== undefined && this.open && (await this.#leavesSome(request.services)))
       return this.#stopServices(request.services, request, call, begun);
     const before = await this.report();
@@ -300,7 +308,7 @@ export class Project {
     return running.some((name) => !stopping.includes(name));
   }
 
-  /** Reconciles the stack with its files, without these services. */
+  /** Stops these services. The others stay as they are: running, ended or never started. */
   async #stopServices(
     services: readonly string[],
     { timeoutMs }: { timeoutMs?: number },
@@ -309,12 +317,10 @@ export class Project {
   ): Promise<StopOutcome> {
     const { units } = this.supervisor.stack ?? {};
     const whole = services.filter((name) => units?.get(name)?.definition.instanceOf === undefined);
-    const without = withoutAlso(this.supervisor.selection, whole);
     const stopping = this.withInstances(whole);
     const request = {
       project: this.id,
-      without,
-      leaveEnded: true as const,
+      stop: whole,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     };
     const { status, before, after } = await this.start(request, call, this.#settings);
@@ -367,12 +373,26 @@ export class Project {
       throw new StackwardenError("SERVICE_NOT_STARTED", `${service} has not started yet; the stack is starting.`, {
         hint: hint`Wait with ${callTo("health_status", { project: this.id, wait_for: "healthy" })}.`,
       });
-    const before = unit.report();
     await this.#stale.refresh(true);
+    const reported = (): ServiceReport => ({ ...unit.report(), ...staleField(unit, this.#stale) });
+    const before = reported();
+    const units = (): ServiceController[] => [...(this.supervisor.stack?.units.values() ?? [])];
+    const upBefore = new Set(units().filter((one) => one.up && one !== unit));
     const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
     const joined = await shared.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
     const followers = joined.done ? joined.value : null;
-    return restartOutcome({ project: this.id, followers, health: unit.health(), before, after: unit.report(), begun });
+    // Another instance, and the same definition: what start_stack would change is still to be applied.
+    await this.#stale.refresh(true);
+    const fallen = units().filter((one) => upBefore.has(one) && !one.up);
+    return restartOutcome({
+      project: this.id,
+      followers,
+      fallen: fallen.map((one) => one.health()),
+      health: unit.health(),
+      before,
+      after: reported(),
+      begun,
+    });
   }
 
   async setLimits(
@@ -445,6 +465,17 @@ export class Project {
       overrides: this.supervisor.notes(),
       peek: () => this.#definition.read(),
     });
+  }
+
+  /** See `RemovalParts.volumes`. The files can have changed since the last start, and services can have been left out of it. */
+  async #allVolumes(): Promise<string[]> {
+    const last = this.supervisor.stack?.definition;
+    const present = await this.#definition.read().catch((error: unknown) => {
+      if (last === undefined) throw error;
+      return null;
+    });
+    const definitions = [last, present === null ? undefined : forRuntime(present, this.#runtimeName(null))];
+    return [...new Set(definitions.flatMap((one) => (one === undefined ? [] : allVolumes(one))))];
   }
 
   /** The runtime that runs the stack, or that a start would use. */

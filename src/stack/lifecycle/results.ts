@@ -8,6 +8,7 @@ import type {
   StartOutcome,
   StopOutcome,
 } from "../model.js";
+import { startNotes } from "./notes.js";
 import { missingServices, type Reached, restartStatus, startVerdict } from "./stack-state.js";
 
 const say = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
@@ -24,9 +25,15 @@ const nextCall = (operation: string, input: Record<string, unknown>) => ({ opera
 
 /** @param outcome `reached` is null when the caller's time ran out and the start continues */
 export function startOutcome(
-  outcome: Observed<StackReport> & { reached: Reached | null; changes: readonly string[]; health: HealthReport },
+  outcome: Observed<StackReport> & {
+    reached: Reached | null;
+    changes: readonly string[];
+    health: HealthReport;
+    /** The reason for the runtime, when the project ran on it before this start. */
+    known: readonly string[];
+  },
 ): StartOutcome {
-  const { project, reached, changes, health, before, after, begun } = outcome;
+  const { project, reached, changes, health, known, before, after, begun } = outcome;
   const services = Object.values(health.services);
   const { status, message, verified } = startVerdict(reached, health.state, services, changes);
   const missing = missingServices(services);
@@ -36,7 +43,17 @@ export function startOutcome(
       : status === "degraded"
         ? nextCall("diagnose", { project })
         : null;
-  return { status, message, missing, next, before, after, verified, took_ms: Date.now() - begun };
+  return {
+    status,
+    message,
+    missing,
+    next,
+    notes: startNotes(before, after, known),
+    before,
+    after,
+    verified,
+    took_ms: Date.now() - begun,
+  };
 }
 
 const STOPPED = {
@@ -53,7 +70,9 @@ const sayForgotten = (kept: readonly string[]): string =>
 export function stopOutcome(
   outcome: Observed<StackReport> & {
     status: StopOutcome["status"];
-    removed: string[];
+    removed: readonly string[];
+    /** True when volumes were to be deleted. */
+    deleted?: true;
     /** Name of the snapshot with the deleted data; null when none was saved. */
     snapshot: string | null;
     forgotten?: true;
@@ -63,20 +82,25 @@ export function stopOutcome(
     services?: readonly string[];
   },
 ): StopOutcome {
-  const { project, status, removed, snapshot, forgotten, kept = [], before, after, begun, services } = outcome;
+  const { project, status, removed, deleted, snapshot, forgotten, kept = [], before, after, begun, services } = outcome;
   const alone =
     services !== undefined && status === "stopped"
       ? `Stopped: ${say([...services])}. The other services keep running.`
       : null;
-  const deleted = removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : "";
-  const saved = snapshot === null ? "" : ` Their data is in the snapshot ${snapshot}.`;
+  const deletion =
+    removed.length > 0
+      ? ` Deleted volumes: ${say(removed)}.`
+      : deleted === true
+        ? " The project has no volume, so none was deleted."
+        : "";
+  const saved = snapshot === null ? "" : ` The data of these volumes is in the snapshot ${snapshot}.`;
   return {
     status,
-    message: `${alone ?? STOPPED[status]}${deleted}${saved}${forgotten === true ? sayForgotten(kept) : ""}`,
+    message: `${alone ?? STOPPED[status]}${deletion}${saved}${forgotten === true ? sayForgotten(kept) : ""}`,
     ...(forgotten === true ? { forgotten } : {}),
     ...(kept.length === 0 ? {} : { not_deleted: [...kept] }),
     ...(snapshot === null ? {} : { snapshot }),
-    removed_volumes: removed,
+    removed_volumes: [...removed],
     next: status === "stopping" ? nextCall("health_status", { project, wait_for: "stopped" }) : null,
     before,
     after,
@@ -93,9 +117,14 @@ export function stopOutcome(
  * restart continues
  */
 export function restartOutcome(
-  outcome: Observed<ServiceReport> & { followers: string[] | null; health: ServiceHealth },
+  outcome: Observed<ServiceReport> & {
+    followers: string[] | null;
+    /** Other services that were up before the restart and are not up after it. */
+    fallen: readonly ServiceHealth[];
+    health: ServiceHealth;
+  },
 ): RestartOutcome {
-  const { project, followers, health, before, after, begun } = outcome;
+  const { project, followers, fallen, health, before, after, begun } = outcome;
   const { service } = after;
   const over = followers !== null;
   const status = restartStatus(over, health.status);
@@ -108,17 +137,26 @@ export function restartOutcome(
     starting: `${service} is still ${health.status}: ${health.message}`,
     degraded: `${service} was restarted (generation ${after.generation}), but is ${health.status}: ${health.message}`,
   };
+  const outdated =
+    after.stale?.fix === "start_stack"
+      ? ` It runs with its former definition: ${after.stale.reason.replace(/\.$/, "")}. start_stack applies it.`
+      : "";
+  const down = fallen.map(
+    (one) => ` ${one.service} was up before and is ${one.status} now: ${one.message.replace(/\.$/, "")}.`,
+  );
   const next = {
     starting: nextCall("health_status", { project, wait_for: "healthy" }),
     degraded: nextCall("diagnose", { project, service }),
   };
+  const remaining =
+    outdated !== "" ? nextCall("start_stack", { project }) : down.length > 0 ? nextCall("diagnose", { project }) : null;
   return {
     service,
     status,
-    message: messages[status],
+    message: `${messages[status]}${outdated}${down.join("")}`,
     health,
     dependents_restarted: followers ?? [],
-    next: status === "starting" || status === "degraded" ? next[status] : null,
+    next: status === "starting" || status === "degraded" ? next[status] : remaining,
     before,
     after,
     verified: how && after.generation > before.generation,

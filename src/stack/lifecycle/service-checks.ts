@@ -34,6 +34,7 @@ const REDIS: KnownImage = {
   test: { kind: "redis" },
   command: { kind: "cmd", argv: ["redis-cli", "ping"] },
 };
+const VALKEY: KnownImage = { ...REDIS, command: { kind: "cmd", argv: ["valkey-cli", "ping"] } };
 // A connection that ends before its handshake counts as an error of its host, which MySQL blocks after a hundred of them.
 const MYSQL: KnownImage = {
   port: 3306,
@@ -46,7 +47,7 @@ const MONGO_PORT = 27_017;
 const IMAGES: ReadonlyMap<string, KnownImage> = new Map([
   ["postgres", POSTGRES],
   ["redis", REDIS],
-  ["valkey/valkey", { ...REDIS, command: { kind: "cmd", argv: ["valkey-cli", "ping"] } }],
+  ["valkey/valkey", VALKEY],
   ["mysql", MYSQL],
   ["mariadb", MYSQL],
   ["mongo", { port: MONGO_PORT }],
@@ -93,6 +94,13 @@ function knownService(
 export function initialisesVolume(service: ServiceDefinition, runtime: RuntimeName): boolean {
   const image = knownService(service, runtime);
   return image === POSTGRES || image === MYSQL || image?.port === MONGO_PORT;
+}
+
+/** The server program of a service that runs the image of Redis or Valkey; undefined for others. */
+export function redisServer(service: ServiceDefinition, runtime: RuntimeName): string | undefined {
+  const image = knownService(service, runtime);
+  if (image === REDIS) return "redis-server";
+  return image === VALKEY ? "valkey-server" : undefined;
 }
 
 const implied = (test: HealthTest, command?: HealthTest): Healthcheck => ({

@@ -351,6 +351,11 @@ export class ServiceController {
     return signal.aborted ? { exitCode: null, signal: "SIGKILL", oomKilled: false } : instance.exec(request);
   }
 
+  /** Sanitises, redacts and bounds text that came from the instance. */
+  clean(text: string): string {
+    return this.host.clean(text);
+  }
+
   /** Resolves when the instance is not paused. */
   async resumed(): Promise<void> {
     await this.#pause;

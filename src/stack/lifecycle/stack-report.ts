@@ -57,7 +57,7 @@ function idleHealth(service: string, state: StackState, stored: () => boolean): 
   };
 }
 
-const staleField = (unit: ServiceController, services: StaleServices): Pick<ServiceReport, "stale"> => {
+export const staleField = (unit: ServiceController, services: StaleServices): Pick<ServiceReport, "stale"> => {
   const stale = services.of(unit);
   return stale === null ? {} : { stale };
 };

@@ -5,6 +5,7 @@ import { callTo, hint } from "../../hint.js";
 import { KeyedMutex } from "../../system/keyed-mutex.js";
 import { compareDefinitions } from "../definition/changes.js";
 import type { StackDefinition } from "../definition/types.js";
+import { withoutServices } from "../definition/without-services.js";
 import type { RuntimeStack } from "../runtime.js";
 import { dependentsOf } from "./dependents.js";
 import { notEnforceable, notEnforced } from "./limits.js";
@@ -27,8 +28,6 @@ export interface ReconcileOptions {
   changing(): void;
   /** Called before former instances are started again after a failure. */
   restoring(): void;
-  /** Do not start services that have ended. */
-  leaveEnded: boolean;
   /** Longest time, in milliseconds, in which former instances become healthy again after a failure. */
   restoreMs: number;
 }
@@ -137,7 +136,7 @@ export class Stack {
       for (const follower of dependentsOf(name, Object.values(next.services), false))
         if (this.units.has(follower) && !replaced.has(follower)) replaced.set(follower, `it follows ${name}`);
     options.changing();
-    const again = options.leaveEnded ? [] : [...this.units.values()].filter(idle).map(({ name }) => name);
+    const again = [...this.units.values()].filter(idle).map(({ name }) => name);
     const former = formerOf(this, new Set([...removed, ...replaced.keys(), ...again]));
     try {
       const { actor } = scope;
@@ -154,8 +153,7 @@ export class Stack {
       }
       this.#units = units;
       this.#definition = next;
-      const starts = (unit: ServiceController): boolean =>
-        replaced.has(unit.name) || (idle(unit) && !(options.leaveEnded && former.units.has(unit.name)));
+      const starts = (unit: ServiceController): boolean => replaced.has(unit.name) || idle(unit);
       const names = [...units.values()].filter(starts).map(({ name }) => name);
       await startServices({ units, names, scope });
       for (const unit of units.values()) if (unit.state === "starting") await unit.settled(scope.signal);
@@ -175,6 +173,25 @@ export class Stack {
       options.restoring();
       throw rolledBack(error, await this.#restore(former, scope, options.restoreMs));
     }
+  }
+
+  /**
+   * Stops services with all of their instances, and removes them from the stack. Every other service stays as it is.
+   * @throws INVALID_INPUT when another service uses a published address of one of them
+   */
+  stopServices(names: readonly string[], scope: StopScope): Promise<void> {
+    const leaving = names.flatMap((name) => this.instancesOf(name));
+    return this.#change([...this.units.keys()], async () => {
+      const next = withoutServices(
+        this.definition,
+        leaving.map(({ name }) => name),
+      );
+      await this.runtimeStack.update(next);
+      await stopServices(leaving, scope);
+      this.#units = new Map([...this.units].filter(([, unit]) => !leaving.includes(unit)));
+      for (const unit of this.units.values()) unit.definition = next.services[unit.name] ?? unit.definition;
+      this.#definition = next;
+    });
   }
 
   /** Returns to the former definition, and starts the services again that ran before a change that failed. */

@@ -104,6 +104,10 @@ export class StaleServices {
     const next: StaleByService = new Map();
     const partial = new Set<string>();
     const definition = await this.#definitionChanges(stack.definition, folder);
+    // These are compared by what they define: see #definitionChanges.
+    const inputs = new Set(
+      [...(stack.definition.files ?? []), ...(stack.definition.inputs ?? [])].map((path) => relative(folder, path)),
+    );
     for (const unit of units) {
       const changed: Changed[] = [];
       for (const source of sources.get(unit.name) ?? []) {
@@ -117,7 +121,7 @@ export class StaleServices {
       const code = newCode(
         unit,
         changed,
-        definition.files,
+        inputs,
         reloadsItself(unit.definition, folder, runtime, unit.instance?.command),
       );
       const stale = definition.changed.has(unit.name)
@@ -194,11 +198,10 @@ export class StaleServices {
 function newCode(
   { instance, definition }: ServiceController,
   changed: readonly Changed[],
-  definitionFiles: readonly Changed[],
+  inputs: ReadonlySet<string>,
   reloads: boolean,
 ): Changed[] {
   const copied = instance?.notes.some((note) => note.startsWith(RUNS_ON_COPY)) === true;
-  const inputs = new Set(definitionFiles.map(({ path }) => path));
   const user = instance?.user.uid ?? null;
   return changed.filter(
     ({ path, live, always, uid }) =>

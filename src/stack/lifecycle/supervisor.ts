@@ -16,7 +16,7 @@ import { DefinitionReader, generatedIn, notGenerated } from "./definition-reader
 import { checkLimits } from "./limits.js";
 import { overrideNotes } from "./overrides.js";
 import { hasMoved, movedPorts } from "./port-plan.js";
-import type { ProjectSelection } from "./project-selection.js";
+import { type ProjectSelection, selectionWithout } from "./project-selection.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { Scope, StopScope } from "./scope.js";
 import {
@@ -81,13 +81,15 @@ function describeChanges({ replaced, started, removed }: Reconciled, limited: re
 
 export class Supervisor {
   #stack: Stack | null = null;
-  #choice: RuntimeChoice | null = null;
+  #choice: (RuntimeChoice & { isNew: boolean }) | null = null;
   #options: StackOptions = NO_OPTIONS;
   #unlock: (() => Promise<void>) | null = null;
   #start: StartSteps | null = null;
   #attempt: Attempt | null = null;
   /** The last progress message, without differences of case and full stop. */
   #reported = "";
+  /** The newest start failed. */
+  #lastFailed = false;
 
   readonly #reader: DefinitionReader;
 
@@ -105,8 +107,8 @@ export class Supervisor {
     return this.#stack?.phase === "open" ? this.#stack : null;
   }
 
-  /** The runtime of the last start, with the reason for its choice. */
-  get choice(): RuntimeChoice | null {
+  /** The runtime of the last start, with the reason for its choice; `isNew` when the project did not run on it before. */
+  get choice(): (RuntimeChoice & { isNew: boolean }) | null {
     return this.#choice;
   }
 
@@ -138,6 +140,7 @@ export class Supervisor {
   /** @param settings settings of the calling client; an open stack keeps those of its start */
   async bringUp(request: StartRequest, settings: StackSettings, steps: StartSteps): Promise<Done> {
     const { storage } = this.parts;
+    if (request.stop !== undefined) return this.#stopServices(request.stop, steps);
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(this.#tooLate(settings.startTimeoutMs)), settings.startTimeoutMs);
     const scope: Scope = {
@@ -169,11 +172,13 @@ export class Supervisor {
           ? await this.#openStack(definition, settings, scope, steps.launched, records)
           : await this.#reconcile(before, definition, {
               restoreMs: settings.startTimeoutMs,
-              leaveEnded: request.leaveEnded === true,
               scope,
               launched: steps.launched,
             });
       this.#options = attempt.options;
+      // A start of a running stack has an event of success only after one that failed, which it answers.
+      if (before !== null && this.#lastFailed) records.events.add(stackStarted(before, steps.actor));
+      this.#lastFailed = false;
       const outdated: string[] = [];
       const unstored = await this.#storeOrWarn("the limits of this start", records, async () => {
         for (const [service, limits] of Object.entries(attempt.limits))
@@ -187,11 +192,9 @@ export class Supervisor {
         this.#stack?.definition.source ?? "",
       );
       const { actor } = steps;
-      records?.events.add(
-        before !== null && !attempt.changed && this.running === before
-          ? startRefused(explained, actor)
-          : startFailed(explained, actor, attempt.changed),
-      );
+      const refused = before !== null && !attempt.changed && this.running === before;
+      if (!refused) this.#lastFailed = true;
+      records?.events.add(refused ? startRefused(explained, actor) : startFailed(explained, actor, attempt.changed));
       if (this.running === null) await this.#release();
       throw explained;
     } finally {
@@ -212,6 +215,20 @@ export class Supervisor {
     await stack.stop(scope);
     await this.#release();
     events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
+  }
+
+  /** Stops some services of the open stack. Does nothing when the stack has stopped meanwhile. */
+  async #stopServices(names: readonly string[], { actor, launched }: StartSteps): Promise<Done> {
+    const stack = this.running;
+    if (stack === null) return { reached: "unchanged", changes: [] };
+    const running = names.filter((name) => stack.units.has(name));
+    launched();
+    await stack.stopServices(running, { actor });
+    const remaining = [...stack.units.values()].flatMap(({ name, definition }) =>
+      definition.instanceOf === undefined ? [name] : [],
+    );
+    this.#options = { ...this.#options, selection: selectionWithout(this.selection, running, remaining) };
+    return { reached: "reconciled", changes: running.map((name) => `${name} stopped`) };
   }
 
   /** Limits of a service's next instance. See `limitsOf`. */
@@ -330,7 +347,7 @@ export class Supervisor {
     requireChecks(definition, runtime.name);
     await storage.keepServices(Object.keys(definition.services));
     const reason = choice.reason + elsewhere(storage.runtime, runtime.name, definition.volumes);
-    this.#choice = { runtime, reason };
+    this.#choice = { runtime, reason, isNew: storage.runtime !== runtime.name };
     events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor });
     const runtimeStack = await withRetry(
       () =>
@@ -376,7 +393,7 @@ export class Supervisor {
   async #reconcile(
     stack: Stack,
     read: StackDefinition,
-    options: Pick<ReconcileOptions, "restoreMs" | "leaveEnded"> & { scope: Scope; launched(): void },
+    options: Pick<ReconcileOptions, "restoreMs"> & { scope: Scope; launched(): void },
   ): Promise<Done> {
     const { scope, launched, ...how } = options;
     const { runtime } = stack.runtimeStack;

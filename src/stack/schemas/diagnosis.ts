@@ -10,7 +10,7 @@ const text = z.string();
 /** ISO 8601, UTC. */
 const time = z.string();
 
-/** Kinds of causes. `starting`, `stopped` and `never_started` are not faults. */
+/** Kinds of causes. `idle_stop`, `starting`, `stopped` and `never_started` are not faults. */
 export const CAUSE_KINDS = [
   "bad_credentials",
   "check_failed",
@@ -21,6 +21,7 @@ export const CAUSE_KINDS = [
   "definition_invalid",
   "dependency_down",
   "disk_full",
+  "idle_stop",
   "install_failed",
   "killed_from_outside",
   "logged_errors",

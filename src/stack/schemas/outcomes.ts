@@ -25,6 +25,8 @@ export const startOutcome = z.object({
   /** Services that are not up, with the reason for each. */
   missing: z.array(z.object({ service: text, state: serviceState, reason: text })),
   next: nextCall,
+  /** Notes on the caller's files and the runtime: all of a stack that the call started, else those that are new. */
+  notes: z.array(text),
   before: stackReport,
   after: stackReport,
   ...change,

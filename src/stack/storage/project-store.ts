@@ -103,6 +103,12 @@ export class ProjectStore {
         details: { known: projects, roots: this.options.roots },
       });
     }
+    const state = realFolder(this.options.stateDir);
+    // A project that was started there before can still be stopped and deleted.
+    if (folder !== remembered && state !== null && isBeneath(state, folder))
+      throw new StackwardenError("FOLDER_NOT_ALLOWED", `${folder} belongs to stackwarden's state directory.`, {
+        hint: this.#rootsHint("Pass the folder of a project, below"),
+      });
     const allowed = this.options.roots
       .map((root) => realFolder(root))
       .some((root) => root !== null && isBeneath(root, folder));

@@ -205,6 +205,22 @@ describe("postgresCheck", () => {
     expect(result.healthy).toBe(false);
     expect(result.message).not.toContain("hidden");
   });
+
+  it("a server that recovers from a crash is starting", async () => {
+    const fields = Buffer.from("SFATAL\0C57P03\0Mthe database system is starting up\0\0");
+    const size = Buffer.alloc(4);
+    size.writeInt32BE(fields.length + 4);
+    const port = await replying((_text, socket) => {
+      socket.end(Buffer.concat([Buffer.from("E"), size, fields]));
+      return null;
+    });
+    expect(await run(postgresCheck({ ...target, port }))).toMatchObject({
+      healthy: false,
+      starting: true,
+      message: "the database system is starting up",
+    });
+    expect(await run(postgresCheck({ ...target, port: await freePort() }))).not.toHaveProperty("starting");
+  });
 });
 
 describe("webProtocol", () => {

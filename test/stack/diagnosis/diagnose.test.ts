@@ -1,5 +1,5 @@
 /** Diagnosis through the manager, on a scripted runtime. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { StackManager } from "../../../src/stack/model.js";
 import { call, compose, Domain, service, until } from "../../support/domain.js";
@@ -31,9 +31,28 @@ describe("diagnose: stacks that are healthy or do not run", () => {
     const manager = await started(APP);
     const report = await diagnose(manager);
     expect(report).toMatchObject({ cause: null, others: [], overall_healthy: true, state: "running" });
-    expect(report.summary).toBe("Nothing is wrong: all 1 services are healthy.");
+    expect(report.summary).toBe("No fault is visible. app is healthy.");
     expect(report.services.app).toMatchObject({ healthy: true, crashes: 0, lines: [] });
     expect(report.recent_events.map(({ type }) => type)).toContain("service_healthy");
+  });
+
+  it("a summary without a cause names what was checked, of the service that was asked for", async () => {
+    const connected = (name: string) => service(name).replace("test: [CMD, x]", "x-probe: { type: tcp, port: 8000 }");
+    const unchecked = service("worker").replace(/\n +healthcheck.*/, "");
+    const manager = await started(compose(service("db"), connected("api"), connected("web"), unchecked));
+    const said = async (name?: string) => {
+      const { cause, summary } = await diagnose(manager, name === undefined ? {} : { service: name });
+      expect(cause).toBeNull();
+      return summary;
+    };
+    expect(await said()).toBe(
+      "No fault is visible. Every service that has a check is healthy; nothing checks worker. api and web are checked only by a TCP connection: whether their requests succeed was not tested.",
+    );
+    expect(await said("api")).toBe(
+      "No fault is visible. api is healthy. api is checked only by a TCP connection: whether its requests succeed was not tested.",
+    );
+    expect(await said("db")).toBe("No fault is visible. db is healthy.");
+    expect(await said("worker")).toBe("No fault is visible. worker is running; nothing checks it.");
   });
 
   it("a stack that never started or was stopped has that as its cause", async () => {
@@ -44,7 +63,29 @@ describe("diagnose: stacks that are healthy or do not run", () => {
     await manager.stop({ project }, call({ actor: "claude/7" }));
     const { cause, recent_events: events } = await diagnose(manager);
     expect(cause).toMatchObject({ kind: "stopped", next: { operation: "start_stack", input: { project } } });
+    expect(cause?.explanation).toMatch(
+      /^The stack is not running: a client stopped it, at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.$/,
+    );
+    expect(cause?.evidence[0]?.text).toBe("The stack stopped; its data stays. (by claude/7)");
     expect(events.at(-1)).toMatchObject({ type: "stack_stopped", actor: "claude/7" });
+  });
+
+  it("a stack that its idle_stop ended has that as its cause, and one that ended with its server has that", async () => {
+    domain.project(project, APP);
+    const manager = domain.manager();
+    await manager.start({ project, idleStopMs: 100 }, call());
+    // A list of stacks does not use them.
+    await until("it stopped", async () => (await manager.list())[0]?.state === "stopped");
+    const { cause, summary } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "idle_stop", confidence: "certain", next: { operation: "start_stack" } });
+    expect(cause?.explanation).toMatch(/^The stack is not running: stackwarden stopped it at [\dT:-]+Z, .*idle_stop/);
+    expect(cause?.evidence[0]?.text).toMatch(/no call used it for \d+ s \(idle_stop\)/);
+    expect(summary).not.toContain("client");
+    await manager.start({ project, idleStopMs: 60_000 }, call());
+    await manager.shutdown("test");
+    const later = await diagnose(domain.manager());
+    expect(later.cause).toMatchObject({ kind: "stopped", confidence: "certain" });
+    expect(later.cause?.explanation).toContain("the server that ran it stopped it when it ended");
   });
 
   it("a compose file that cannot be used is the cause before the first start, and a possible one after", async () => {
@@ -59,7 +100,7 @@ describe("diagnose: stacks that are healthy or do not run", () => {
     const { cause, overall_healthy: well, summary } = await diagnose(manager);
     expect(cause).toMatchObject({ kind: "definition_invalid", confidence: "possible", service: null });
     expect(well).toBe(true);
-    expect(summary).toMatch(/^All 1 services are healthy\. Possible problem: /);
+    expect(summary).toMatch(/^app is healthy\. Possible problem: /);
   });
 
   it("a lost runtime is the cause, with its reason", async () => {
@@ -223,14 +264,37 @@ describe("diagnose: services that ended", () => {
     expect((await diagnose(manager)).cause).toBeNull();
   });
 
-  it("an OOM kill before its limit was raised is not a cause", async () => {
+  it("an OOM kill before its limit was raised is a possible cause for minutes, and later when memory is high", async () => {
     const manager = await started(compose(service("app", "mem_limit: 100m\nrestart: on-failure")));
     domain.runtime.service("app").end({ exitCode: null, signal: "SIGKILL", oomKilled: true });
     await until("it is back", async () => (await manager.report(project)).services.app?.generation === 2);
     await inState(manager, "app", "healthy");
     expect((await diagnose(manager)).cause).toMatchObject({ kind: "memory_limit", confidence: "certain" });
     await manager.setLimits({ project, service: "app", limits: { memory_mb: 256 } }, call({ actor: "claude/1" }));
-    expect((await diagnose(manager)).cause).toBeNull();
+    const uses = (memory_mb: number) => {
+      domain.runtime.scripts = { app: { stats: { memory_mb } } };
+    };
+    uses(50);
+    const { cause } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "memory_limit", confidence: "possible", next: { operation: "get_stats" } });
+    expect(cause?.explanation).toMatch(/^app is healthy\. The kernel killed an earlier instance at .* at [\dT:-]+Z;/);
+    expect(cause?.evidence.map(({ text }) => text)).toContain("memory now: 50 of 256 MB");
+    const now = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 15 * 60_000);
+    try {
+      expect((await diagnose(manager)).cause).toBeNull();
+      uses(200);
+      expect((await diagnose(manager)).cause).toMatchObject({ kind: "memory_limit", confidence: "possible" });
+    } finally {
+      now.mockRestore();
+    }
+  });
+
+  it("a kill inside a service that still runs is not reported as memory that is nearly used up", async () => {
+    domain.runtime.scripts = { app: { stats: { memory_mb: 10, oom_kills: 1 } } };
+    const manager = await started(compose(service("app", "mem_limit: 100m")));
+    const { cause } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "memory_limit", confidence: "possible" });
+    expect(cause?.explanation).toBe("The kernel killed a process of app at its memory limit; the service runs.");
   });
 
   it("a failed start has its cause in the output, also after a restart of the server", async () => {
@@ -251,6 +315,19 @@ describe("diagnose: services that ended", () => {
       expect(others[0]).toMatchObject({ kind: "start_failed", service: "app" });
       expect(services.app?.state).toBe("stopped");
     }
+  });
+
+  it.each(["unchanged", "changed"])("a failed start is not a cause after a later %s start succeeded", async (later) => {
+    const manager = await started(APP);
+    domain.runtime.scripts = { app: { startErrors: [new StackwardenError("UNSUPPORTED", "No such option.")] } };
+    domain.project(project, compose(service("app", "environment: { A: b }")));
+    await expect(manager.start({ project }, call())).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    expect((await diagnose(manager)).cause).toMatchObject({ kind: "start_failed" });
+    domain.runtime.scripts = {};
+    domain.project(project, later === "unchanged" ? APP : compose(service("app", "environment: { A: c }")));
+    const { status } = await manager.start({ project }, call());
+    expect(status).toBe(later === "unchanged" ? "already_running" : "reconciled");
+    expect((await diagnose(manager)).cause).toBeNull();
   });
 
   it("a start that failed on a host port has the cause port_taken", async () => {
@@ -310,7 +387,7 @@ describe("diagnose: services that run and are not healthy", () => {
       { project, service: "app", cpus: 1 },
       { project, service: "app", pids: 40 },
     ]);
-    expect(summary).toMatch(/^All 1 services are healthy\. Possible problem: /);
+    expect(summary).toMatch(/^app is healthy\. Possible problem: /);
   });
 });
 

@@ -56,6 +56,25 @@ describe("restart", () => {
     expect(domain.runtime.started()).toEqual(["db", "api", "web"]);
   });
 
+  it("a restart names the services that went down meanwhile", async () => {
+    await up(CHAIN);
+    const { end } = domain.runtime.service("web");
+    domain.runtime.scripts = { db: { startMs: 200 } };
+    const restarting = restart("db");
+    await until("db stopped", () => domain.runtime.calls.includes("stop db SIGTERM"));
+    end({ exitCode: 7 });
+    expect(await restarting).toMatchObject({
+      status: "healthy",
+      message: expect.stringContaining("web was up before and is crashed now: Not running: it exited with code 7."),
+      next: { operation: "diagnose", input: { project: "shop" } },
+    });
+    // Also while the restart continues.
+    domain.runtime.scripts = { db: { startMs: 400 } };
+    const early = await restart("db", { timeoutMs: 100 });
+    expect(early).toMatchObject({ status: "starting", message: expect.stringContaining("api was up before and is") });
+    expect((await restart("api")).status).toBe("healthy");
+  });
+
   it("a repeated restart joins the first, which continues when its caller cancels or its time ends", async () => {
     await up(CHAIN);
     domain.runtime.scripts = { web: { startMs: 400 } };

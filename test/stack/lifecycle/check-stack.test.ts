@@ -93,6 +93,47 @@ describe("selected services", () => {
     expect(all.after.state).toBe("stopped");
   });
 
+  it("a stop of some services starts no other service, whatever the compose file says", async () => {
+    const folder = domain.project(
+      "shop",
+      compose(service("db"), service("cache"), service("app", "depends_on: [db, cache]"), service("web")),
+    );
+    const manager = domain.manager();
+    await manager.start({ project: "shop", folder: "shop", services: ["app"] }, call());
+    expect(running()).toEqual(["app", "cache", "db"]);
+    const starts = domain.runtime.started().length;
+    writeFileSync(
+      join(folder, "compose.yaml"),
+      compose(service("db"), service("cache"), service("app", "depends_on: [new]\ncommand: [changed]"), service("new")),
+    );
+    const stopped = await manager.stop({ project: "shop", services: ["db"] }, call());
+    expect(stopped).toMatchObject({ status: "stopped", verified: true });
+    expect(stopped.after.notes).toContain("app starts without db, on which it depends: db is left out.");
+    expect(running()).toEqual(["app", "cache"]);
+    writeFileSync(join(folder, "compose.yaml"), "services: [");
+    await manager.stop({ project: "shop", services: ["app"] }, call());
+    expect(running()).toEqual(["cache"]);
+    expect(domain.runtime.started().length).toBe(starts);
+    domain.project("shop", compose(service("db"), service("cache"), service("app", "depends_on: [db, cache]")));
+    // The stopped services start again when a call names them, and only they.
+    await manager.start({ project: "shop", services: ["db"] }, call());
+    expect(running()).toEqual(["cache", "db"]);
+  });
+
+  it("a service whose published address another one uses does not stop alone", async () => {
+    domain.project(
+      "shop",
+      compose(service("api", 'ports: ["80"]'), service("web", 'environment: { API: "{published:api:80}" }')),
+    );
+    const manager = domain.manager();
+    await manager.start({ project: "shop", folder: "shop" }, call());
+    await expect(manager.stop({ project: "shop", services: ["api"] }, call())).rejects.toMatchObject({
+      code: "INVALID_INPUT",
+      message: "web uses the address of api in API.",
+    });
+    expect(running()).toEqual(["api", "web"]);
+  });
+
   it("a stack starts without a service that policy refuses", async () => {
     domain.project("shop", compose(service("proxy", "privileged: true"), service("app", "depends_on: [proxy]")));
     const manager = domain.manager();

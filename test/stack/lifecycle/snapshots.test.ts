@@ -3,7 +3,9 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
+import type { ExecRequest } from "../../../src/stack/runtime.js";
 import { call, Domain, eventsOf, until } from "../../support/domain.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
 
 const SHOP = `
 services:
@@ -198,6 +200,58 @@ describe("snapshots", () => {
     expect(await manager.stop({ project: "shop", removeVolumes: true }, call())).not.toHaveProperty("snapshot");
   });
 
+  it.each<[string, (manager: ReturnType<Domain["manager"]>) => Promise<unknown>]>([
+    ["was stopped before", (manager) => manager.stop({ project: "shop", services: ["files"] }, call())],
+    ["was left out before", (manager) => manager.stop({ project: "shop" }, call())],
+    [
+      "has an inactive profile",
+      async () => domain.project("shop", SHOP.replace("shop-files", "shop-files\n    profiles: [tools]")),
+    ],
+  ])("volumes of a service that %s are deleted too, saved and named", async (_what, prepare) => {
+    const manager = await started();
+    domain.runtime.volumes.set("shop/uploads", 30);
+    await prepare(manager);
+    if (manager.running().length === 0) await manager.start({ project: "shop", without: ["files"] }, call());
+    const { message, snapshot, removed_volumes } = await manager.stop({ project: "shop", removeVolumes: true }, call());
+    expect([...removed_volumes].sort()).toEqual(["data", "uploads"]);
+    expect(message).toBe(
+      `The stack is stopped. Deleted volumes: data, uploads. The data of these volumes is in the snapshot ${snapshot}.`,
+    );
+    expect([...domain.runtime.volumes]).toEqual([]);
+    expect((await manager.snapshots("shop")).snapshots).toMatchObject([{ volumes: { data: 100, uploads: 30 } }]);
+  });
+
+  it("volumes are deleted only without services, because each deletion is of every volume", async () => {
+    const manager = await started();
+    for (const removal of [{ removeVolumes: true }, { forget: true }])
+      for (const services of [["db"], ["db", "files", "web"]])
+        await expect(manager.stop({ project: "shop", services, ...removal }, call())).rejects.toMatchObject({
+          code: "INVALID_INPUT",
+          message: expect.stringContaining("not of some services"),
+        });
+    expect((await manager.health({ project: "shop" }, call())).state).toBe("running");
+    expect(volume("shop/data")).toBe(100);
+  });
+
+  it("a deletion in a project without volumes says so", async () => {
+    domain.project("bare", "services: { web: { image: shop-web } }");
+    const manager = domain.manager();
+    await manager.start({ project: "bare" }, call());
+    const outcome = await manager.stop({ project: "bare", removeVolumes: true }, call());
+    expect(outcome).toMatchObject({
+      message: "The stack is stopped. The project has no volume, so none was deleted.",
+      removed_volumes: [],
+    });
+  });
+
+  it("a snapshot has the volumes of services that are left out", async () => {
+    const manager = await started();
+    domain.runtime.volumes.set("shop/uploads", 30);
+    await manager.stop({ project: "shop", services: ["db", "files"] }, call());
+    const { snapshot } = await manager.saveSnapshot({ project: "shop" }, call());
+    expect(snapshot.volumes).toEqual({ data: 100, uploads: 30 });
+  });
+
   it("a snapshot cannot be deleted while it is restored, and a start waits for the restore", async () => {
     const manager = await started();
     await manager.saveSnapshot({ project: "shop", name: "one" }, call());
@@ -224,6 +278,73 @@ describe("snapshots", () => {
     expect((await start).verified).toBe(true);
     expect(domain.runtime.calls.indexOf("restore data,uploads")).toBeLessThan(domain.runtime.calls.lastIndexOf("open"));
     await manager.deleteSnapshot({ project: "shop", snapshot: "one" }, call());
+  });
+});
+
+describe("snapshots of Redis", () => {
+  const STORE = `
+services:
+  cache:
+    image: valkey/valkey:8
+    command: ["valkey-server", "--requirepass", "$$WORD"]
+    environment: { WORD: a-password }
+    volumes: ["data:/data"]
+volumes: { data: {} }
+`;
+  /** @param answers of the client, by its arguments; none for its settings */
+  const save = async (answers: Record<string, string | string[]>) => {
+    domain.project("store", STORE);
+    const runtime = new FakeRuntime("docker");
+    const environments: unknown[] = [];
+    runtime.scripts.cache = {
+      exec: async ({ command, environment, onOutput }: ExecRequest) => {
+        environments.push(environment);
+        const answer = answers[command.slice(1).join(" ")] ?? "";
+        await onOutput("stdout", Buffer.from(Array.isArray(answer) ? (answer.shift() ?? "") : answer));
+        return {};
+      },
+    };
+    const manager = domain.manager({ runtime: "docker" }, [runtime]);
+    await manager.start({ project: "store" }, call());
+    runtime.volumes.set("store/data", 100);
+    const { message } = await manager.saveSnapshot({ project: "store", name: "one" }, call());
+    const calls = runtime.calls.slice(runtime.calls.indexOf("start cache") + 1);
+    return { message, calls: calls.filter((one) => /^(?:exec|pause|copy)/.test(one)), environments };
+  };
+  const settings = (appendOnly: string, points: string) => `appendonly\n${appendOnly}\nsave\n${points}\n`;
+
+  it("a server that saves now and then saves before it is paused, with its password", async () => {
+    const { message, calls, environments } = await save({
+      "": settings("no", "900 1"),
+      SAVE: ["ERR Background save already in progress\n", "OK\n"],
+    });
+    expect(message).toBe("Snapshot one: 0.0 MB of data.");
+    expect(calls).toEqual([
+      "exec cache valkey-cli",
+      "exec cache valkey-cli SAVE",
+      "exec cache valkey-cli SAVE",
+      "pause cache",
+      "copy data",
+    ]);
+    expect(environments).toContainEqual({ REDISCLI_AUTH: "a-password", VALKEYCLI_AUTH: "a-password" });
+  });
+
+  it("a server with an append-only file is not asked to save", async () => {
+    const { message, calls } = await save({ "": settings("yes", "900 1") });
+    expect(message).toBe("Snapshot one: 0.0 MB of data.");
+    expect(calls).toEqual(["exec cache valkey-cli", "pause cache", "copy data"]);
+  });
+
+  it.each([
+    [
+      { "": "NOAUTH Authentication required.\n", SAVE: "NOAUTH Authentication required.\n" },
+      "NOAUTH Authentication required",
+    ],
+    [{ "": settings("no", "") }, "it keeps its data in memory only (no save points, no append-only file)"],
+  ])("the answer names data that the snapshot may lack: %j", async (answers, reason) => {
+    const { message, calls } = await save(answers);
+    expect(message).toBe(`Snapshot one: 0.0 MB of data. It may lack recent data of cache: ${reason}.`);
+    expect(calls).toContain("copy data");
   });
 });
 

@@ -61,6 +61,7 @@ function observe(phase: StackPhase, reached: Reached | null, states: readonly Se
     reached,
     changes: [],
     health,
+    known: [],
     before: report("stopped"),
     after: report(state),
     begun: 0,

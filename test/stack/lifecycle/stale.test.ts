@@ -247,6 +247,35 @@ describe("changed definitions", () => {
     expect(await stale()).toBeUndefined();
   });
 
+  it("a restart keeps the mark of a changed definition and names start_stack", async () => {
+    await up(TEXT, { "app.env": "COLOUR=red\n" });
+    write("app.env", "COLOUR=blue\n");
+    const outcome = await restart();
+    expect(outcome).toMatchObject({
+      status: "healthy",
+      message: expect.stringMatching(/is healthy\. It runs with its former definition: app\.env changed .*start_stack/),
+      next: { operation: "start_stack", input: { project: "shop" } },
+      after: { generation: 2, stale: { fix: "start_stack", files: ["app.env"] } },
+    });
+    expect(domain.runtime.service("app").request.service.environment.COLOUR).toBe("red");
+    await manager.start({ project: "shop" }, call());
+    const applied = await restart();
+    expect(applied).toMatchObject({ message: expect.stringMatching(/is healthy\.$/), next: null });
+    expect(applied.after).not.toHaveProperty("stale");
+  });
+
+  it("a start that applies a changed compose file leaves the services that it does not concern", async () => {
+    await up(TEXT, { "app.env": "COLOUR=red\n" });
+    write("compose.yaml", TEXT.replace("env_file: app.env", "env_file: app.env\n    environment: { SIZE: small }"));
+    write("app.env", "COLOUR=blue\n");
+    const { after } = await manager.start({ project: "shop" }, call());
+    expect(after.services).toMatchObject({ app: { generation: 2 }, web: { generation: 1 } });
+    expect(await stale()).toBeUndefined();
+    expect(await stale("web")).toBeUndefined();
+    write("main.py");
+    expect(await stale("web")).toMatchObject({ files: ["main.py"], fix: "restart_service" });
+  });
+
   it("changed configs and secret files are part of a service's definition", async () => {
     const text = `${compose(service("app", "configs: [made]"), service("web", "secrets: [key]"), service("other"))}
 configs: { made: { file: made.conf } }

@@ -1,5 +1,5 @@
 /** Starts of a stack: order, readiness, rollback, and callers that join or cancel. */
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
@@ -43,6 +43,34 @@ it("a start follows the dependencies, runs independent services in parallel and 
   expect(types[0]).toBe("stack_starting");
   expect(types.at(-1)).toBe("stack_started");
   expect((await eventsOf(manager, "shop", "stack_started"))[0]?.actor).toBe("test/1");
+});
+
+it("a start's notes have what concerns the caller's files, and the reason for a runtime once", async () => {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a compose variable.
+  domain.project("shop", compose(service("web", "environment: { KEY: '${ABSENT_KEY}' }")));
+  const manager = domain.manager();
+  const start = async () => (await manager.start({ project: "shop" }, call())).notes;
+  const unset = expect.stringContaining("ABSENT_KEY");
+  const reason = "Runtime local (the first that is available).";
+  // A report before the start has the note on the variable too.
+  expect((await manager.report("shop")).notes).toEqual([unset]);
+  expect(await start()).toEqual([unset, reason]);
+  expect(await start()).toEqual([]);
+  await manager.stop({ project: "shop" }, call());
+  expect(await start()).toEqual([unset]);
+});
+
+it("a start without a compose file says that it starts the built-in stack, and what it leaves out", async () => {
+  mkdirSync(join(domain.root, "bare"));
+  const manager = domain.manager();
+  const { notes } = await manager.start({ project: "bare" }, call());
+  expect(notes).toEqual(
+    expect.arrayContaining([
+      "The folder has no compose file: this is the built-in stack (postgres, redis).",
+      expect.stringMatching(/^The service backend is left out/),
+      expect.stringMatching(/^The service frontend is left out/),
+    ]),
+  );
 });
 
 it("a start waits for a dependency's completion or start, as its condition requires", async () => {
@@ -324,4 +352,23 @@ it("a failed start deletes the new volume of a database that was not ready, and 
   await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
   expect((await eventsOf(manager, "shop", "service_healthy")).map((one) => one.service)).toContain("db");
   expect(runtime.calls.filter((one) => one.startsWith("remove"))).toEqual(["remove data"]);
+});
+
+it("a service that answers that it is starting fails a start only at the time limit", async () => {
+  domain.project("shop", compose(service("db").replace("start_period: 10s", "start_period: 0s")));
+  let answers = 0;
+  domain.runtime.scripts = {
+    db: {
+      probe: () => {
+        answers += 1;
+        return answers > 5 || { starting: "the database system is starting up" };
+      },
+    },
+  };
+  const manager = domain.manager();
+  expect(await manager.start({ project: "shop" }, call())).toMatchObject({ status: "healthy" });
+  expect(await eventsOf(manager, "shop", "service_unhealthy")).toEqual([]);
+  // A service that was healthy and recovers from a crash does not serve its clients.
+  answers = 0;
+  await until("db is unhealthy", async () => (await eventsOf(manager, "shop", "service_unhealthy")).length === 1);
 });

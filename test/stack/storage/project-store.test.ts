@@ -54,6 +54,17 @@ describe("ProjectStore.resolveFolder", () => {
       expect(() => store().resolveFolder("x", folder)).toThrow(expect.objectContaining({ code: "FOLDER_NOT_ALLOWED" }));
   });
 
+  it("a folder of the server's own state directory is refused", () => {
+    const own = join(root, "state");
+    mkdirSync(join(own, "projects", "shop"), { recursive: true });
+    const inside = new ProjectStore({ stateDir: own, roots: [root], projects: {} });
+    for (const folder of ["state", "state/projects/shop"])
+      expect(() => inside.resolveFolder("x", folder)).toThrow(
+        expect.objectContaining({ code: "FOLDER_NOT_ALLOWED", message: expect.stringContaining("state directory") }),
+      );
+    expect(inside.resolveFolder("x", "shop")).toBe(join(root, "shop"));
+  });
+
   it("a symbolic link that leads out of the roots is refused", () => {
     symlinkSync(join(top, "outside"), join(root, "link"));
     expect(() => store().resolveFolder("link")).toThrow(expect.objectContaining({ code: "FOLDER_NOT_ALLOWED" }));

@@ -26,18 +26,19 @@ export interface ProbeContext {
 const BACKUP_MS = 2000;
 
 const execCheck =
-  ({ host }: ProbeContext, id: string, argv: string[], timeoutMs: number): Check =>
+  ({ host, hidden }: ProbeContext, id: string, words: string[], timeoutMs: number): Check =>
   async (signal) => {
+    const argv = hidden.command(words);
     const { exitCode, output } = await host.exec(id, { argv, timeoutMs: timeoutMs + BACKUP_MS, signal });
-    return commandVerdict(exitCode, output);
+    return commandVerdict(exitCode, output, words);
   };
 
 const loopCheck =
-  (loop: EntryLoop): Check =>
+  (loop: EntryLoop, words: readonly string[]): Check =>
   async (signal) => {
     const { exitCode, timedOut, output } = await loop.result(signal);
     if (timedOut) throw new Error("the check did not end in time");
-    return commandVerdict(exitCode, output);
+    return commandVerdict(exitCode, output, words);
   };
 
 /** The command that runs inside the container, if any. */
@@ -46,9 +47,9 @@ function insideCheck(context: ProbeContext, test: HealthTest, timeoutMs: number)
   const { containerId, loop, hidden } = context;
   const commandText = test.kind === "cmd-shell" ? `sh -c ${test.command}` : test.argv.join(" ");
   const check = `exec ${hidden.masked(commandText)}`;
-  const argv = hidden.command(checkWords(test));
-  if (containerId !== null) return { check, run: execCheck(context, containerId, argv, timeoutMs) };
-  return loop?.runs(test) === true ? { check: `${check} (by the entry script)`, run: loopCheck(loop) } : null;
+  const words = checkWords(test);
+  if (containerId !== null) return { check, run: execCheck(context, containerId, words, timeoutMs) };
+  return loop?.runs(test) === true ? { check: `${check} (by the entry script)`, run: loopCheck(loop, words) } : null;
 }
 
 export function probeInstance(

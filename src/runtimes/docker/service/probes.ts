@@ -33,7 +33,7 @@ const commandCheck =
         throw new CheckProgramMissing(error.message);
       throw error;
     });
-    return commandVerdict(exitCode, output);
+    return commandVerdict(exitCode, output, command);
   };
 
 function insideCheck(context: ProbeContext, test: HealthTest | undefined): { check: string; run: Check } | null {

@@ -59,7 +59,7 @@ function commandIn(context: ProbeContext, argv: string[]) {
     const words = hideSecretWords({ argv: resolved, env }, context.secrets);
     const command = { argv: words.argv, env: words.env, cwd, user };
     const result = await host.run({ ...command, signal, timeoutMs: 600_000, inside: process });
-    return commandVerdict(result.exitCode ?? result.signal, result.output);
+    return commandVerdict(result.exitCode ?? result.signal, result.output, argv);
   };
 }
 

@@ -3,7 +3,7 @@
  * result, not an error.
  */
 import type { ProbeResult } from "../../../stack/runtime.js";
-import { CheckProgramMissing } from "./command-verdict.js";
+import { CheckProgramMissing, ServiceStarting } from "./command-verdict.js";
 
 /** One kind of check: returns its observation, and throws when the service is not healthy. */
 export type Check = (signal: AbortSignal) => Promise<string>;
@@ -44,6 +44,7 @@ export async function bounded(check: string, timeoutMs: number, caller: AbortSig
         finish({
           ...result(false, failureText(error)),
           ...(error instanceof CheckProgramMissing ? { programMissing: true as const } : {}),
+          ...(error instanceof ServiceStarting ? { starting: true as const } : {}),
         }),
     );
   });

@@ -1,6 +1,7 @@
 /** PostgreSQL check: a real query as the service's own user. */
 import type { Duplex } from "node:stream";
 import type { Check } from "./bounded.js";
+import { ServiceStarting } from "./command-verdict.js";
 import { type Dial, dialLoopback } from "./dial.js";
 
 export interface PostgresTarget {
@@ -10,6 +11,9 @@ export interface PostgresTarget {
   database: string;
   dial?: Dial;
 }
+
+/** SQLSTATE cannot_connect_now: the server starts, recovers from a crash or shuts down. */
+const CANNOT_CONNECT_NOW = "57P03";
 
 /** The socket methods that the client expects; it is used to connecting the socket itself. */
 function connected(stream: Duplex): Duplex {
@@ -55,7 +59,9 @@ export const postgresCheck =
       return "select 1 answered";
     } catch (error) {
       cut();
-      const cause = CAUSES[String((error as { code?: string }).code)];
+      const code = String((error as { code?: string }).code);
+      if (code === CANNOT_CONNECT_NOW) throw new ServiceStarting((error as Error).message);
+      const cause = CAUSES[code];
       if (cause !== undefined) throw new Error(cause);
       throw error;
     } finally {

@@ -1,5 +1,6 @@
 /** Redis check: AUTH when there is a password, then a PING, in the Redis protocol (RESP). */
 import type { Check } from "./bounded.js";
+import { ServiceStarting } from "./command-verdict.js";
 import { type Dial, dialLoopback } from "./dial.js";
 
 /** One request as an array of bulk strings: the password can hold anything. */
@@ -19,7 +20,7 @@ export const redisCheck =
       let expected = password === null ? 1 : 2;
       const fail = (message: string) => {
         socket.destroy();
-        reject(new Error(message));
+        reject(message.startsWith("LOADING ") ? new ServiceStarting(message) : new Error(message));
       };
       socket.setEncoding("utf8");
       socket.once("error", reject);
