@@ -362,6 +362,8 @@ const argumentTerm = (argument: Argument): string => {
  */
 export async function runCli(argv: string[], host: CliHost): Promise<ExitCode> {
   const outcome: Outcome = { code: EXIT.ok };
+  // A closed pipe (`| head`) is not an error.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   try {
     await buildProgram(host, outcome).parseAsync(argv, { from: "user" });
     return outcome.code;

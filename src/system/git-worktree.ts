@@ -25,14 +25,16 @@ function gitFolders(folder: string): { gitDir: string; common: string } | null {
  * The repository of a linked work tree. A project can write any path into its `.git` file; a repository names its work
  * trees itself.
  * @param folder the work tree's top folder
- * @returns the repository's folder without links; null unless it names this work tree, and for every other folder
+ * @returns the repository's folder without links; null unless it names this work tree, where one of both contains the
+ * other, and for every other folder
  */
 export function repositoryFolder(folder: string): string | null {
   const own = realPath(folder);
   const found = gitFolders(own);
   if (found === null) return null;
   const common = realPath(resolve(own, found.common));
-  if (isBeneath(own, common)) return null;
+  // A repository that contains its work trees would show those of other projects as well.
+  if (isBeneath(own, common) || isBeneath(common, own)) return null;
   const record = join("worktrees", basename(found.gitDir), "gitdir");
   try {
     const text = readRegularText(record, { within: common, maxBytes: MOST_BYTES }) ?? "";

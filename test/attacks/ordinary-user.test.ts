@@ -26,8 +26,13 @@ describe.skipIf(missing !== null)(
     const homeOf = (service: string): string => join(user.state, "projects", project, "run", service, "home");
 
     /** Runs the script in a service. @returns what it printed */
-    const look = async (script: string, more = "", env: Record<string, string> = {}): Promise<string> => {
-      const folder = user.project(project, {
+    const look = async (
+      script: string,
+      more = "",
+      env: Record<string, string> = {},
+      place = project,
+    ): Promise<string> => {
+      const folder = user.project(place, {
         "compose.yaml": compose(more),
         "look.sh": `{ ${script}; } > "$HOME/seen" 2>&1; exec node app.js`,
         "app.js": APP,
@@ -94,21 +99,40 @@ describe.skipIf(missing !== null)(
       expect(seen).toMatch(/^NoNewPrivs:\s+1$/m);
     });
 
+    const git = (cwd: string, ...args: string[]) => {
+      const author = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+      const [command = "", ...words] = [...asUser(UID), "/usr/bin/git", "-C", cwd, ...author, ...args];
+      const { status, stderr } = spawnSync(command, words, { env: { HOME: user.home }, encoding: "utf8" });
+      expect(status, stderr).toBe(0);
+    };
+
     it.skipIf(!existsSync("/usr/bin/git"))(
       "read the repository of a linked work tree, and cannot write to it",
       async () => {
         const main = user.project("main", { file: "" });
-        const git = (cwd: string, ...args: string[]) => {
-          const author = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-          const [command = "", ...words] = [...asUser(UID), "/usr/bin/git", "-C", cwd, ...author, ...args];
-          const { status, stderr } = spawnSync(command, words, { env: { HOME: user.home }, encoding: "utf8" });
-          expect(status, stderr).toBe(0);
-        };
         git(main, "init", "-q");
         git(main, "commit", "-q", "--allow-empty", "-m", "first");
         git(main, "worktree", "add", "-q", "-b", project, join(user.home, "projects", project));
         const seen = await look(`git log --format=%s; ls -A ${main}; touch ${main}/.git/made`);
         expect(seen).toMatch(/^first\n\.git\n.*Read-only file system/);
+      },
+    );
+
+    // Before, the repository covered the project's folder: it was read-only.
+    it.skipIf(!existsSync("/usr/bin/git"))(
+      "write to a work tree inside of its bare repository, and do not see the other ones",
+      async () => {
+        const main = user.project("main", { file: "" });
+        const bare = join(user.home, "projects/shop.git");
+        git(main, "init", "-q");
+        git(main, "commit", "-q", "--allow-empty", "-m", "first");
+        git(main, "clone", "-q", "--bare", main, bare);
+        for (const name of [project, "pay"]) git(bare, "worktree", "add", "-q", "-b", name, join(bare, name));
+        user.file("projects/shop.git/pay/.env", "of another project\n");
+        const script = `touch made; ls made; ls -A ..; cat ../pay/.env`;
+        const seen = await look(script, "", {}, `shop.git/${project}`);
+        expect(seen).toMatch(new RegExp(`^made\n${project}\n.*pay/.env.*No such file`));
+        expect(statSync(join(bare, project, "made")).uid).toBe(UID);
       },
     );
 

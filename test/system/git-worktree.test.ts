@@ -20,6 +20,7 @@ describe("repositoryOfWorktree", () => {
     git(join(folder, "Shop"), "worktree", "add", "-q", "-b", "login", join(folder, "login"));
     git(folder, "clone", "-q", "--bare", join(folder, "Shop"), join(folder, "central.git"));
     git(join(folder, "central.git"), "worktree", "add", "-q", "-b", "pay", join(folder, "pay"));
+    git(join(folder, "central.git"), "worktree", "add", "-q", "-b", "inside", join(folder, "central.git/inside"));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -33,6 +34,7 @@ describe("repositoryOfWorktree", () => {
   it("a repository folder is found only where the repository names the work tree", () => {
     expect(repositoryFolder(join(folder, "login"))).toBe(join(folder, "Shop/.git"));
     expect(repositoryFolder(join(folder, "pay"))).toBe(join(folder, "central.git"));
+    expect(repositoryFolder(join(folder, "central.git/inside"))).toBeNull();
     expect(repositoryFolder(join(folder, "Shop"))).toBeNull();
     expect(repositoryFolder(join(folder, "nowhere"))).toBeNull();
     const copy = join(folder, "copy");

@@ -154,6 +154,9 @@ export class Sandbox {
     return visible.flatMap((folder) => {
       const repository = repositoryFolder(folder);
       if (repository === null || !this.hides(repository)) return [];
+      // It is mounted after these and would cover them.
+      const inside = [...(this.host?.hidden ?? []), ...visible.map(realPath)];
+      if (inside.some((one) => isBeneath(repository, one))) return [];
       return [{ source: repository, target: repository, readOnly: true }];
     });
   }

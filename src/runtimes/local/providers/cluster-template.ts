@@ -25,12 +25,11 @@ const LOCALES = ["/usr/lib/locale", "/usr/lib/locale/locale-archive"];
 /** Runs initdb for a user, with this folder as its work folder. */
 export type MakeCluster = (user: ServiceUser, work: string, signal: AbortSignal) => Promise<RunResult>;
 
-/** @returns null where services could change the cache, or PostgreSQL is not in it */
+/** @returns null where services could change the cache (they have the server's user), or PostgreSQL is not in it */
 async function templatePath(bin: string, variant: string, context: PrepareContext): Promise<string | null> {
   const cache = join(context.serverStateDir, "cache");
   const binaries = dirname(bin);
-  const isProtected = isRootServer() || context.host.sandboxEnforcement().level === "enforced";
-  if (!isProtected || dirname(binaries) !== cache) return null;
+  if (!isRootServer() || dirname(binaries) !== cache) return null;
   const changes = await Promise.all(LOCALES.map(async (path) => (await ownerOf(path))?.changedAt ?? 0));
   const locales = createHash("sha256").update(JSON.stringify(changes)).digest("hex").slice(0, 8);
   return join(cache, `${basename(binaries).replace("postgres", "cluster")}-${variant}-${locales}`);
@@ -73,7 +72,11 @@ export async function clusterTemplate(
   const exists = async (): Promise<boolean> => (await ownerOf(path))?.isFolder === true;
   if (await exists()) return path;
   // Several starts may wait for it: one that is cancelled does not end it.
-  const created = once(path, () => create(path, context, make)).catch(() => undefined);
+  const created = once(path, () => create(path, context, make)).catch((error: Error) => {
+    const reason = error.message.trim().split("\n").at(-1)?.slice(0, 200);
+    const message = `The empty database that new ones are copied from could not be created: ${reason}`;
+    context.stack.notice({ type: "warning", service: context.request.service.name, message });
+  });
   await raceAbort(created, context.request.signal);
   return (await exists()) ? path : null;
 }

@@ -1,12 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { lstatSync, readdirSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { newIdentity } from "../../../../src/runtimes/local/providers/cluster-identity.js";
+import { clusterTemplate } from "../../../../src/runtimes/local/providers/cluster-template.js";
+import type { PrepareContext } from "../../../../src/runtimes/local/providers/launch-plan.js";
+import type { RunResult } from "../../../../src/runtimes/local/types.js";
 import type { RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
 import { freePort, healthcheck } from "../../contract/bench.js";
-import { Fixture, service, untilHealthy } from "../support/fixture.js";
+import { Fixture, service, tempDir, untilHealthy } from "../support/fixture.js";
 
 const check = healthcheck({ kind: "postgres" });
 const isRoot = process.getuid?.() === 0;
@@ -117,6 +120,51 @@ describe.skipIf(!isRoot)("the template of new PostgreSQL clusters", () => {
     expect(await query(port, login, "show data_checksums")).toEqual([{ data_checksums: "on" }]);
     expect(templates()).toEqual([]);
   });
+});
+
+it("a server that is not root creates no template: its services could change it", async () => {
+  const getuid = vi.spyOn(process, "getuid").mockReturnValue(12_345);
+  const make = vi.fn();
+  try {
+    const state = "/nonexistent/stackwarden";
+    const host = { sandboxEnforcement: () => ({ level: "enforced", reason: "namespaces" }) };
+    const context = { serverStateDir: state, host } as unknown as PrepareContext;
+    const bin = join(state, "cache/postgres-15.1/bin");
+    expect(await clusterTemplate({ bin, variant: "trust-trust" }, context, make)).toBeNull();
+    expect(make).not.toHaveBeenCalled();
+  } finally {
+    getuid.mockRestore();
+  }
+});
+
+it.skipIf(!isRoot)("a template that cannot be created is reported, and leaves no folder", async () => {
+  const dir = tempDir();
+  try {
+    const cache = join(dir.path, "cache");
+    mkdirSync(cache);
+    const notice = vi.fn();
+    const context = {
+      serverStateDir: dir.path,
+      host: { userFor: async () => ({ uid: 12_345, gid: 12_345 }) },
+      stack: { notice },
+      request: { service: service("db"), signal: new AbortController().signal },
+    } as unknown as PrepareContext;
+    const failed = { exitCode: 1, output: "creating\ninitdb: error: the reason\n" } as RunResult;
+    const cluster = { bin: join(cache, "postgres-15.1/bin"), variant: "trust-trust" };
+    expect(await clusterTemplate(cluster, context, async () => failed)).toBeNull();
+    expect(notice.mock.calls).toEqual([
+      [
+        {
+          type: "warning",
+          service: "db",
+          message: expect.stringMatching(/could not be created: initdb: error: the reason$/),
+        },
+      ],
+    ]);
+    expect(readdirSync(cache)).toEqual([]);
+  } finally {
+    dir.remove();
+  }
 });
 
 describe("newIdentity", () => {
