@@ -248,6 +248,7 @@ function readStack(
     ]),
     services,
     volumes: inUse(mounted),
+    declaredVolumes: [...volumes.declared].filter((name) => !volumes.bound.has(name)),
     networks: Object.fromEntries(
       attached.map((name) => [name, networks[name] ?? { internal: false, external: false }]),
     ),

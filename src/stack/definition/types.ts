@@ -310,6 +310,8 @@ export interface StackDefinition {
   services: Record<string, ServiceDefinition>;
   /** Volumes in use, anonymous ones included. */
   volumes: string[];
+  /** Named volumes that the files declare, also those of services that are not active. Default: those in `volumes`. */
+  declaredVolumes?: string[];
   /** Networks in use, by their name in the file. */
   networks?: Record<string, NetworkDefinition>;
   /** Contents of the configs in use, by name. */

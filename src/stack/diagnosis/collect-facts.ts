@@ -4,6 +4,7 @@ import type { Project } from "../lifecycle/project.js";
 import { statsOf } from "../lifecycle/queries.js";
 import { STANDING } from "../lifecycle/service-state.js";
 import { unknownService } from "../lifecycle/stack.js";
+import { isCommandLine } from "../logs/command-lines.js";
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent, StatsReport } from "../model.js";
 import { sanitizeError } from "../text/sanitize-error.js";
@@ -97,7 +98,10 @@ async function recorded(
       sinceMs,
       ...(signal === undefined ? {} : { signal }),
     });
-    lines.set(name, read.lines);
+    lines.set(
+      name,
+      read.lines.filter(({ text }) => !isCommandLine(text)),
+    );
   }
   return { events: page.events.filter(({ time }) => Date.parse(time) >= sinceMs), lines };
 }

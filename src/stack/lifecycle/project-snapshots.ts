@@ -2,6 +2,7 @@
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { Mutex } from "../../system/mutex.js";
+import { allVolumes } from "../definition/all-volumes.js";
 import type { StackDefinition } from "../definition/types.js";
 import type { CallContext } from "../model.js";
 import type { StackRuntime } from "../runtime.js";
@@ -89,14 +90,19 @@ export class ProjectSnapshots {
 
   /**
    * Saves the data of a stopped stack. The caller must prevent a start in the meantime.
+   * @param request `volumes` are saved in place of those of the present definition
    * @returns null when there is no data
    */
-  saveStopped(request: SaveRequest & { automatic?: boolean }, call: CallContext): Promise<Snapshot | null> {
+  saveStopped(
+    request: SaveRequest & { automatic?: boolean; volumes?: readonly string[] },
+    call: CallContext,
+  ): Promise<Snapshot | null> {
     const { supervisor, settings } = this.parts;
     const runtime = this.#runtime;
     if (runtime === undefined) return Promise.resolve(null);
     return supervisor.withDefinition(settings(), async ({ definition }) => {
-      const volumes = this.#volumes(definition, request.service);
+      const volumes = request.volumes ?? this.#volumes(definition, request.service);
+      if (volumes.length === 0) return null;
       const saved = await this.#copy(runtime, volumes, request, call);
       if (saved.bytes > 0) return saved;
       await this.#store.remove(saved.name);
@@ -130,7 +136,7 @@ export class ProjectSnapshots {
   #volumes(definition: StackDefinition, service: string | undefined): string[] {
     if (service !== undefined && !Object.hasOwn(definition.services, service))
       throw unknownService(service, Object.keys(definition.services));
-    const volumes = service === undefined ? definition.volumes : volumesOf(definition, service);
+    const volumes = service === undefined ? allVolumes(definition) : volumesOf(definition, service);
     if (volumes.length > 0) return volumes;
     throw new StackwardenError("INVALID_INPUT", `${service ?? this.#id} has no named volume.`, {
       hint: "Only named volumes are in snapshots: give the service one in the compose file.",
@@ -298,7 +304,8 @@ export class ProjectSnapshots {
     const { supervisor, settings } = this.parts;
     const runtime = this.#runtime;
     if (runtime === undefined) return false;
-    return supervisor.withDefinition(settings(), async ({ definition: { volumes } }) => {
+    return supervisor.withDefinition(settings(), async ({ definition }) => {
+      const volumes = allVolumes(definition);
       if (volumes.length === 0) return false;
       const unfinished = await this.#store.begin();
       try {

@@ -5,6 +5,7 @@
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
+import { allVolumes } from "../definition/all-volumes.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import type { LimitChange } from "../definition/types.js";
 import type {
@@ -38,7 +39,7 @@ import { ProjectCommands } from "./project-commands.js";
 import type { ProjectParts } from "./project-parts.js";
 import { nextSelection } from "./project-selection.js";
 import { ProjectSnapshots } from "./project-snapshots.js";
-import { NOTHING, type Removal, Removals, type Removed, removes } from "./removals.js";
+import { NOTHING, type Removal, Removals, type Removed, removes, removesAll } from "./removals.js";
 import { ReportedDefinition } from "./reported-definition.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
@@ -123,8 +124,7 @@ export class Project {
     this.#removals = new Removals({
       ...parts,
       snapshots: this.snapshots,
-      definition: async () =>
-        this.supervisor.stack?.definition ?? forRuntime(await this.#definition.read(), this.#runtimeName(null)),
+      volumes: () => this.#allVolumes(),
     });
     this.lease = new IdleStop({ isOpen: () => this.open, stop: (idleMs) => this.#stopIdle(idleMs) });
     this.#stale = new StaleServices(parts);
@@ -256,6 +256,7 @@ export class Project {
     mostGraceMs?: number,
   ): Promise<StopOutcome> {
     const begun = Date.now();
+    if (request.services !== undefined && removes(request)) throw removesAll(request, this.id);
     if (request.services !== undefined && this.open && (await this.#leavesSome(request.services)))
       return this.#stopServices(request.services, request, call, begun);
     const before = await this.report();
@@ -464,6 +465,17 @@ export class Project {
       overrides: this.supervisor.notes(),
       peek: () => this.#definition.read(),
     });
+  }
+
+  /** See `RemovalParts.volumes`. The files can have changed since the last start, and services can have been left out of it. */
+  async #allVolumes(): Promise<string[]> {
+    const last = this.supervisor.stack?.definition;
+    const present = await this.#definition.read().catch((error: unknown) => {
+      if (last === undefined) throw error;
+      return null;
+    });
+    const definitions = [last, present === null ? undefined : forRuntime(present, this.#runtimeName(null))];
+    return [...new Set(definitions.flatMap((one) => (one === undefined ? [] : allVolumes(one))))];
   }
 
   /** The runtime that runs the stack, or that a start would use. */

@@ -1,6 +1,6 @@
 /** Deletes data of a stopped project: its volumes, or everything that is stored of it. */
 import { StackwardenError } from "../../errors.js";
-import type { StackDefinition } from "../definition/types.js";
+import { hint } from "../../hint.js";
 import type { CallContext } from "../model.js";
 import type { StackRuntime } from "../runtime.js";
 import { RUNTIME_TRAITS } from "../vocabulary.js";
@@ -15,9 +15,20 @@ export interface Removal {
 }
 export const removes = ({ removeVolumes, forget }: Removal): boolean => removeVolumes === true || forget === true;
 
+/** Services limit what stops, but not what is deleted: a client that names some would lose the data of the others. */
+export const removesAll = ({ forget }: Removal, project: string): StackwardenError => {
+  const [option, what] = forget === true ? ["forget", "everything"] : ["remove_volumes", "every volume"];
+  return new StackwardenError("INVALID_INPUT", `${option} deletes ${what} of ${project}, not of some services.`, {
+    hint: hint`Call again without services to stop the whole stack and delete ${what}, or without ${option}: nothing was changed.`,
+    details: { issues: [{ field: "services", problem: `is not possible with ${option}` }] },
+  });
+};
+
 /** Volumes deleted by a stop, and the snapshot with their data. */
 export interface Removed {
-  removed: string[];
+  removed: readonly string[];
+  /** True when `removed` is the result of a deletion; false when none was requested. */
+  deleted?: true;
   snapshot: string | null;
   /** True when the project's records were deleted too. */
   forgotten?: true;
@@ -31,8 +42,8 @@ const NO_SNAPSHOT = new Set(["INVALID_INPUT", "UNSUPPORTED"]);
 
 export interface RemovalParts extends Pick<ProjectParts, "storage" | "runtimes"> {
   snapshots: ProjectSnapshots;
-  /** The definition whose volumes are deleted: that of the last start, else the present one. */
-  definition(): Promise<StackDefinition>;
+  /** Names of all volumes of the project: of the last start and of the present files, whichever services are active. */
+  volumes(): Promise<string[]>;
 }
 
 export class Removals {
@@ -47,8 +58,9 @@ export class Removals {
     const { storage } = this.parts;
     // The project never ran, so it has no volumes.
     if (!storage.exists) return NOTHING;
-    const snapshot = save ? await this.#saveFirst(call) : null;
-    const removed = await this.#deleteVolumes(await this.parts.definition());
+    const volumes = await this.parts.volumes();
+    const snapshot = save ? await this.#saveFirst(volumes, call) : null;
+    const removed = await this.#deleteVolumes(volumes);
     const { events } = await storage.records();
     events.add({
       type: "warning",
@@ -56,7 +68,7 @@ export class Removals {
       actor: call.actor,
       data: { volumes: removed },
     });
-    return { removed, snapshot };
+    return { removed, deleted: true, snapshot };
   }
 
   /** Deletes everything of the project: data on every runtime, dependencies, snapshots, logs and records. */
@@ -74,7 +86,7 @@ export class Removals {
   }
 
   /** @returns the names of the volumes deleted */
-  async #deleteVolumes({ volumes }: StackDefinition): Promise<string[]> {
+  async #deleteVolumes(volumes: string[]): Promise<string[]> {
     const { storage, runtimes } = this.parts;
     const unlock = await storage.lock();
     try {
@@ -88,9 +100,9 @@ export class Removals {
   }
 
   /** @returns the name of the snapshot; null when there is no data or the runtime cannot copy it */
-  async #saveFirst(call: CallContext): Promise<string | null> {
+  async #saveFirst(volumes: readonly string[], call: CallContext): Promise<string | null> {
     try {
-      return (await this.parts.snapshots.saveStopped({ automatic: true }, call))?.name ?? null;
+      return (await this.parts.snapshots.saveStopped({ automatic: true, volumes }, call))?.name ?? null;
     } catch (error) {
       if (!(error instanceof StackwardenError) || NO_SNAPSHOT.has(error.code)) return null;
       throw new StackwardenError(

@@ -70,7 +70,9 @@ const sayForgotten = (kept: readonly string[]): string =>
 export function stopOutcome(
   outcome: Observed<StackReport> & {
     status: StopOutcome["status"];
-    removed: string[];
+    removed: readonly string[];
+    /** True when volumes were to be deleted. */
+    deleted?: true;
     /** Name of the snapshot with the deleted data; null when none was saved. */
     snapshot: string | null;
     forgotten?: true;
@@ -80,20 +82,25 @@ export function stopOutcome(
     services?: readonly string[];
   },
 ): StopOutcome {
-  const { project, status, removed, snapshot, forgotten, kept = [], before, after, begun, services } = outcome;
+  const { project, status, removed, deleted, snapshot, forgotten, kept = [], before, after, begun, services } = outcome;
   const alone =
     services !== undefined && status === "stopped"
       ? `Stopped: ${say([...services])}. The other services keep running.`
       : null;
-  const deleted = removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : "";
-  const saved = snapshot === null ? "" : ` Their data is in the snapshot ${snapshot}.`;
+  const deletion =
+    removed.length > 0
+      ? ` Deleted volumes: ${say(removed)}.`
+      : deleted === true
+        ? " The project has no volume, so none was deleted."
+        : "";
+  const saved = snapshot === null ? "" : ` The data of these volumes is in the snapshot ${snapshot}.`;
   return {
     status,
-    message: `${alone ?? STOPPED[status]}${deleted}${saved}${forgotten === true ? sayForgotten(kept) : ""}`,
+    message: `${alone ?? STOPPED[status]}${deletion}${saved}${forgotten === true ? sayForgotten(kept) : ""}`,
     ...(forgotten === true ? { forgotten } : {}),
     ...(kept.length === 0 ? {} : { not_deleted: [...kept] }),
     ...(snapshot === null ? {} : { snapshot }),
-    removed_volumes: removed,
+    removed_volumes: [...removed],
     next: status === "stopping" ? nextCall("health_status", { project, wait_for: "stopped" }) : null,
     before,
     after,

@@ -55,6 +55,31 @@ describe("diagnose: healthy services", () => {
     expect((await diagnose(manager)).cause).toBeNull();
   });
 
+  it("what a command printed is no error of the service, also when the service ends", async () => {
+    const manager = await start(compose(service("app")), {
+      app: {
+        exec: async ({ onOutput }) => {
+          onOutput("stderr", Buffer.from("FATAL: exec failed: Cannot find module 'pg'\n"));
+          return { exitCode: 1 };
+        },
+      },
+    });
+    const ran = await manager.runCommand(
+      { project, service: "app", command: ["x"], timeoutMs: 5000, maxBytes: 1000 },
+      call(),
+    );
+    expect(ran.stderr).toContain("FATAL");
+    expect((await manager.logs({ project, query: {} })).lines.some(({ text }) => text.includes("FATAL"))).toBe(true);
+    expect((await diagnose(manager)).cause).toBeNull();
+    const { summary } = await manager.logs({ project, query: { summary: true } });
+    expect(summary?.levels).toEqual({ unknown: 3 });
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await until("it crashed", async () => (await manager.report(project)).services.app?.state === "crashed");
+    const { cause, services } = await diagnose(manager);
+    expect(cause?.kind).toBe("crashed");
+    expect(services.app?.lines).toEqual([]);
+  });
+
   it.each([
     ["Restarting 'server.js'", true],
     ["WARNING:  WatchFiles detected changes in 'main.py'. Reloading...", true],

@@ -200,6 +200,58 @@ describe("snapshots", () => {
     expect(await manager.stop({ project: "shop", removeVolumes: true }, call())).not.toHaveProperty("snapshot");
   });
 
+  it.each<[string, (manager: ReturnType<Domain["manager"]>) => Promise<unknown>]>([
+    ["was stopped before", (manager) => manager.stop({ project: "shop", services: ["files"] }, call())],
+    ["was left out before", (manager) => manager.stop({ project: "shop" }, call())],
+    [
+      "has an inactive profile",
+      async () => domain.project("shop", SHOP.replace("shop-files", "shop-files\n    profiles: [tools]")),
+    ],
+  ])("volumes of a service that %s are deleted too, saved and named", async (_what, prepare) => {
+    const manager = await started();
+    domain.runtime.volumes.set("shop/uploads", 30);
+    await prepare(manager);
+    if (manager.running().length === 0) await manager.start({ project: "shop", without: ["files"] }, call());
+    const { message, snapshot, removed_volumes } = await manager.stop({ project: "shop", removeVolumes: true }, call());
+    expect([...removed_volumes].sort()).toEqual(["data", "uploads"]);
+    expect(message).toBe(
+      `The stack is stopped. Deleted volumes: data, uploads. The data of these volumes is in the snapshot ${snapshot}.`,
+    );
+    expect([...domain.runtime.volumes]).toEqual([]);
+    expect((await manager.snapshots("shop")).snapshots).toMatchObject([{ volumes: { data: 100, uploads: 30 } }]);
+  });
+
+  it("volumes are deleted only without services, because each deletion is of every volume", async () => {
+    const manager = await started();
+    for (const removal of [{ removeVolumes: true }, { forget: true }])
+      for (const services of [["db"], ["db", "files", "web"]])
+        await expect(manager.stop({ project: "shop", services, ...removal }, call())).rejects.toMatchObject({
+          code: "INVALID_INPUT",
+          message: expect.stringContaining("not of some services"),
+        });
+    expect((await manager.health({ project: "shop" }, call())).state).toBe("running");
+    expect(volume("shop/data")).toBe(100);
+  });
+
+  it("a deletion in a project without volumes says so", async () => {
+    domain.project("bare", "services: { web: { image: shop-web } }");
+    const manager = domain.manager();
+    await manager.start({ project: "bare" }, call());
+    const outcome = await manager.stop({ project: "bare", removeVolumes: true }, call());
+    expect(outcome).toMatchObject({
+      message: "The stack is stopped. The project has no volume, so none was deleted.",
+      removed_volumes: [],
+    });
+  });
+
+  it("a snapshot has the volumes of services that are left out", async () => {
+    const manager = await started();
+    domain.runtime.volumes.set("shop/uploads", 30);
+    await manager.stop({ project: "shop", services: ["db", "files"] }, call());
+    const { snapshot } = await manager.saveSnapshot({ project: "shop" }, call());
+    expect(snapshot.volumes).toEqual({ data: 100, uploads: 30 });
+  });
+
   it("a snapshot cannot be deleted while it is restored, and a start waits for the restore", async () => {
     const manager = await started();
     await manager.saveSnapshot({ project: "shop", name: "one" }, call());
