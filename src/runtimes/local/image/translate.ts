@@ -13,6 +13,7 @@ import type {
 } from "../../../stack/definition/types.js";
 import { readRegularText, UnsafePathError } from "../../../system/read-regular-file.js";
 import { type ServerName, serverOfImage } from "../servers/images.js";
+import { requireOptions } from "../servers/require-options.js";
 import { type ImageRecipe, readDockerfile } from "./dockerfile.js";
 import { type AppRecipe, appRecipe, isLanguageImage } from "./recipe.js";
 
@@ -161,6 +162,7 @@ export function translate(definition: StackDefinition, folder: string): Translat
   for (const [name, service] of Object.entries(definition.services)) {
     try {
       const translated = translateService(service, folder);
+      requireOptions(translated, definition);
       const { recipe } = translated;
       const ports = recipe === undefined ? [] : [...recipe.expose, ...(named.get(name) ?? [])];
       services[name] = { ...translated, expose: [...new Set([...service.expose, ...ports])] };
