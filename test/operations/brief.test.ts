@@ -258,6 +258,8 @@ test("detail: true returns the whole report, and a value that is not a boolean i
       message: expect.stringContaining("detail: expected true or false"),
     });
   }
+  const { error } = await connected.call("start_stack", { project: "shop", detial: true });
+  expect(error.message).toMatch(/detial is unknown \(did you mean detail\?\); expected only project, .*, detail\./);
   await connected.close();
 });
 

@@ -122,6 +122,8 @@ test("get_logs accepts one or several services, both forms of times, and a bound
   expect(await logQuery({ follow: true })).toMatchObject({ waitMs: 20_000 });
   expect(await logQuery({ follow: true, wait_seconds: 0.5 })).toMatchObject({ waitMs: 500 });
   expect(await logQuery({ wait_seconds: 3 })).toMatchObject({ waitMs: 3000 });
+  expect(await logQuery({ follow: true, wait_for: "tick" })).toMatchObject({ waitFor: "tick", newLines: true });
+  expect(await logQuery({ wait_for: "tick" })).not.toHaveProperty("newLines");
   expect(await logQuery({ follow: true, wait_seconds: 0 })).not.toHaveProperty("waitMs");
 });
 

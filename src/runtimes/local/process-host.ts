@@ -251,9 +251,7 @@ class LocalProcessHost implements ProcessHost {
   }
 
   async #runInside(spec: RunSpec, instance: ManagedProcess): Promise<RunResult> {
-    const inside = this.#insides.get(instance);
-    const namespaces = inside === undefined ? {} : this.sandbox.joined(inside);
-    const launched = await launch({ ...spec, ...namespaces, tools: this.tools, stdin: "pipe" });
+    const launched = await launch({ ...spec, ...this.#joined(instance), tools: this.tools, stdin: "pipe" });
     let group: CommandGroup | null = null;
     try {
       await this.#watch(launched.pid, [], null);
@@ -271,6 +269,18 @@ class LocalProcessHost implements ProcessHost {
       // End processes that left the process group, too.
       await group?.end().catch((error: Error) => this.options.warn(`A cgroup could not be removed: ${error.message}`));
       await this.#watchdog.remove(launched.pid);
+    }
+  }
+
+  /** @throws SERVICE_NOT_STARTED */
+  #joined(instance: ManagedProcess): Pick<LaunchSpec, "namespaces"> {
+    const inside = this.#insides.get(instance);
+    if (inside === undefined) return {};
+    try {
+      return this.sandbox.joined(inside);
+    } catch {
+      // The first process has no namespaces any more: it ends before the host forgets the instance.
+      throw instanceEnded();
     }
   }
 

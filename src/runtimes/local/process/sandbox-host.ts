@@ -185,7 +185,10 @@ export class Sandbox {
     return { [await this.#resolver]: place };
   }
 
-  /** For a command in a running instance. */
+  /**
+   * For a command in a running instance.
+   * @throws Error when the first process of its namespaces has ended
+   */
   joined(inside: Inside): Namespaces {
     return this.host === null ? {} : { namespaces: joinedNamespaces(this.host.tools, inside) };
   }

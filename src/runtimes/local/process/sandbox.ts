@@ -96,7 +96,7 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   for (const one of [...host.shared, ...programs]) mounts.set(one, "--ro-bind");
   for (const one of view.visible) mounts.set(one, "--bind");
   const places = view.mounts ?? [];
-  const absent = places.filter(({ target }) => over(target) === undefined && existing(target) !== target);
+  const absent = places.filter(({ target }) => over(target) === undefined && !existsSync(target));
   const replaced = [...new Set(absent.map(({ target }) => existing(target)))].sort(byLength);
   const args = replaced[0] === "/" ? replaceFolder("/", isReadOnly) : [isReadOnly ? "--ro-bind" : "--bind", "/", "/"];
   args.push("--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc");
