@@ -120,7 +120,9 @@ class ServiceRules {
   }
 
   /** The step that fixes what a log line shows. */
-  #fix({ do: text, inDefinition }: LogSymptom): NextStep {
+  #fix({ kind, do: text, inDefinition }: LogSymptom, line: LogLine): NextStep {
+    const install = kind === "missing_module" ? this.service.installOf(line.text) : null;
+    if (install !== null) return { do: install, operation: "start_stack", input: { project: this.facts.project } };
     return inDefinition === true
       ? { do: text, operation: "start_stack", input: { project: this.facts.project } }
       : this.#restart(text);
@@ -209,7 +211,7 @@ class ServiceRules {
         confidence: "likely",
         explanation: `${this.#name} ${how}. ${sign.sign.explanation}${this.#again}`,
         evidence: [...this.#logEvidence(own, sign.line), ...exitEvidence, ...this.#story],
-        next: this.#fix(sign.sign),
+        next: this.#fix(sign.sign, sign.line),
         ...memory,
       };
     }
@@ -261,7 +263,7 @@ class ServiceRules {
         confidence: "likely",
         explanation: `${this.#name} ${this.#runs}, but its health check fails. ${sign.sign.explanation}`,
         evidence: [...this.#logEvidence(own, sign.line), checkEvidence, ...this.#story],
-        next: this.#fix(sign.sign),
+        next: this.#fix(sign.sign, sign.line),
       });
     causes.push({ ...this.#byCheck(message), evidence: [checkEvidence, ...this.#story] });
     return causes;

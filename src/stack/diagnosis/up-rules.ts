@@ -105,6 +105,7 @@ export class UpRules {
     // An older error may be fixed already, so only the newest one names the cause.
     const symptom = findSymptom([newest]);
     const place = placeOf(current, newest);
+    const install = symptom?.sign.kind === "missing_module" ? this.service.installOf(newest.text) : null;
     const count = lines.length === 1 ? "an error" : `${lines.length} error lines`;
     const shown = [...lines.slice(-MOST_LINES), ...(place === null ? [] : [place])];
     return {
@@ -113,7 +114,10 @@ export class UpRules {
       explanation: `${this.#name} is ${state} and logged ${count} recently.${symptom === null ? "" : ` ${symptom.sign.explanation}`}`,
       evidence: shown.map((line) => this.#evidence("log", line.text, line.time)),
       next: {
-        do: symptom?.sign.do ?? "Read the lines around the error; the health check does not cover what failed.",
+        do:
+          install ??
+          symptom?.sign.do ??
+          "Read the lines around the error; the health check does not cover what failed.",
         operation: "get_logs",
         input: { ...this.#input, tail: 50 },
       },
