@@ -7,6 +7,7 @@ import type { Enforcement } from "../../stack/runtime.js";
 import { removeUnfinished } from "../../system/atomic-write.js";
 import { startTime } from "../../system/process-identity.js";
 import { withDefaults } from "../shared/default-limits.js";
+import { isRootServer } from "./files/storage.js";
 import type { NetworkNamespace } from "./network/namespace.js";
 import { Networks } from "./network/networks.js";
 import { accessible } from "./process/access.js";
@@ -353,7 +354,7 @@ export async function createProcessHost(options: ProcessHostOptions): Promise<Lo
     ...(cgroupRoot === undefined ? {} : { cgroupRoot }),
     ...(procRoot === undefined ? {} : { procRoot }),
   });
-  const tools = await findGateTools(process.getuid?.() === 0);
+  const tools = await findGateTools(isRootServer());
   const sandbox = await Sandbox.detect(options.stateDir, tools.setpriv, options.namespaces ?? true);
   const { factory } = cgroups;
   const limits: Enforcement = factory?.enforcement ?? { level: "none", reason: cgroups.reason ?? "unknown" };

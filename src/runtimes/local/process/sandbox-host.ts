@@ -37,8 +37,8 @@ const programsOf = ({ argv, env }: { argv: readonly string[]; env: Record<string
 /** Stand-ins for any program in these folders. */
 export const inFolders = (folders: readonly string[]): string[] => folders.map((folder) => `${folder}/program`);
 
-/** No file has it: what is found differs. */
-const NOTHING = { dev: 0n, ino: 0n };
+/** An inode that no file has: the comparison fails. */
+const NO_INODE = { dev: 0n, ino: 0n };
 
 /** The folders and files that bubblewrap is about to mount, as they are now. */
 function pinsOf({ visible, mounts, files }: Required<SandboxView>): Pin[] {
@@ -47,14 +47,14 @@ function pinsOf({ visible, mounts, files }: Required<SandboxView>): Pin[] {
     ...mounts.map((mount) => ({ source: "source" in mount ? mount.source : null, target: mount.target })),
   ];
   const ofFiles = Object.entries(files).map(
-    ([source, place]): Pin => ({ target: realPath(place), inode: inodeAt(source) ?? NOTHING, orMachines: true }),
+    ([source, place]): Pin => ({ target: realPath(place), inode: inodeAt(source) ?? NO_INODE, orMachines: true }),
   );
   return folders
     .flatMap(({ source, target }): Pin[] => {
       if (source === null) return [{ target, inode: null }];
       const inode = inodeAt(source);
       // A folder that is visible where it exists may be missing.
-      return inode === null && !existsSync(source) ? [] : [{ target, inode: inode ?? NOTHING }];
+      return inode === null && !existsSync(source) ? [] : [{ target, inode: inode ?? NO_INODE }];
     })
     .concat(ofFiles);
 }

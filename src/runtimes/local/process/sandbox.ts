@@ -205,7 +205,7 @@ function ownHomes(): string[] {
  */
 const RUN = "/run";
 
-/** Folders of such sockets elsewhere. Who may use them has the rights of root. */
+/** Folders of such sockets elsewhere. A program that can use them has the rights of root. */
 const ENGINES = ["/var/snap/lxd/common/lxd", "/var/lib/lxd", "/var/lib/incus"];
 
 /** Parts of /run that programs need: name servers, and the programs of NixOS and Guix. */
