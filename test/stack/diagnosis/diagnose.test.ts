@@ -193,6 +193,46 @@ describe("diagnose: services that ended", () => {
     expect((await diagnose(manager)).cause?.next.do).toContain('get_logs with stream "install"');
   });
 
+  it.each([
+    ["node migrate.js", true],
+    ['psql -c "ALTER TABLE items DROP COLUMN price"', true],
+    ["node -v", false],
+  ])("a missing column after the command %j names it: %s", async (command, named) => {
+    let well = true;
+    domain.runtime.scripts = { app: { probe: () => well || "HTTP 500, expected 200" } };
+    const manager = await started(`${compose(service("app", "volumes: [data:/data]"))}volumes: { data: {} }\n`);
+    await manager.saveSnapshot({ project, name: "before-drop" }, call());
+    const own = { project, service: "app", timeoutMs: 5000, maxBytes: 1000 };
+    await manager.runCommand({ ...own, command: ["sh", "-c", command] }, call());
+    const line = 'ERROR: column "price" does not exist';
+    domain.runtime.service("app").request.sink.write("stderr", Buffer.from(`${line}\n`));
+    await until("it is found", async () => (await diagnose(manager)).cause?.kind === "missing_table");
+    well = false;
+    const up = await diagnose(manager);
+    await inState(manager, "app", "unhealthy");
+    for (const { cause } of [up, await diagnose(manager)]) {
+      const evidence = cause?.evidence.map(({ text }) => text) ?? [];
+      expect(evidence[0]).toBe(line);
+      expect(evidence.some((text) => text.includes(command))).toBe(named);
+      expect(evidence.some((text) => text.includes("before-drop"))).toBe(named);
+      expect(cause?.next.operation === "list_snapshots").toBe(named);
+      expect(cause?.next.do.startsWith("Run the project's migrations")).toBe(!named);
+    }
+  });
+
+  it("a missing table that was missing before a migration is not attributed to it", async () => {
+    const manager = await started(APP);
+    const prints = () =>
+      domain.runtime.service("app").request.sink.write("stderr", Buffer.from('ERROR: no such table "x"\n'));
+    prints();
+    await until("it is found", async () => (await diagnose(manager)).cause?.kind === "missing_table");
+    const command = ["node", "migrate.js"];
+    await manager.runCommand({ project, service: "app", command, timeoutMs: 5000, maxBytes: 1000 }, call());
+    prints();
+    await until("it is counted", async () => (await diagnose(manager)).cause?.explanation.includes("2 error") === true);
+    expect((await diagnose(manager)).cause?.next.do).toMatch(/^Run the project's migrations/);
+  });
+
   it("a crash whose output shows no cause has its exit code as the explanation", async () => {
     domain.runtime.scripts = { app: { prints: "good bye" } };
     const manager = await started(APP);
