@@ -7,6 +7,7 @@ import type { ExitReport, StackEvent } from "../model.js";
 import { crashSummary } from "./crash-summary.js";
 import { isEpilogue, placeOf, reportsError } from "./error-lines.js";
 import { findSymptom, type LogSymptom } from "./log-symptoms.js";
+import { inContext } from "./symptom-context.js";
 import type { Cause, Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
 import { UpRules } from "./up-rules.js";
 
@@ -203,13 +204,14 @@ class ServiceRules {
         ),
       };
     if (sign !== null) {
+      const context = inContext(this.facts, this.service, own, sign);
       const memory = sign.sign.kind === "memory_limit" && { next: this.#moreMemory() };
       return {
         kind: sign.sign.kind,
         confidence: "likely",
-        explanation: `${this.#name} ${how}. ${sign.sign.explanation}${this.#again}`,
-        evidence: [...this.#logEvidence(own, sign.line), ...exitEvidence, ...this.#story],
-        next: this.#fix(sign.sign),
+        explanation: `${this.#name} ${how}. ${context.explanation}${this.#again}`,
+        evidence: [...this.#logEvidence(own, sign.line), ...context.evidence, ...exitEvidence, ...this.#story],
+        next: context.next ?? this.#fix(sign.sign),
         ...memory,
       };
     }
@@ -255,14 +257,16 @@ class ServiceRules {
     const generation = report.generation > 0 ? report.generation : lines.at(-1)?.generation;
     const own = lines.filter((line) => line.generation === generation);
     const sign = findSymptom(own);
-    if (sign !== null)
+    if (sign !== null) {
+      const context = inContext(this.facts, this.service, own, sign);
       causes.push({
         kind: sign.sign.kind,
         confidence: "likely",
-        explanation: `${this.#name} ${this.#runs}, but its health check fails. ${sign.sign.explanation}`,
-        evidence: [...this.#logEvidence(own, sign.line), checkEvidence, ...this.#story],
-        next: this.#fix(sign.sign),
+        explanation: `${this.#name} ${this.#runs}, but its health check fails. ${context.explanation}`,
+        evidence: [...this.#logEvidence(own, sign.line), ...context.evidence, checkEvidence, ...this.#story],
+        next: context.next ?? this.#fix(sign.sign),
       });
+    }
     causes.push({ ...this.#byCheck(message), evidence: [checkEvidence, ...this.#story] });
     return causes;
   }

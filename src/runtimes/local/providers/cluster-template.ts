@@ -1,7 +1,7 @@
 /**
  * An empty cluster of each version in the server's cache, from which new ones are copied: initdb takes longer than all
- * other steps of a start. The user that creates it has no service, and then it belongs to the server: services can read
- * it and not change it. It holds no password.
+ * other steps of a start. A user without services creates it. Afterwards it belongs to the server: services can read it
+ * and cannot change it. It holds no password.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
@@ -49,7 +49,7 @@ async function create(path: string, context: PrepareContext, make: MakeCluster):
     await sealTree(made);
     await ensureDir(made, 0o755);
     await moveInto(made, path);
-    // Those for the machine's former locales.
+    // Removes the templates for earlier locales of this machine.
     const kind = basename(path).replace(/[^-]*$/, "");
     for (const name of await namesIn(cache))
       if (name.startsWith(kind) && name !== basename(path)) await removeTree(join(cache, name), cache);

@@ -284,7 +284,7 @@ export async function initialiseCluster(
       if (!BUILT_IN.includes(login.database)) {
         const created = await host.run({
           ...step,
-          argv: [...singleUser(bin, fresh)],
+          argv: singleUser(bin, fresh),
           stdin: `${createDatabase(login.database)};\n\n`,
         });
         signal.throwIfAborted();

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -173,4 +174,25 @@ describe("a command", () => {
     expect(Date.now() - before).toBeLessThan(30_000);
     nothingLeft();
   });
+});
+
+it("a command in a service whose first process has just ended fails with SERVICE_NOT_STARTED", async ({ skip }) => {
+  skip((await fixture.host()).sandboxEnforcement().level !== "enforced", "no namespaces");
+  const running = await fixture.shell("echo ready; sleep 60", { visible: [fixture.stateDir] });
+  await printed("ready");
+  const stat = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  const init = Number(stat(running.pid)[1]);
+  const monitor = Number(stat(init)[1]);
+  // Nothing reaps the first process while the one that waits for it is stopped.
+  process.kill(monitor, "SIGSTOP");
+  try {
+    process.kill(init, "SIGKILL");
+    await until("the end of the first process", () => stat(init)[0] === "Z");
+    await expect(fixture.run(["/bin/true"], { inside: running })).rejects.toMatchObject({
+      code: "SERVICE_NOT_STARTED",
+    });
+  } finally {
+    process.kill(monitor, "SIGCONT");
+  }
+  await running.exited;
 });
