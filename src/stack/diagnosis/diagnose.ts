@@ -146,10 +146,23 @@ function untested(services: readonly ServiceHealth[]): string {
 const listed = (names: readonly string[]): string =>
   names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
+/** Names the services that run older code than their files: an edit that is not in effect looks like one without effect. */
+function outdated(facts: Facts, shown: readonly string[]): string {
+  const stale = [...facts.services.values()].flatMap(({ report }) =>
+    report.stale !== undefined && shown.includes(report.service)
+      ? [{ service: report.service, fix: report.stale.fix }]
+      : [],
+  );
+  if (stale.length === 0) return "";
+  const several = stale.length > 1;
+  const fixes = [...new Set(stale.map(({ fix }) => fix))].join(" or ");
+  return ` ${listed(stale.map(({ service }) => service))} ${several ? "run" : "runs"} code or settings from before ${several ? "their" : "its"} files were edited; ${fixes} applies the change.`;
+}
+
 /** @param shown names of the services that the report covers */
 function summary(facts: Facts, cause: Cause | null, shown: readonly string[]): string {
   const services = Object.values(facts.health.services).filter(({ service }) => shown.includes(service));
-  if (cause === null) return `No fault is visible. ${observed(services)}${untested(services)}`;
+  if (cause === null) return `No fault is visible. ${observed(services)}${untested(services)}${outdated(facts, shown)}`;
   if (facts.health.overall_healthy) return `${observed(services)} Possible problem: ${cause.explanation}`;
   return cause.explanation;
 }
