@@ -20,6 +20,7 @@ import { CgroupProcess, endOf } from "./process/managed-process.js";
 import { withName } from "./process/named-user.js";
 import { namespaceEnded } from "./process/namespace-end.js";
 import { feed, followCommand } from "./process/run-command.js";
+import type { SandboxView } from "./process/sandbox.js";
 import { Sandbox } from "./process/sandbox-host.js";
 import { UserLeases } from "./process/user-leases.js";
 import { ServiceUsers } from "./process/users.js";
@@ -107,8 +108,8 @@ class LocalProcessHost implements ProcessHost {
     return this.sandbox.mountPlace(target, needed);
   }
 
-  hides(path: string): boolean {
-    return this.sandbox.hides(path);
+  hides(path: string, view: SandboxView): boolean {
+    return this.sandbox.hides(path, view);
   }
 
   usersEnforcement(): Enforcement {
@@ -128,7 +129,7 @@ class LocalProcessHost implements ProcessHost {
   }
 
   accessible(path: string, user: ServiceUser, mode: "read" | "execute", shown?: string): Promise<boolean> {
-    return accessible(path, user, mode, shown !== undefined && this.sandbox.hides(shown) ? shown : undefined);
+    return accessible(path, user, mode, shown !== undefined && this.sandbox.isBelowHidden(shown) ? shown : undefined);
   }
 
   openNetwork(): Promise<NetworkNamespace | null> {

@@ -16,6 +16,7 @@ import type { Inside, LaunchSpec } from "./launch.js";
 import { mountPlace } from "./mount-places.js";
 import {
   hiddenFolders,
+  programFolders,
   type SandboxHost,
   type SandboxMount,
   type SandboxView,
@@ -94,8 +95,17 @@ export class Sandbox {
   }
 
   /** Whether a service's namespaces hide the folders above this path, so that only what is shown of them counts. */
-  hides(path: string): boolean {
+  isBelowHidden(path: string): boolean {
     return this.host?.hidden.some((folder) => path !== folder && isBeneath(folder, path)) ?? false;
+  }
+
+  /** Whether a service with this view does not see the path, because its namespaces hide a folder above it. */
+  hides(path: string, { visible, programs, mounts = [] }: SandboxView): boolean {
+    if (this.host === null || !this.isBelowHidden(path)) return false;
+    const { hidden, shared } = this.host;
+    const targets = [...this.#repositories(visible), ...mounts].map(({ target }) => target);
+    const shown = [...shared, ...this.#shown(visible), ...programFolders(programs, hidden), ...targets];
+    return !shown.some((folder) => isBeneath(folder, path));
   }
 
   /**
@@ -153,7 +163,7 @@ export class Sandbox {
   #repositories(visible: readonly string[]): SandboxMount[] {
     return visible.flatMap((folder) => {
       const repository = repositoryFolder(folder);
-      if (repository === null || !this.hides(repository)) return [];
+      if (repository === null || !this.isBelowHidden(repository)) return [];
       // It is mounted after these and would cover them.
       const inside = [...(this.host?.hidden ?? []), ...visible.map(realPath)];
       if (inside.some((one) => isBeneath(repository, one))) return [];

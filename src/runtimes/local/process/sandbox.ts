@@ -57,6 +57,16 @@ function around(program: string, hidden: readonly string[]): string {
 /** The program's path without links in its folders. */
 const inRealFolder = (program: string): string => join(realPath(dirname(program)), basename(program));
 
+/** The folders below hidden ones that these programs need. */
+export function programFolders(programs: readonly string[], hidden: readonly string[]): string[] {
+  const isHidden = (one: string): boolean => hidden.some((folder) => within(one, folder));
+  return programs
+    .filter((one) => one.startsWith("/"))
+    .map((one) => (isHidden(one) ? one : inRealFolder(one)))
+    .filter(isHidden)
+    .map((one) => around(one, hidden));
+}
+
 export interface SandboxView {
   /** Paths below hidden folders that the service can see and, with its user's permissions, change. */
   visible: readonly string[];
@@ -85,13 +95,10 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   const hidden = [...new Set([...TEMPORARY, ...host.hidden])].filter((folder) => existsSync(folder));
   const over = (path: string): string | undefined =>
     hidden.filter((folder) => within(path, folder)).sort((a, b) => b.length - a.length)[0];
-  const programs = view.programs
-    .filter((one) => one.startsWith("/"))
-    .map((one) => (over(one) === undefined ? inRealFolder(one) : one))
-    .filter((one) => over(one) !== undefined)
-    .map((one) => around(one, hidden))
-    // A folder that an installation fills is also its program's folder; it stays writable.
-    .filter((one) => !view.visible.some((folder) => within(one, folder)));
+  // A folder that an installation fills is also its program's folder; it stays writable.
+  const programs = programFolders(view.programs, hidden).filter(
+    (one) => !view.visible.some((folder) => within(one, folder)),
+  );
   const mounts = new Map<string, "--bind" | "--ro-bind">();
   for (const one of [...host.shared, ...programs]) mounts.set(one, "--ro-bind");
   for (const one of view.visible) mounts.set(one, "--bind");
