@@ -76,7 +76,14 @@ describe("services that end during a start", () => {
         verified: true,
       },
     ],
-    [1, { status: "degraded", message: expect.stringContaining("migrate is crashed (Not running: it exited with code 1)"), verified: false }],
+    [
+      1,
+      {
+        status: "degraded",
+        message: expect.stringContaining("migrate is crashed (Not running: it exited with code 1)"),
+        verified: false,
+      },
+    ],
   ])(
     "a service without a check that ends at once with exit code %i is not reported as running",
     async (exitCode, result) => {
