@@ -3,9 +3,10 @@ import { asSentence, missingServices, wellSentence } from "../lifecycle/stack-st
 import type { LogLine } from "../logs/types.js";
 import type { ServiceHealth, StackEvent } from "../model.js";
 import { boundText } from "../text/sanitize-text.js";
+import { newestCrashes } from "./crash-summary.js";
 import { isEpilogue, placeOf } from "./error-lines.js";
 import { looksWrong } from "./log-symptoms.js";
-import { crashesOf, isFailing, serviceCauses } from "./service-rules.js";
+import { crashesOf, isAnswered, isFailing, serviceCauses } from "./service-rules.js";
 import { stackCauses } from "./stack-rules.js";
 import { staleCauses } from "./stale-rule.js";
 import type { Cause, Confidence, DiagnosedService, DiagnosisReport, Facts, ServiceEvidence } from "./types.js";
@@ -107,9 +108,14 @@ const quoted = (cause: Cause): Cause => ({
 
 /** Selects log lines as evidence: the last lines of a crashed or requested service, and lines that look like errors. */
 function tellingLines(service: ServiceEvidence, requested: boolean): DiagnosedService["lines"] {
-  const { lines, report } = service;
-  const crashes = crashesOf(service);
+  const { report } = service;
+  const newest = newestCrashes(service.events);
+  const lastCrash = newest.at(-1);
+  const crashes = lastCrash === undefined || isAnswered(service, lastCrash) ? [] : newest;
   if (!isFailing(service) && crashes.length === 0 && !requested) return [];
+  // Lines of an earlier failure say nothing about this one.
+  const oldest = Number(crashes[0]?.data?.generation ?? report.generation);
+  const lines = service.lines.filter(({ generation }) => generation >= oldest);
   const last = report.state === "crashed" || requested ? lines.slice(-3) : [];
   const wrong = lines.filter(looksWrong).slice(-(MOST_LINES - last.length));
   const places = wrong.map((line) => placeOf(lines, line));

@@ -55,6 +55,9 @@ describe("checkServices on the local runtime", () => {
         code: "UNSUPPORTED",
         message: found[one.name]?.missing[0]?.message,
       });
+    await expect(fixture.open(services)).rejects.toMatchObject({
+      details: { services: services.map(({ name }) => name) },
+    });
     expect(fixture.host.spawned).toEqual([]);
   });
 

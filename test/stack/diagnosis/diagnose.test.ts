@@ -335,6 +335,39 @@ describe("diagnose: services that ended", () => {
     expect((await diagnose(manager, { sinceMs: Date.now() + 1000 })).cause).toBeNull();
   });
 
+  it("crashes before the last start by a client do not count towards a later failure, nor do their lines", async () => {
+    domain.runtime.scripts = { app: { prints: "SyntaxError: first" } };
+    const manager = await started(APP);
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await inState(manager, "app", "crashed");
+    domain.runtime.scripts = { app: { prints: "Error: second" } };
+    await manager.restart({ project, service: "app" }, call());
+    const healed = await diagnose(manager);
+    expect(healed.services.app?.lines).toEqual([]);
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await inState(manager, "app", "crashed");
+    const { cause, services } = await diagnose(manager);
+    expect(cause?.kind).toBe("crashed");
+    expect(cause?.evidence.map(({ text }) => text)).toEqual(["ended with exit code 1", "Error: second"]);
+    expect(services.app?.lines.map(({ text }) => text)).toEqual(["Error: second"]);
+    expect(services.app?.crashes).toBe(2);
+  });
+
+  it("a service that crashed and is starting again is not said to run", async () => {
+    const manager = await started(compose(service("app", "restart: on-failure")));
+    domain.runtime.scripts = { app: { probe: () => "connection refused: nothing listens there" } };
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await until("it starts again", async () => {
+      const { services } = await manager.report(project);
+      return services.app?.generation === 2 && services.app.state === "starting";
+    });
+    const { cause, others } = await diagnose(manager);
+    const about = [cause, ...others].filter((one) => one?.service === "app");
+    expect(about.map((one) => one?.kind)).not.toContain("recovered");
+    for (const one of about) expect(one?.explanation).not.toMatch(/\bruns again\b/);
+    expect(about.map((one) => one?.explanation)).toContain("app crashed once and is starting again; it is not up yet.");
+  });
+
   it("a crash before the last start is not a cause", async () => {
     const manager = await started(APP);
     domain.runtime.service("app").end({ exitCode: 1 });

@@ -1,6 +1,6 @@
 /** Findings about services whose state shows no problem. Each finding has evidence. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { crashSummary } from "../../../src/stack/diagnosis/crash-summary.js";
+import { crashSummary, newestCrashes } from "../../../src/stack/diagnosis/crash-summary.js";
 import type { StackEvent, StackManager } from "../../../src/stack/model.js";
 import { call, compose, Domain, service, until } from "../../support/domain.js";
 
@@ -252,6 +252,22 @@ describe("crashSummary", () => {
     message: "app crashed.",
     actor: "stackwarden",
     data: { ...data },
+  });
+
+  it("a client's start and an instance that lived longer than a minute separate failures", () => {
+    const begun = (atMs: number, actor: string): StackEvent => ({
+      ...crash(atMs, {}),
+      type: "service_starting",
+      actor,
+    });
+    const seqs = (...events: StackEvent[]) => newestCrashes(events).map(({ seq }) => seq);
+    const crashes = [crash(1, { lived_ms: 5 }), crash(2, { lived_ms: 5 })];
+    expect(seqs(...crashes)).toEqual([1, 2]);
+    expect(seqs(...crashes, begun(3, "claude/1"), crash(4, { lived_ms: 5 }))).toEqual([4]);
+    expect(seqs(...crashes, begun(3, "stackwarden"), crash(4, { lived_ms: 5 }))).toEqual([1, 2, 4]);
+    expect(seqs(...crashes, crash(4, { lived_ms: 60_001 }), crash(5, { lived_ms: 5 }))).toEqual([4, 5]);
+    expect(seqs(...crashes, begun(3, "claude/1"))).toEqual([1, 2]);
+    expect(seqs()).toEqual([]);
   });
 
   it("repeated crashes are summarised with OOM kills, period and lifetime", () => {

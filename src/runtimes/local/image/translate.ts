@@ -157,6 +157,7 @@ export type TranslatedDefinition = StackDefinition & { services: Record<string, 
  */
 export function translate(definition: StackDefinition, folder: string): TranslatedDefinition {
   const problems: StackwardenError[] = [];
+  const refused: string[] = [];
   const services: Record<string, TranslatedService> = Object.create(null);
   const named = namedPorts(definition);
   for (const [name, service] of Object.entries(definition.services)) {
@@ -169,6 +170,7 @@ export function translate(definition: StackDefinition, folder: string): Translat
     } catch (error) {
       if (!(error instanceof StackwardenError) || error.code !== "UNSUPPORTED") throw error;
       problems.push(error);
+      refused.push(name);
     }
   }
   const [first] = problems;
@@ -176,6 +178,6 @@ export function translate(definition: StackDefinition, folder: string): Translat
   if (problems.length === 1) throw first;
   throw new StackwardenError("UNSUPPORTED", problems.map(({ message }) => message).join(" "), {
     hint: [...new Set(problems.map(({ hint }) => hint))].join(" "),
-    details: { services: problems.map(({ details }) => details?.service) },
+    details: { services: refused },
   });
 }
