@@ -16,6 +16,7 @@ import type { Inside, LaunchSpec } from "./launch.js";
 import { mountPlace } from "./mount-places.js";
 import {
   hiddenFolders,
+  neededOfRun,
   programFolders,
   type SandboxHost,
   type SandboxMount,
@@ -102,9 +103,14 @@ export class Sandbox {
   /** Whether a service with this view does not see the path, because its namespaces hide a folder above it. */
   hides(path: string, { visible, programs, mounts = [] }: SandboxView): boolean {
     if (this.host === null || !this.isBelowHidden(path)) return false;
-    const { hidden, shared } = this.host;
+    const { hidden } = this.host;
     const targets = [...this.#repositories(visible), ...mounts].map(({ target }) => target);
-    const shown = [...shared, ...this.#shown(visible), ...programFolders(programs, hidden), ...targets];
+    const shown = [
+      ...this.#shared(this.host),
+      ...this.#shown(visible),
+      ...programFolders(programs, hidden),
+      ...targets,
+    ];
     return !shown.some((folder) => isBeneath(folder, path));
   }
 
@@ -139,7 +145,7 @@ export class Sandbox {
     };
     if (spec.network !== undefined) Object.assign(view.files, await this.#nameServer());
     const pins = [...pinsOf(view), ...this.#hiddenInside(view.visible)];
-    const args = sandboxArgs(host, view);
+    const args = sandboxArgs({ ...host, shared: this.#shared(host) }, view);
     // A file of the machine may be a link, as /etc/resolv.conf often is: the mount is at its end.
     const linkedFiles = Object.values(view.files).map((place) => realPath(place));
     const targets = [...targetsOf(args), ...linkedFiles];
@@ -157,6 +163,10 @@ export class Sandbox {
     return visible
       .map(realPath)
       .flatMap((path) => (isBeneath(state, path) ? SERVICE_FOLDERS.map((name) => join(path, name)) : [path]));
+  }
+
+  #shared({ shared, tools }: SandboxHost): readonly string[] {
+    return [...shared, ...neededOfRun(tools)];
   }
 
   /** The repositories of linked git work trees: builds ask git for a version. */

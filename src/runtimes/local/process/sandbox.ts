@@ -218,7 +218,9 @@ const ENGINES = ["/var/snap/lxd/common/lxd", "/var/lib/lxd", "/var/lib/incus"];
 /** Parts of /run that programs need: name servers, and the programs of NixOS and Guix. */
 const NEEDED_OF_RUN = ["/run/current-system", "/run/opengl-driver"];
 
-function neededOfRun(): string[] {
+/** Looked up for each start: a name server that starts later replaces or creates its folder. */
+export function neededOfRun({ users }: Pick<SandboxTools, "users">): string[] {
+  if (users === null) return [];
   const resolver = realPath("/etc/resolv.conf");
   const folder = dirname(resolver);
   // A folder shows a new file that takes the place of the present one.
@@ -233,7 +235,5 @@ export async function hiddenFolders(
 ): Promise<Pick<SandboxHost, "hidden" | "shared">> {
   const hidden = [...(await homeFolders()), realPath(stateDir)];
   const shared = [join(realPath(stateDir), "cache")];
-  return tools.users === null
-    ? { hidden, shared }
-    : { hidden: [...hidden, ...ownHomes(), RUN, ...ENGINES], shared: [...shared, ...neededOfRun()] };
+  return { hidden: tools.users === null ? hidden : [...hidden, ...ownHomes(), RUN, ...ENGINES], shared };
 }
