@@ -233,7 +233,7 @@ export class Project {
         const { reached, changes } = await this.supervisor.bringUp(request, this.#settings, steps);
         const { idleStopMs, watch } = pending.lasting;
         if (idleStopMs !== undefined || reached === "started")
-          this.lease.set(idleStopMs ?? this.#settings.idleStopMs ?? null);
+          this.lease.set((idleStopMs ?? this.#settings.idleStopMs) || null);
         if (watch === true) this.#watch.start();
         else if (watch === false) this.#watch.stop();
         this.#starting = null;
