@@ -117,8 +117,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
       signal,
     });
   } catch (error) {
-    output.note(`not run: ${(error as Error).message}`);
-    output.end();
+    output.end(`not run: ${(error as Error).message}`);
     events.add({
       type: "command_ended",
       service: name,
@@ -137,8 +136,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
     message(result, timedOut ? request.timeoutMs : null, took),
     ...(failed && target.absent !== undefined ? [target.absent] : []),
   ].join(" ");
-  output.note(text);
-  const { stdout, stderr } = output.end();
+  const { stdout, stderr } = output.end(text);
   events.add({
     type: "command_ended",
     service: name,
