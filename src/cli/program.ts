@@ -193,7 +193,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     )
     .option("-C, --context <lines>", "lines around each match, 0 to 20", numberOption)
     .option("--summary", "counts by level, message and time instead of lines")
-    .option("--wait-for <text>", "wait for a line with this text; exit code 1 on timeout")
+    .option("--wait-for <text>", "wait for a line with this text (with --follow: a new line); exit code 1 on timeout")
     .option("--timeout <seconds>", "how long --wait-for waits, up to 50 (default: 20)", numberOption)
     .addOption(new Option("--stream <name>", "only this stream").choices(["stdout", "stderr", "install"]))
     .option("--previous", "show the previous instance's output")
@@ -362,6 +362,8 @@ const argumentTerm = (argument: Argument): string => {
  */
 export async function runCli(argv: string[], host: CliHost): Promise<ExitCode> {
   const outcome: Outcome = { code: EXIT.ok };
+  // A closed pipe (`| head`) is not an error.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   try {
     await buildProgram(host, outcome).parseAsync(argv, { from: "user" });
     return outcome.code;

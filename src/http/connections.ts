@@ -1,9 +1,13 @@
-/** Limits on connections, so that clients without a token neither use all of them up nor fill the server's memory. */
+/** Limits on connections, so that clients without a token cannot use up all connections or fill the server's memory. */
 import type { IncomingMessage, RequestListener, Server } from "node:http";
 import { isIPv6, type Socket } from "node:net";
 
 /** Requests of one connection at the same time. Clients wait for a response before their next request. */
 const MAX_PIPELINED = 8;
+
+/** Milliseconds for the first request of a connection, while its source has at most BURST times its limit. */
+const GRACE_MS = 250;
+const BURST = 3;
 
 const release = new WeakMap<Socket, () => void>();
 
@@ -20,32 +24,56 @@ export function sourceOf(address: string): string {
   return [...head.split(":"), "0", "0", "0"].slice(0, 4).join(":");
 }
 
+interface Waiting {
+  socket: Socket;
+  /** Milliseconds, of a clock that only advances. */
+  since: number;
+}
+
 /**
  * Prevents one source without a token from using up the limit of connections: beyond `most` of its connections on which
- * no request was authenticated, the oldest one is closed. Connections over a socket file have no address: they belong to
- * the server's user.
+ * no request was authenticated, the oldest ones are closed. Connections over a socket file have no address: they belong
+ * to the server's user.
  */
 export function limitAnonymous(server: Server, most: number): void {
-  const sources = new Map<string, Map<string, Socket>>();
+  const sources = new Map<string, Map<string, Waiting>>();
+  const scheduled = new Set<string>();
   const forget = ({ remoteAddress, remotePort }: Socket): void => {
     const source = sourceOf(`${remoteAddress}`);
     const waiting = sources.get(source);
     waiting?.delete(`${remoteAddress} ${remotePort}`);
     if (waiting?.size === 0) sources.delete(source);
   };
+  const trim = (source: string): void => {
+    const waiting = sources.get(source);
+    if (waiting === undefined) return;
+    const now = performance.now();
+    for (const [key, { socket, since }] of waiting) {
+      // Clients that connect at the same time have not been read yet.
+      const isNew = now - since < GRACE_MS && waiting.size <= BURST * most;
+      if (waiting.size <= most || isNew) break;
+      waiting.delete(key);
+      socket.destroy();
+    }
+    if (waiting.size <= most || scheduled.has(source)) return;
+    scheduled.add(source);
+    setTimeout(() => {
+      scheduled.delete(source);
+      trim(source);
+    }, GRACE_MS).unref();
+  };
   const releaseBy = (socket: Socket): void => void release.set(socket, () => forget(socket));
   server.on("connection", (socket: Socket) => {
     const { remoteAddress, remotePort } = socket;
     if (remoteAddress === undefined) return;
     const source = sourceOf(remoteAddress);
-    const waiting = sources.get(source) ?? new Map<string, Socket>();
-    sources.set(source, waiting.set(`${remoteAddress} ${remotePort}`, socket));
+    const waiting = sources.get(source) ?? new Map<string, Waiting>();
+    sources.set(source, waiting.set(`${remoteAddress} ${remotePort}`, { socket, since: performance.now() }));
     releaseBy(socket);
     // A closed socket has no address any more.
     const same = { remoteAddress, remotePort } as Socket;
     socket.once("close", () => forget(same));
-    const [oldest] = waiting.values();
-    if (waiting.size > most) oldest?.destroy();
+    trim(source);
   });
   server.on("secureConnection", releaseBy);
 }

@@ -56,7 +56,7 @@ export function createOpenRequests(): OpenRequests {
       const { id } = principalOf(request);
       const own = byPrincipal.get(id) ?? 0;
       if (own >= MAX_PER_PRINCIPAL)
-        throw new StackwardenError("TOO_MANY_REQUESTS", `This token has ${own} requests in progress.`, {
+        throw new StackwardenError("TOO_MANY_REQUESTS", `This client has ${own} requests in progress.`, {
           hint: "End event streams that nothing reads.",
         });
       byPrincipal.set(id, own + 1);

@@ -231,11 +231,19 @@ export const dataFrom = field(
   "Copy another project's data first.",
 );
 
+const IDLE_VALID = 'a number of seconds from 1 to 31,536,000 or a duration such as "2h"; 0 switches it off';
+
+/** @returns milliseconds, 0 for never; null for a value that is neither a number of seconds nor a duration in range */
+export function idleStopMs(value: number | string): number | null {
+  const number = typeof value === "string" && /^\d{1,9}(?:\.\d{1,6})?$/.test(value.trim()) ? Number(value) : value;
+  const ms = typeof number === "number" ? number * 1000 : durationMs(number);
+  return ms !== null && (ms === 0 || (ms >= 1000 && ms <= 31_536_000_000)) ? ms : null;
+}
+
 export const idleStop = field(
-  z.number().min(1).max(31_536_000),
-  "a number of seconds from 1 to 31,536,000",
-  "Stop when no call used it for this long, e.g. 2h.",
-  "seconds",
+  z.union([z.number(), z.string().max(40)]).refine((value) => idleStopMs(value) !== null, "is not a time"),
+  IDLE_VALID,
+  'Stop after this time unused: seconds or "2h"; 0: off.',
 );
 
 export const commandSeconds = field(

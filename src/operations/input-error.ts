@@ -50,7 +50,7 @@ export function issuesOf(
   return error.issues.flatMap((issue): InputIssue[] => {
     const { valid, names } = describe(schema, issue.path);
     if (issue.code === "unrecognized_keys") {
-      const accepted = names ?? [...fields, ...extraFields];
+      const accepted = issue.path.length === 0 ? [...fields, ...extraFields] : (names ?? fields);
       return issue.keys.map((key) => ({
         field: preview([...issue.path, key]),
         problem: unknownProblem(key, accepted),

@@ -61,7 +61,7 @@ export interface StartRequest {
   dataFrom?: { project: string; snapshot?: string };
   /** Follow `develop.watch` until the stack stops; false ends it. Default: no change. */
   watch?: boolean;
-  /** Milliseconds without a call after which the stack stops. Default: the setting `idle_stop`. */
+  /** Milliseconds without a call after which the stack stops; 0: never. Default: the setting `idle_stop`. */
   idleStopMs?: number;
   /** Wait until every service is healthy. Default true. */
   wait?: boolean;

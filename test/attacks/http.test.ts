@@ -70,6 +70,12 @@ it.skipIf(process.platform !== "linux")(
   },
 );
 
+it("150 clients that connect at the same time with a token are all answered", async () => {
+  const headers = { authorization: `Bearer ${token}`, connection: "close" };
+  const request = () => fetch(new URL("/api/v1/access", url), { headers }).then(({ status }) => status, String);
+  expect(new Set(await Promise.all(Array.from({ length: 150 }, request)))).toEqual(new Set([200]));
+});
+
 // Before, 50 connections with 2,000 requests each took 6.2 GB, and no request was answered for 258 s (1 of 1 run).
 it.skipIf(process.platform !== "linux")(
   "pipelined requests without a token take less than 200 MB of memory",

@@ -27,13 +27,13 @@ describe.skipIf(missing !== null)(
     });
 
     /** Starts a service that runs the script. @returns what the script printed */
-    const look = async (script: string): Promise<string> => {
+    const look = async (script: string, more = "", env: Record<string, string> = {}): Promise<string> => {
       bench.project(project, {
-        "compose.yaml": appCompose().replace('["node", "app.js"]', '["/bin/sh", "look.sh"]'),
+        "compose.yaml": appCompose(more).replace('["node", "app.js"]', '["/bin/sh", "look.sh"]'),
         "look.sh": `{ ${script}; } > "$HOME/seen" 2>&1; exec node app.js`,
         "app.js": APP,
       });
-      server = await bench.server();
+      server = await bench.server(env);
       await server.call("start_stack", { project, folder: project });
       return readFileSync(join(bench.state, "projects", project, "run", "app", "home", "seen"), "utf8");
     };
@@ -83,6 +83,23 @@ describe.skipIf(missing !== null)(
       process.kill(pid, "SIGKILL");
       await server.call("stop_stack", { project });
       expect(processesOfUid(user.uid)).toEqual([]);
+    });
+
+    // Not an attack: before, the start was refused, because the file's folder was replaced.
+    it("a file of the machine that allow_binds opens is mounted at its own path", async () => {
+      const file = `/etc/stackwarden-bind-${process.pid}.conf`;
+      writeFileSync(file, "of the machine\n", { mode: 0o644 });
+      undo.push(() => rmSync(file));
+      const seen = await look(
+        `cat ${file}; grep -c " ${file} ro," /proc/self/mountinfo`,
+        `    volumes: ["${file}:${file}:ro"]\n`,
+        {
+          STACKWARDEN_ALLOW_BINDS: file,
+        },
+      );
+      expect(seen).toBe("of the machine\n1\n");
+      const { stacks } = await server.call("list_stacks");
+      expect(JSON.stringify(stacks[0].services.app)).not.toContain("instead of");
     });
 
     // Not an attack: checks must work inside the namespaces.

@@ -60,8 +60,16 @@ it("check_stack shows no secret of a command that it describes", async () => {
 // Before, the line ends of the suggested file were spaces, and it was no YAML.
 it("the compose file that a refused start suggests can be used as it stands", async () => {
   bench = new TestBench("standalone");
-  bench.project("program", { "package.json": '{ "scripts": { "dev": "node app.js" } }' });
+  const program = (dependencies: object) => JSON.stringify({ scripts: { dev: "node app.js" }, dependencies });
+  bench.project("program", { "package.json": program({}) });
+  bench.project("data", { "package.json": program({ pg: "8", ioredis: "5" }) });
   const server = await bench.server();
-  const { details } = await server.refused("start_stack", { project: "program", folder: "program" });
-  expect(Object.keys(parse(String(details?.compose)).services)).toEqual(["app"]);
+  const suggested = async (project: string) => {
+    const { details } = await server.refused("start_stack", { project, folder: project });
+    return parse(String(details?.compose)).services;
+  };
+  expect(Object.keys(await suggested("program"))).toEqual(["app"]);
+  const services = await suggested("data");
+  expect(services.postgres.environment.POSTGRES_PASSWORD).toMatch(/^\$\{\w+/);
+  expect(services.app.environment.DATABASE_URL).toMatch(/^postgresql:\/\/\w+:\$\{\w+/);
 });

@@ -78,7 +78,7 @@ describe("stackwarden dashboard", () => {
       writeFileSync(browser, `#!/bin/sh\nprintf '%s' "$1" > ${opened}.part && mv ${opened}.part ${opened}\n`, {
         mode: 0o755,
       });
-      const env = { DISPLAY: ":0", PATH: `${bench.folder}:${process.env.PATH}` };
+      const env = { DISPLAY: ":0", STACKWARDEN_PROGRAM_DIRS: `${bench.folder}:/usr/bin:/bin` };
       const { stdout, stderr } = await run(bench, ["dashboard"], env);
       expect(stderr).toContain("Opened in the browser.");
       expect(stdout).not.toContain("token");

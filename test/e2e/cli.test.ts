@@ -68,6 +68,19 @@ describe("command line", () => {
     expect((await run("--help")).stdout).toContain("doctor");
   });
 
+  it("a command whose output is closed early ends without an error, --help too", async () => {
+    for (const args of [["--help"], ["doctor"]]) {
+      const child = spawn(process.execPath, [BINARY, ...args], { cwd: folder, env: env() });
+      child.stdout.destroy();
+      let stderr = "";
+      child.stderr.on("data", (chunk: Buffer) => {
+        stderr += chunk;
+      });
+      const [code] = await once(child, "close");
+      expect({ args, code, stderr }).toMatchObject({ code: 0, stderr: expect.not.stringContaining("EPIPE") });
+    }
+  });
+
   it("a configuration file is read, and an error in it names the line", async () => {
     const config = join(bench.folder, "settings.yaml");
     writeFileSync(config, "start_timeout_seconds: 77\nengines:\n  big: tcp://127.0.0.1:9\n");

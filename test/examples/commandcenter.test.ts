@@ -127,6 +127,8 @@ describe("example project", () => {
     });
     expect(definition.source).toBe("built-in:commandcenter");
     expect(Object.keys(definition.services)).toEqual(["postgres", "redis", "backend", "frontend"]);
-    expect(definition.notes).toEqual([]);
+    expect(definition.notes).toEqual([
+      "The folder has no compose file: this is the built-in stack (postgres, redis, backend, frontend).",
+    ]);
   });
 });

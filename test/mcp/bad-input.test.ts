@@ -235,7 +235,7 @@ const BAD: Record<string, [string, unknown][]> = {
   remove_volumes: BAD_FLAGS,
   forget: BAD_FLAGS,
   watch: BAD_FLAGS,
-  idle_stop: badNumbers(0, -1, 31_536_001),
+  idle_stop: badNumbers(-1, 0.5, 31_536_001, "500ms", "400d", "-1", "2x"),
   dependents: BAD_FLAGS,
   regex: BAD_FLAGS,
   previous: BAD_FLAGS,

@@ -199,6 +199,9 @@ test("the brief results of start and stop have one line for each service", () =>
     took_ms: 12,
   });
   const { before, after } = outcome;
+  const leased = { ...after, idle_stop: { seconds: 7200, stops_at: null } };
+  expect(briefStart.of({ ...outcome, after: leased })).toHaveProperty("idle_stop", "after 7200 s without a call");
+  expect(briefStart.of({ ...outcome, before: leased })).toHaveProperty("idle_stop", "off");
   const stopped = {
     status: "stopped" as const,
     message: "m",
@@ -258,6 +261,8 @@ test("detail: true returns the whole report, and a value that is not a boolean i
       message: expect.stringContaining("detail: expected true or false"),
     });
   }
+  const { error } = await connected.call("start_stack", { project: "shop", detial: true });
+  expect(error.message).toMatch(/detial is unknown \(did you mean detail\?\); expected only project, .*, detail\./);
   await connected.close();
 });
 

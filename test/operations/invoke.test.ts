@@ -97,6 +97,25 @@ const logQuery = async (input: object): Promise<Record<string, unknown>> => {
   return query;
 };
 
+test.each([
+  [7200, 7_200_000],
+  ["7200", 7_200_000],
+  ["2h", 7_200_000],
+  ["1h 30m", 5_400_000],
+  [0, 0],
+  ["0", 0],
+])("start_stack reads idle_stop %j as a number of seconds or a duration", async (idle, idleStopMs) => {
+  const { calls } = await run("start_stack", { project: "shop", idle_stop: idle });
+  expect(calls[0]?.request).toMatchObject({ idleStopMs });
+});
+
+test("the error for an invalid idle_stop names both forms and how to switch it off", async () => {
+  await expect(run("start_stack", { project: "shop", idle_stop: "soon" })).rejects.toMatchObject({
+    code: "INVALID_INPUT",
+    message: expect.stringMatching(/idle_stop .*a number of seconds from 1 to .*"2h"; 0 switches it off/),
+  });
+});
+
 test("get_logs accepts one or several services, both forms of times, and a bounded wait", async () => {
   vi.useFakeTimers({ now: Date.parse("2026-01-31T12:00:00Z"), toFake: ["Date"] });
   expect(await logQuery({})).toEqual({ tail: 100, maxBytes: 40_000 });
@@ -122,6 +141,8 @@ test("get_logs accepts one or several services, both forms of times, and a bound
   expect(await logQuery({ follow: true })).toMatchObject({ waitMs: 20_000 });
   expect(await logQuery({ follow: true, wait_seconds: 0.5 })).toMatchObject({ waitMs: 500 });
   expect(await logQuery({ wait_seconds: 3 })).toMatchObject({ waitMs: 3000 });
+  expect(await logQuery({ follow: true, wait_for: "tick" })).toMatchObject({ waitFor: "tick", newLines: true });
+  expect(await logQuery({ wait_for: "tick" })).not.toHaveProperty("newLines");
   expect(await logQuery({ follow: true, wait_seconds: 0 })).not.toHaveProperty("waitMs");
 });
 

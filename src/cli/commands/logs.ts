@@ -72,6 +72,7 @@ export async function logs(services: string[], options: LogsOptions, host: CliHo
     const mode = given({
       summary: options.summary,
       wait_for: options.waitFor,
+      follow: options.waitFor !== undefined && options.follow === true ? true : undefined,
       wait_seconds: options.waitFor === undefined ? undefined : Math.min(options.timeout ?? POLL_SECONDS, LONGEST_WAIT),
     });
     let page = await session.call<LogReport>("get_logs", { ...filter, ...first, ...mode });

@@ -17,7 +17,6 @@ export interface Terminal {
 export function createTerminal(json: boolean): Terminal {
   const unread = new AbortController();
   process.stdout.on("error", () => unread.abort());
-  process.stderr.on("error", () => undefined);
   const safe = json ? escaped : harmless;
   return {
     json,

@@ -1,6 +1,6 @@
 /** Compact answers of start, stop, restart and limits for agents: the change, then one line for each service. */
 import * as z from "zod";
-import type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "../../stack/model.js";
+import type { LimitsOutcome, RestartOutcome, StackReport, StartOutcome, StopOutcome } from "../../stack/model.js";
 import { limitLines, serviceLine, serviceLines, withoutEmpty } from "./service-line.js";
 
 const text = z.string();
@@ -8,6 +8,9 @@ const lines = z.record(z.string(), text);
 const limits = z.record(z.string(), z.union([z.number(), text]));
 const next = z.object({ operation: text, input: z.record(z.string(), z.unknown()) });
 const change = { verified: z.boolean(), took_ms: z.number() };
+
+const idleText = ({ idle_stop: idle }: StackReport): string | null =>
+  idle === undefined ? null : `after ${idle.seconds} s without a call`;
 
 export const briefStart = {
   output: z.object({
@@ -17,6 +20,7 @@ export const briefStart = {
     missing: z.record(z.string(), text).optional(),
     next: next.optional(),
     notes: z.array(text).optional(),
+    idle_stop: text.optional(),
     ...change,
   }),
   of: ({ status, message, missing, next: step, notes, before, after, verified, took_ms }: StartOutcome) => ({
@@ -27,6 +31,7 @@ export const briefStart = {
       missing: Object.fromEntries(missing.map(({ service, reason }) => [service, reason])),
       next: step,
       notes,
+      idle_stop: idleText(after) ?? (idleText(before) === null ? null : "off"),
     }),
     verified,
     took_ms,

@@ -15,6 +15,7 @@ import { programVersion } from "./providers/program-version.js";
 import { providerOf } from "./providers/provider-of.js";
 import { findServer } from "./servers/find-server.js";
 import { SERVERS, serverInstallCommand } from "./servers/images.js";
+import { requireOptions } from "./servers/require-options.js";
 import type { ClientEnvironment } from "./toolchain/candidates.js";
 import { findClientTool, findToolchain, languageName, type ToolchainContext } from "./toolchain/find-toolchain.js";
 import type { ProcessHost, ServiceUser } from "./types.js";
@@ -139,6 +140,7 @@ export async function checkServices(request: CheckServicesRequest): Promise<Serv
   const checks = Object.values(request.definition.services).map(async (service): Promise<ServiceCheck> => {
     try {
       const translated = translateService(service, request.folder);
+      requireOptions(translated, request.definition);
       return { service: service.name, ...(await check(translated, request.stateDir, context)) };
     } catch (error) {
       if (!(error instanceof StackwardenError)) throw error;

@@ -78,14 +78,17 @@ export function loopbackConnections(procNet = "/proc/net"): Connection[] {
 /** How long equal counts stand for equal tables: one socket may have been closed and another one opened. */
 const RECENT_MS = 1000;
 /**
- * As `listeners`, for callers that look again and again: reads the tables only when the number of sockets changed.
+ * As `listeners`, for callers that look again and again: reads the tables only when the number of sockets
+ * changed, or the kernel does not count them.
  * @param procNet folder with the kernel's tables of one network namespace
  */
 export function recentListenersOf(procNet: () => string): () => Promise<Listener[] | null> {
   let recent: { counts: string; until: number; sockets: Listener[] } | undefined;
   return async () => {
     const folder = procNet();
-    const counts = [folder, socketCount(folder, ""), socketCount(folder, "6")].join(" ");
+    const count = socketCount(folder, "");
+    if (count === null) return listeners(folder);
+    const counts = [folder, count, socketCount(folder, "6")].join(" ");
     if (recent?.counts === counts && performance.now() < recent.until) return recent.sockets;
     const sockets = await listeners(folder);
     recent = sockets === null ? undefined : { counts, until: performance.now() + RECENT_MS, sockets };

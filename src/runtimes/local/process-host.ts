@@ -7,6 +7,7 @@ import type { Enforcement } from "../../stack/runtime.js";
 import { removeUnfinished } from "../../system/atomic-write.js";
 import { startTime } from "../../system/process-identity.js";
 import { withDefaults } from "../shared/default-limits.js";
+import { isRootServer } from "./files/storage.js";
 import type { NetworkNamespace } from "./network/namespace.js";
 import { Networks } from "./network/networks.js";
 import { accessible } from "./process/access.js";
@@ -19,6 +20,7 @@ import { CgroupProcess, endOf } from "./process/managed-process.js";
 import { withName } from "./process/named-user.js";
 import { namespaceEnded } from "./process/namespace-end.js";
 import { feed, followCommand } from "./process/run-command.js";
+import type { SandboxView } from "./process/sandbox.js";
 import { Sandbox } from "./process/sandbox-host.js";
 import { UserLeases } from "./process/user-leases.js";
 import { ServiceUsers } from "./process/users.js";
@@ -106,8 +108,8 @@ class LocalProcessHost implements ProcessHost {
     return this.sandbox.mountPlace(target, needed);
   }
 
-  hides(path: string): boolean {
-    return this.sandbox.hides(path);
+  hides(path: string, view: SandboxView): boolean {
+    return this.sandbox.hides(path, view);
   }
 
   usersEnforcement(): Enforcement {
@@ -127,7 +129,7 @@ class LocalProcessHost implements ProcessHost {
   }
 
   accessible(path: string, user: ServiceUser, mode: "read" | "execute", shown?: string): Promise<boolean> {
-    return accessible(path, user, mode, shown !== undefined && this.sandbox.hides(shown) ? shown : undefined);
+    return accessible(path, user, mode, shown !== undefined && this.sandbox.isBelowHidden(shown) ? shown : undefined);
   }
 
   openNetwork(): Promise<NetworkNamespace | null> {
@@ -251,9 +253,7 @@ class LocalProcessHost implements ProcessHost {
   }
 
   async #runInside(spec: RunSpec, instance: ManagedProcess): Promise<RunResult> {
-    const inside = this.#insides.get(instance);
-    const namespaces = inside === undefined ? {} : this.sandbox.joined(inside);
-    const launched = await launch({ ...spec, ...namespaces, tools: this.tools, stdin: "pipe" });
+    const launched = await launch({ ...spec, ...this.#joined(instance), tools: this.tools, stdin: "pipe" });
     let group: CommandGroup | null = null;
     try {
       await this.#watch(launched.pid, [], null);
@@ -271,6 +271,18 @@ class LocalProcessHost implements ProcessHost {
       // End processes that left the process group, too.
       await group?.end().catch((error: Error) => this.options.warn(`A cgroup could not be removed: ${error.message}`));
       await this.#watchdog.remove(launched.pid);
+    }
+  }
+
+  /** @throws SERVICE_NOT_STARTED */
+  #joined(instance: ManagedProcess): Pick<LaunchSpec, "namespaces"> {
+    const inside = this.#insides.get(instance);
+    if (inside === undefined) return {};
+    try {
+      return this.sandbox.joined(inside);
+    } catch {
+      // The first process has no namespaces any more: it ends before the host forgets the instance.
+      throw instanceEnded();
     }
   }
 
@@ -343,7 +355,7 @@ export async function createProcessHost(options: ProcessHostOptions): Promise<Lo
     ...(cgroupRoot === undefined ? {} : { cgroupRoot }),
     ...(procRoot === undefined ? {} : { procRoot }),
   });
-  const tools = await findGateTools(process.getuid?.() === 0);
+  const tools = await findGateTools(isRootServer());
   const sandbox = await Sandbox.detect(options.stateDir, tools.setpriv, options.namespaces ?? true);
   const { factory } = cgroups;
   const limits: Enforcement = factory?.enforcement ?? { level: "none", reason: cgroups.reason ?? "unknown" };

@@ -7,7 +7,7 @@ import type { Limits } from "../../stack/definition/types.js";
 import type { LogSink } from "../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../stack/runtime.js";
 import type { NetworkNamespace } from "./network/namespace.js";
-import type { SandboxMount } from "./process/sandbox.js";
+import type { SandboxMount, SandboxView } from "./process/sandbox.js";
 
 /** The user that runs a service. A non-root server runs all services as its own user. */
 export interface ServiceUser {
@@ -127,8 +127,8 @@ export interface ProcessHost {
    * @param needed folders and programs of this machine that the service needs
    */
   mountPlace(target: string, needed: readonly string[]): Promise<string | null>;
-  /** Whether services do not see this path of the machine, unless it is shown to them. */
-  hides(path: string): boolean;
+  /** Whether a service with this view does not see the path, because its namespaces hide a folder above it. */
+  hides(path: string, view: SandboxView): boolean;
   /**
    * A separate network for the services of a stack.
    * @returns null when they share the machine's

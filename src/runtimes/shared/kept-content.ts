@@ -14,8 +14,8 @@ export const holds = ({ engine, reason }: Pick<KeptContent, "engine" | "reason">
   `the engine ${engine} still holds their content: ${reason}`;
 
 /**
- * An engine that prevents the removal twice no longer does: it may not exist any more, and the project could never be
- * forgotten.
+ * The second failed removal on an engine does not prevent the removal of the project: the engine may not exist any
+ * more.
  * @param record stores which engines prevented this removal
  * @returns sentences about the data that stays
  * @throws RUNTIME_UNAVAILABLE when an engine prevents the removal for the first time

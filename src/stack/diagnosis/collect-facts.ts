@@ -4,10 +4,12 @@ import type { Project } from "../lifecycle/project.js";
 import { statsOf } from "../lifecycle/queries.js";
 import { STANDING } from "../lifecycle/service-state.js";
 import { unknownService } from "../lifecycle/stack.js";
+import { isCommandLine } from "../logs/command-lines.js";
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent, StatsReport } from "../model.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { diagnose } from "./diagnose.js";
+import { installAdvice, listedModule } from "./missing-module.js";
 import { lastStartFailed } from "./stack-rules.js";
 import type { DiagnosisReport, DiagnosisRequest, Facts, ServiceEvidence } from "./types.js";
 
@@ -39,14 +41,16 @@ export async function diagnosisOf(
     const report = stack.services[name];
     const state = health.services[name];
     if (report === undefined || state === undefined) continue;
+    const own = events.filter((event) => event.service === name);
     services.set(name, {
       report,
       health: state,
       stats: stats?.services[name] ?? null,
       checkRunningMs: project.supervisor.stack?.units.get(name)?.checkRunningMs ?? null,
       lines: lines.get(name) ?? [],
-      events: events.filter((event) => event.service === name),
+      events: own,
       failedStart: culprit === name && STANDING[report.state] !== "up",
+      installOf: (line) => installOf(project, name, line, own),
     });
   }
   const facts: Facts = {
@@ -74,6 +78,17 @@ async function unusable(project: Project): Promise<Facts["definition"]> {
   return error.report();
 }
 
+function installOf(project: Project, name: string, line: string, events: readonly StackEvent[]): string | null {
+  const { stack, choice } = project.supervisor;
+  const definition = stack?.definition.services[name];
+  if (definition === undefined || choice === null) return null;
+  const { folder } = project.storage;
+  const listed = listedModule(line, definition, { folder, runtime: choice.runtime.name });
+  if (listed === null) return null;
+  const installs = definition.local?.install !== undefined || events.some(({ type }) => type === "installing");
+  return installAdvice(listed, name, installs);
+}
+
 /** Resource use of the services; null when the stack is not running. */
 const useOf = (project: Project): Promise<StatsReport | null> =>
   project.supervisor.running === null ? Promise.resolve(null) : statsOf(project, {});
@@ -97,7 +112,10 @@ async function recorded(
       sinceMs,
       ...(signal === undefined ? {} : { signal }),
     });
-    lines.set(name, read.lines);
+    lines.set(
+      name,
+      read.lines.filter(({ text }) => !isCommandLine(text)),
+    );
   }
   return { events: page.events.filter(({ time }) => Date.parse(time) >= sinceMs), lines };
 }

@@ -3,9 +3,10 @@ import { asSentence, missingServices, wellSentence } from "../lifecycle/stack-st
 import type { LogLine } from "../logs/types.js";
 import type { ServiceHealth, StackEvent } from "../model.js";
 import { boundText } from "../text/sanitize-text.js";
+import { newestCrashes } from "./crash-summary.js";
 import { isEpilogue, placeOf } from "./error-lines.js";
 import { looksWrong } from "./log-symptoms.js";
-import { crashesOf, isFailing, serviceCauses } from "./service-rules.js";
+import { crashesOf, isAnswered, isFailing, serviceCauses } from "./service-rules.js";
 import { stackCauses } from "./stack-rules.js";
 import { staleCauses } from "./stale-rule.js";
 import type { Cause, Confidence, DiagnosedService, DiagnosisReport, Facts, ServiceEvidence } from "./types.js";
@@ -107,9 +108,14 @@ const quoted = (cause: Cause): Cause => ({
 
 /** Selects log lines as evidence: the last lines of a crashed or requested service, and lines that look like errors. */
 function tellingLines(service: ServiceEvidence, requested: boolean): DiagnosedService["lines"] {
-  const { lines, report } = service;
-  const crashes = crashesOf(service);
+  const { report } = service;
+  const newest = newestCrashes(service.events);
+  const lastCrash = newest.at(-1);
+  const crashes = lastCrash === undefined || isAnswered(service, lastCrash) ? [] : newest;
   if (!isFailing(service) && crashes.length === 0 && !requested) return [];
+  // Lines of an earlier failure say nothing about this one.
+  const oldest = Number(crashes[0]?.data?.generation ?? report.generation);
+  const lines = service.lines.filter(({ generation }) => generation >= oldest);
   const last = report.state === "crashed" || requested ? lines.slice(-3) : [];
   const wrong = lines.filter(looksWrong).slice(-(MOST_LINES - last.length));
   const places = wrong.map((line) => placeOf(lines, line));
@@ -146,10 +152,23 @@ function untested(services: readonly ServiceHealth[]): string {
 const listed = (names: readonly string[]): string =>
   names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
+/** Names the services that run older code than their files: an edit that is not in effect looks like one without effect. */
+function outdated(facts: Facts, shown: readonly string[]): string {
+  const stale = [...facts.services.values()].flatMap(({ report }) =>
+    report.stale !== undefined && shown.includes(report.service)
+      ? [{ service: report.service, fix: report.stale.fix }]
+      : [],
+  );
+  if (stale.length === 0) return "";
+  const several = stale.length > 1;
+  const fixes = [...new Set(stale.map(({ fix }) => fix))].join(" or ");
+  return ` ${listed(stale.map(({ service }) => service))} ${several ? "run" : "runs"} code or settings from before ${several ? "their" : "its"} files were edited; ${fixes} applies the change.`;
+}
+
 /** @param shown names of the services that the report covers */
 function summary(facts: Facts, cause: Cause | null, shown: readonly string[]): string {
   const services = Object.values(facts.health.services).filter(({ service }) => shown.includes(service));
-  if (cause === null) return `No fault is visible. ${observed(services)}${untested(services)}`;
+  if (cause === null) return `No fault is visible. ${observed(services)}${untested(services)}${outdated(facts, shown)}`;
   if (facts.health.overall_healthy) return `${observed(services)} Possible problem: ${cause.explanation}`;
   return cause.explanation;
 }

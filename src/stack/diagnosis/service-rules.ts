@@ -4,9 +4,10 @@
  */
 import type { LogLine } from "../logs/types.js";
 import type { ExitReport, StackEvent } from "../model.js";
-import { crashSummary } from "./crash-summary.js";
+import { crashSummary, newestCrashes } from "./crash-summary.js";
 import { isEpilogue, placeOf, reportsError } from "./error-lines.js";
 import { findSymptom, type LogSymptom } from "./log-symptoms.js";
+import { inContext } from "./symptom-context.js";
 import type { Cause, Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
 import { UpRules } from "./up-rules.js";
 
@@ -51,6 +52,10 @@ const CHANGES = new Set<StackEvent["type"]>([
 /** A client changed the service; the restart policy acts as `stackwarden`. */
 const isChange = ({ type, actor }: StackEvent): boolean => CHANGES.has(type) && actor !== "stackwarden";
 
+/** A client changed or started the service since its last crash. */
+export const isAnswered = ({ events }: ServiceEvidence, last: StackEvent): boolean =>
+  events.some((event) => event.seq > last.seq && isChange(event));
+
 export const crashesOf = ({ events }: ServiceEvidence): StackEvent[] => ofType(events, "service_crashed");
 
 class ServiceRules {
@@ -62,7 +67,7 @@ class ServiceRules {
     private readonly service: ServiceEvidence,
   ) {
     this.#name = service.report.service;
-    this.#crashes = crashesOf(service);
+    this.#crashes = newestCrashes(service.events);
   }
 
   find(): Found[] {
@@ -203,13 +208,14 @@ class ServiceRules {
         ),
       };
     if (sign !== null) {
+      const context = inContext(this.facts, this.service, own, sign);
       const memory = sign.sign.kind === "memory_limit" && { next: this.#moreMemory() };
       return {
         kind: sign.sign.kind,
         confidence: "likely",
-        explanation: `${this.#name} ${how}. ${sign.sign.explanation}${this.#again}`,
-        evidence: [...this.#logEvidence(own, sign.line), ...exitEvidence, ...this.#story],
-        next: this.#fix(sign.sign),
+        explanation: `${this.#name} ${how}. ${context.explanation}${this.#again}`,
+        evidence: [...this.#logEvidence(own, sign.line), ...context.evidence, ...exitEvidence, ...this.#story],
+        next: context.next ?? this.#fix(sign.sign),
         ...memory,
       };
     }
@@ -255,14 +261,16 @@ class ServiceRules {
     const generation = report.generation > 0 ? report.generation : lines.at(-1)?.generation;
     const own = lines.filter((line) => line.generation === generation);
     const sign = findSymptom(own);
-    if (sign !== null)
+    if (sign !== null) {
+      const context = inContext(this.facts, this.service, own, sign);
       causes.push({
         kind: sign.sign.kind,
         confidence: "likely",
-        explanation: `${this.#name} ${this.#runs}, but its health check fails. ${sign.sign.explanation}`,
-        evidence: [...this.#logEvidence(own, sign.line), checkEvidence, ...this.#story],
-        next: this.#fix(sign.sign),
+        explanation: `${this.#name} ${this.#runs}, but its health check fails. ${context.explanation}`,
+        evidence: [...this.#logEvidence(own, sign.line), ...context.evidence, checkEvidence, ...this.#story],
+        next: context.next ?? this.#fix(sign.sign),
       });
+    }
     causes.push({ ...this.#byCheck(message), evidence: [checkEvidence, ...this.#story] });
     return causes;
   }
@@ -337,16 +345,19 @@ class ServiceRules {
     const last = this.#crashes.at(-1);
     // A change of limits, a restart or a start since then is a client's answer to the crash.
     if (last === undefined) return null;
-    const answered = this.service.events.some((event) => event.seq > last.seq && isChange(event));
-    if (answered) return last.data?.oom_killed === true ? this.#answeredKill(last) : null;
+    if (isAnswered(this.service, last)) return last.data?.oom_killed === true ? this.#answeredKill(last) : null;
+    const { report } = this.service;
+    const comes = report.state === "pending" || report.state === "starting";
     const often = this.#crashes.length === 1 ? "once" : `${this.#crashes.length} times`;
     const oom = last.data?.oom_killed === true;
     return {
-      kind: oom ? "memory_limit" : "recovered",
+      kind: oom ? "memory_limit" : comes ? "crashed" : "recovered",
       confidence: oom ? "certain" : "possible",
       explanation: oom
-        ? `${this.#name} runs again, but the kernel killed an earlier instance because it used more memory than its limit.${this.#again}`
-        : `${this.#name} runs again, but crashed ${often} in the examined period.${this.#again}`,
+        ? `${this.#name} ${comes ? `is ${report.state} again` : "runs again"}, but the kernel killed an earlier instance because it used more memory than its limit.${this.#again}`
+        : comes
+          ? `${this.#name} crashed ${often} and is ${report.state} again; it is not up yet.${this.#again}`
+          : `${this.#name} runs again, but crashed ${often}.${this.#again}`,
       evidence: [fromEvent(last), ...this.#story],
       next: oom
         ? this.#moreMemory()

@@ -27,6 +27,8 @@ export interface ServiceEvidence {
    * The service made the last start fail. It was then stopped with the others, which is not the cause of its problem.
    */
   failedStart: boolean;
+  /** How to install the module that this line misses; null when no manifest of the service lists it. */
+  installOf(line: string): string | null;
 }
 
 export interface Facts {

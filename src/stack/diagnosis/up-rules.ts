@@ -6,6 +6,7 @@ import type { LogLine } from "../logs/types.js";
 import { PORT_OVERRIDDEN } from "../runtime.js";
 import { placeOf, reportsError, sinceReload } from "./error-lines.js";
 import { findSymptom } from "./log-symptoms.js";
+import { inContext } from "./symptom-context.js";
 import type { Cause, Evidence, Facts, ServiceEvidence } from "./types.js";
 
 type Finding = Omit<Cause, "service" | "because_of">;
@@ -105,14 +106,16 @@ export class UpRules {
     // An older error may be fixed already, so only the newest one names the cause.
     const symptom = findSymptom([newest]);
     const place = placeOf(current, newest);
+    const context = symptom === null ? null : inContext(this.facts, this.service, current, symptom);
     const count = lines.length === 1 ? "an error" : `${lines.length} error lines`;
-    const shown = [...lines.slice(-MOST_LINES), ...(place === null ? [] : [place])];
+    const around = context?.evidence ?? [];
+    const shown = [...lines.slice(-(around.length > 0 ? 1 : MOST_LINES)), ...(place === null ? [] : [place])];
     return {
       kind: symptom?.sign.kind ?? "logged_errors",
       confidence: state === "starting" && symptom !== null ? "likely" : "possible",
-      explanation: `${this.#name} is ${state} and logged ${count} recently.${symptom === null ? "" : ` ${symptom.sign.explanation}`}`,
-      evidence: shown.map((line) => this.#evidence("log", line.text, line.time)),
-      next: {
+      explanation: `${this.#name} is ${state} and logged ${count} recently.${context === null ? "" : ` ${context.explanation}`}`,
+      evidence: [...shown.map((line) => this.#evidence("log", line.text, line.time)), ...around],
+      next: context?.next ?? {
         do: symptom?.sign.do ?? "Read the lines around the error; the health check does not cover what failed.",
         operation: "get_logs",
         input: { ...this.#input, tail: 50 },

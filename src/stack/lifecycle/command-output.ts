@@ -71,9 +71,11 @@ export class CommandOutput {
 
   /**
    * Finishes both streams after the command has ended. Budget that one stream does not use is available to the other.
+   * @param result how the command ended, for the log: after an output that does not end with a line break
    */
-  end(): Record<LogStream, Excerpt> {
+  end(result: string): Record<LogStream, Excerpt> {
     for (const { assembler } of Object.values(this.#streams)) assembler.end();
+    this.note(result);
     const { stdout, stderr } = this.#streams;
     const { maxBytes } = this.options;
     const share = (other: HeadTail): number => Math.max(Math.floor(maxBytes / 2), maxBytes - other.total);

@@ -27,7 +27,12 @@ export class PendingStart {
   /** True when the request names only some of the services. */
   readonly #partial: boolean;
 
+  /** Time without a call until the stack stops, in milliseconds, and whether it follows its files: of the last caller. */
+  lasting: Pick<StartRequest, "idleStopMs" | "watch">;
+
   constructor(request: StartRequest, actor: string, bringUp: (steps: StartSteps) => Promise<EndedStart>) {
+    const { idleStopMs, watch } = request;
+    this.lasting = { ...(idleStopMs === undefined ? {} : { idleStopMs }), ...(watch === undefined ? {} : { watch }) };
     this.#requestKey = requestKey(request);
     this.#partial = request.services !== undefined || request.without !== undefined || request.stop !== undefined;
     let launch = (): void => undefined;
@@ -48,4 +53,27 @@ export class PendingStart {
     const key = requestKey(request);
     return key === this.#requestKey || (key === PLAIN_START && !this.#partial);
   }
+
+  /** Takes what a call that joins this start requests for the time after it. */
+  add({ idleStopMs, watch }: StartRequest): void {
+    if (idleStopMs !== undefined) this.lasting.idleStopMs = idleStopMs;
+    if (watch !== undefined) this.lasting.watch = watch;
+  }
+}
+
+/** Names of the request's arguments, as callers write them. */
+export function argumentsOf(request: StartRequest): string[] {
+  const { profiles, files, services, without, ports, autoPorts, limits, dataFrom, watch, idleStopMs } = request;
+  const given = {
+    profiles,
+    files,
+    services,
+    without,
+    ports: ports ?? autoPorts,
+    limits,
+    data_from: dataFrom,
+    watch,
+    idle_stop: idleStopMs,
+  };
+  return Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
 }

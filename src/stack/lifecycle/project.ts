@@ -34,7 +34,7 @@ import { DataTransfer } from "./data-transfer.js";
 import { Exclusive } from "./exclusive.js";
 import { IdleStop } from "./idle-stop.js";
 import { changeLimits } from "./limit-change.js";
-import { type EndedStart, PendingStart } from "./pending-start.js";
+import { argumentsOf, type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
 import type { ProjectParts } from "./project-parts.js";
 import { nextSelection } from "./project-selection.js";
@@ -188,10 +188,11 @@ export class Project {
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const remainingMs = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
-    const result = async (outcome: EndedStart | null): Promise<StartOutcome> =>
+    const result = async (outcome: EndedStart | null, unapplied: string[] = []): Promise<StartOutcome> =>
       startOutcome({
         project: this.id,
         ...(outcome ?? (await this.#unfinished())),
+        unapplied,
         known: this.supervisor.choice?.isNew === false ? [this.supervisor.choice.reason] : [],
         before,
         begun,
@@ -207,7 +208,7 @@ export class Project {
         if (call.signal.aborted) throw error;
         return { done: true as const };
       });
-      if (!passed.done) return result(null);
+      if (!passed.done) return result(null, otherStart === undefined ? [] : argumentsOf(request));
     }
     if (this.#starting === null) {
       const { running } = this.supervisor;
@@ -215,6 +216,7 @@ export class Project {
       else if (settings.requireEnforcedLimits) running.requireEnforcedLimits();
       this.#starting = this.#beginStart(request, call.actor, other);
     }
+    this.#starting.add(request);
     const { call: shared, launched } = this.#starting;
     const joined = await shared.join(call, {
       timeoutMs: remainingMs(),
@@ -224,15 +226,16 @@ export class Project {
   }
 
   #beginStart(request: StartRequest, actor: string, other?: (id: string) => Project): PendingStart {
-    return new PendingStart(request, actor, async (steps) => {
+    const pending = new PendingStart(request, actor, async (steps) => {
       try {
         const { dataFrom } = request;
         if (dataFrom !== undefined && other !== undefined && !this.open) await this.#data.take(dataFrom, other, steps);
         const { reached, changes } = await this.supervisor.bringUp(request, this.#settings, steps);
-        if (request.idleStopMs !== undefined || reached === "started")
-          this.lease.set(request.idleStopMs ?? this.#settings.idleStopMs ?? null);
-        if (request.watch === true) this.#watch.start();
-        else if (request.watch === false) this.#watch.stop();
+        const { idleStopMs, watch } = pending.lasting;
+        if (idleStopMs !== undefined || reached === "started")
+          this.lease.set((idleStopMs ?? this.#settings.idleStopMs) || null);
+        if (watch === true) this.#watch.start();
+        else if (watch === false) this.#watch.stop();
         this.#starting = null;
         const health = this.healthNow();
         return { reached, changes, health, after: await this.report() };
@@ -241,6 +244,7 @@ export class Project {
         this.options.changed();
       }
     });
+    return pending;
   }
 
   async #unfinished(): Promise<{ reached: null; changes: []; health: HealthReport; after: StackReport }> {

@@ -75,9 +75,11 @@ async function waitFor(
     signal,
   });
   if (end === "met") return decision;
-  const reason =
-    end === "aborted" ? "The call was cancelled." : `Not within ${timeoutMs / 1000} s; the operation continues.`;
-  return { condition, met: false, reason };
+  if (end === "aborted") return { condition, met: false, reason: "The call was cancelled." };
+  const { state } = project;
+  const changing = state === "starting" || state === "stopping";
+  const present = changing ? `the stack is still ${state}, which continues` : `the stack is ${state}`;
+  return { condition, met: false, reason: `Not within ${timeoutMs / 1000} s: ${present}.` };
 }
 
 export async function healthOf(

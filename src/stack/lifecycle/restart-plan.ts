@@ -35,7 +35,7 @@ export class RestartPlan {
       });
   }
 
-  /** Schedules a start that was cancelled, with the same delay. */
+  /** Schedules a cancelled restart again, with the same delay. */
   repeat(name: string, policy: RestartPolicy, start: () => void): () => void {
     this.#backoff.failures = Math.max(0, this.#backoff.failures - 1);
     return this.schedule(name, policy, 0, start);

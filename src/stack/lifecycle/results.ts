@@ -29,13 +29,19 @@ export function startOutcome(
     reached: Reached | null;
     changes: readonly string[];
     health: HealthReport;
+    /** Arguments of the call that were not applied, because another start continues. */
+    unapplied: readonly string[];
     /** The reason for the runtime, when the project ran on it before this start. */
     known: readonly string[];
   },
 ): StartOutcome {
-  const { project, reached, changes, health, known, before, after, begun } = outcome;
+  const { project, reached, changes, health, unapplied, known, before, after, begun } = outcome;
   const services = Object.values(health.services);
   const { status, message, verified } = startVerdict(reached, health.state, services, changes);
+  const others =
+    unapplied.length === 0
+      ? ""
+      : ` Another call's start continues; of this call ${unapplied.join(", ")} ${unapplied.length === 1 ? "was" : "were"} not applied. Repeat this call after that start.`;
   const missing = missingServices(services);
   const next =
     status === "starting"
@@ -45,7 +51,7 @@ export function startOutcome(
         : null;
   return {
     status,
-    message,
+    message: `${message}${others}`,
     missing,
     next,
     notes: startNotes(before, after, known),

@@ -20,6 +20,8 @@ export interface Former {
   states: ReadonlyMap<string, ServiceState>;
   /** Services with an instance that the change replaces or removes. */
   ran: string[];
+  /** Services that were up and that the change neither stops nor starts. */
+  untouched: string[];
   /** Services without an instance that the change stops or starts, and that were about to start by their restart policy. */
   restarting: string[];
 }
@@ -37,6 +39,7 @@ export function formerOf(
     units,
     states: new Map([...units.values()].map(({ name, state }) => [name, state])),
     ran: names(({ running }) => running),
+    untouched: [...units.values()].filter(({ name, up }) => up && !affected.has(name)).map(({ name }) => name),
     restarting: names(({ running, restartPending, state }) => !running && (restartPending || state === "starting")),
   };
 }
@@ -45,12 +48,13 @@ export function formerOf(
 export interface RolledBack {
   /** Up again as the former definition describes them. */
   restored: string[];
+  /** Not up after the rollback, including services that the change did not stop and that crashed meanwhile. */
   stillDown: Change[];
 }
 
 /** Starts the services again that ran before a change that failed. */
 export async function startFormer(former: Former, runtimeStack: RuntimeStack, scope: Scope): Promise<RolledBack> {
-  const { ran, restarting } = former;
+  const { ran, untouched, restarting } = former;
   let refusal: string | null = null;
   try {
     await runtimeStack.update(former.definition).finally(() => {
@@ -68,9 +72,12 @@ export async function startFormer(former: Former, runtimeStack: RuntimeStack, sc
   const up = (name: string): boolean => former.units.get(name)?.up === true;
   return {
     restored: ran.filter(up),
-    stillDown: ran
-      .filter((name) => !up(name))
-      .map((service) => ({ service, reason: refusal ?? former.units.get(service)?.health().message ?? "" })),
+    stillDown: [...former.units.keys()]
+      .filter((name) => (ran.includes(name) || untouched.includes(name)) && !up(name))
+      .map((service) => {
+        const refused = ran.includes(service) ? refusal : null;
+        return { service, reason: refused ?? former.units.get(service)?.health().message ?? "" };
+      }),
   };
 }
 

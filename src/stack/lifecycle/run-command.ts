@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition } from "../definition/types.js";
+import { commandMark } from "../logs/command-lines.js";
 import type { CallContext } from "../model.js";
 import type { ExecRequest, ExecResult } from "../runtime.js";
 import type { CommandOutcome } from "../schemas/commands.js";
@@ -79,7 +80,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), request.timeoutMs);
   const signal = AbortSignal.any([call.signal, late.signal, ...(run.ended === undefined ? [] : [run.ended])]);
-  const mark = `[command ${randomBytes(2).toString("hex")}]`;
+  const mark = commandMark(randomBytes(2).toString("hex"));
   const { logs, events, redactor } = records;
   const log = logs.sink(name, Math.max(1, logs.lastGeneration(name)));
   const output = new CommandOutput({
@@ -116,8 +117,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
       signal,
     });
   } catch (error) {
-    output.note(`not run: ${(error as Error).message}`);
-    output.end();
+    output.end(`not run: ${(error as Error).message}`);
     events.add({
       type: "command_ended",
       service: name,
@@ -136,8 +136,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
     message(result, timedOut ? request.timeoutMs : null, took),
     ...(failed && target.absent !== undefined ? [target.absent] : []),
   ].join(" ");
-  output.note(text);
-  const { stdout, stderr } = output.end();
+  const { stdout, stderr } = output.end(text);
   events.add({
     type: "command_ended",
     service: name,

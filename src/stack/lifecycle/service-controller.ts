@@ -31,6 +31,8 @@ import { unidentifiedPorts } from "./web-ports.js";
 /** Number of log lines in an error, and in a crash event. */
 const ERROR_LINES = 20;
 const CRASH_LINES = 5;
+/** Milliseconds that a service without a check must live before a start or restart calls it running. */
+const OBSERVED_MS = 1000;
 /** Maximum restarts during a start for policies without a limit, so that a start that cannot succeed ends. */
 const START_RESTARTS = 5;
 
@@ -194,12 +196,27 @@ export class ServiceController {
   }
 
   /**
-   * Resolves when the service is up: healthy, running without a check, or completed. Waits for restarts by its policy.
+   * Resolves when the service is up: healthy, running without a check, or completed. Waits for restarts by its policy. A
+   * service without a check is observed for a moment; it may have ended by then, which its state shows.
    * @throws SERVICE_START_FAILED when the service ends, becomes unhealthy or is stopped
    */
   async ready(signal: AbortSignal): Promise<void> {
     await this.settled(signal);
     if (!this.up) throw this.failure();
+    await this.#observe(signal);
+  }
+
+  /** Programs that cannot run end within their first second: a process that exists is no evidence that it works. */
+  async #observe(signal: AbortSignal): Promise<void> {
+    const { instance } = this;
+    const rest = instance === null ? 0 : instance.startedAt + OBSERVED_MS - Date.now();
+    if (this.state !== "running" || rest <= 0) return;
+    const observed = new AbortController();
+    const timer = setTimeout(() => observed.abort(), rest);
+    const over = AbortSignal.any([signal, observed.signal]);
+    await this.until(() => this.state !== "running", over).catch(() => undefined);
+    clearTimeout(timer);
+    signal.throwIfAborted();
   }
 
   /** Resolves when the service is up or has failed. */

@@ -4,6 +4,8 @@
  * stderr.
  */
 
+import { isCommandLine } from "./command-lines.js";
+
 export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -64,8 +66,9 @@ const EXCEPTION =
   /^(?:Traceback \(most recent call last\)|(?:[\w$]{1,80}\.){0,12}[A-Z][\w$]{0,80}(?:Error|Exception|Interrupt)\b(?=:|$|\s[[(])|(?:Uncaught|Unhandled)\b|Exception in thread|Error: |thread '[^']{0,80}' panicked|goroutine \d+ \[|Segmentation fault|Killed$|Caused by: |(?:node:|file:\/\/|\/)[^\s]{1,400}:\d+$)/;
 const SERVER_ERROR = /HTTP\/\d(?:\.\d)?"?\s+5\d\d\b|\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \S{1,1000} 5\d\d\b/;
 
-/** The level of a line; null when no format is recognised. */
+/** The level of a line; null when no format is recognised. What a command printed is no error of the service. */
 export function levelOf(line: string): LogLevel | null {
+  if (isCommandLine(line)) return null;
   const text = line.length > READ ? line.slice(0, READ) : line;
   const level = statedLevel(text);
   if (levelRank(level) < levelRank("error") && SERVER_ERROR.test(text)) return "error";

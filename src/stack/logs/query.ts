@@ -64,6 +64,7 @@ function whole(name: string, value: number, from: number, to: number): number {
  * OPERATION_CANCELLED when the signal aborts a search.
  */
 export async function answerQuery(store: QueriedStore, query: LogQuery): Promise<LogPage> {
+  const newest = store.lastSeq;
   const settings: Settings = {
     services: [...new Set(query.services?.length ? query.services : store.services)],
     tail: whole("tail", query.tail ?? DEFAULT_LINES, 1, MOST_LINES),
@@ -73,10 +74,10 @@ export async function answerQuery(store: QueriedStore, query: LogQuery): Promise
     query,
   };
   if (query.summary === true) return summaryPage(store, settings);
-  if (query.waitFor !== undefined) return waitForLine(store, settings, query.waitFor);
+  if (query.waitFor !== undefined) return waitForLine(store, settings, query.waitFor, newest);
   const wait = query.waitMs ?? 0;
   if (query.cursor === undefined && wait <= 0) return tailPage(store, settings);
-  const start = query.cursor === undefined ? store.lastSeq : parseCursor(query.cursor, store.epoch, store.lastSeq);
+  const start = query.cursor === undefined ? newest : parseCursor(query.cursor, store.epoch, store.lastSeq);
   const deadline = Date.now() + wait;
   let { page, through } = await pageAfter(store, settings, start, start);
   while (page.lines.length === 0 && (await store.grown(settings.services, through, deadline, query.signal))) {

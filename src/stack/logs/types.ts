@@ -41,6 +41,8 @@ export interface LogQuery {
    * instance, or after `sinceMs` or `cursor`. Ends after `waitMs` or when `signal` aborts, always with an answer.
    */
   waitFor?: string;
+  /** `waitFor` without `sinceMs` and `cursor` ignores the lines that exist at the call. */
+  newLines?: boolean;
   /** Counts by level and message instead of lines. */
   summary?: boolean;
   /** Opaque cursor: returns the lines after it, oldest first. */

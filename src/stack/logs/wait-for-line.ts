@@ -14,8 +14,16 @@ const DEFAULT_WAIT_MS = 20_000;
 /** Last lines in an answer without a match. */
 const UNMATCHED_TAIL = 20;
 
-/** @throws INVALID_INPUT for an expression that RE2 refuses or a cursor of another log */
-export async function waitForLine(store: QueriedStore, settings: Settings, pattern: string): Promise<LogPage> {
+/**
+ * @param newest the newest line at the call
+ * @throws INVALID_INPUT for an expression that RE2 refuses or a cursor of another log
+ */
+export async function waitForLine(
+  store: QueriedStore,
+  settings: Settings,
+  pattern: string,
+  newest: number,
+): Promise<LogPage> {
   const { query } = settings;
   const waitMs = query.waitMs ?? DEFAULT_WAIT_MS;
   const deadline = Date.now() + waitMs;
@@ -23,7 +31,8 @@ export async function waitForLine(store: QueriedStore, settings: Settings, patte
   const needles = needlesOf(pattern, query.regex === true);
   // Ignore lines of earlier instances unless the query has a time or a cursor.
   const present = query.cursor === undefined && query.sinceMs === undefined;
-  let after = query.cursor === undefined ? 0 : parseCursor(query.cursor, store.epoch, store.lastSeq);
+  const begin = present && query.newLines === true ? newest : 0;
+  let after = query.cursor === undefined ? begin : parseCursor(query.cursor, store.epoch, store.lastSeq);
   for (;;) {
     const end = store.lastSeq;
     const around = await firstMatch(store, settings, { test, needles }, after, present);

@@ -1,6 +1,7 @@
 /** Sanitises errors of a runtime. They may quote output of a service or a build tool, which is untrusted. */
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { mapHintText } from "../../hint.js";
+import { sanitizeText } from "./sanitize-text.js";
 
 /** The same value with every text in it changed. */
 export function cleanTexts<T>(value: T, clean: (text: string) => string): T {
@@ -13,16 +14,21 @@ export function cleanTexts<T>(value: T, clean: (text: string) => string): T {
   return cleaned(value) as T;
 }
 
-/** Keeps the line ends of a text that is clean otherwise: a detail can be a file that the caller is to write. */
-const keepLines = (clean: (text: string) => string) => (text: string) => {
-  const cleaned = clean(text);
-  return cleaned === text.replaceAll("\n", " ") ? text : cleaned;
-};
+/** Maximum length of a suggested compose file. */
+const MOST_COMPOSE = 20_000;
+
+/** Details with every text cleaned. A suggested compose file is not output: the caller writes it as it stands. */
+function cleanDetails(details: Record<string, unknown>, clean: (text: string) => string): Record<string, unknown> {
+  const cleaned = cleanTexts(details, clean);
+  if (typeof details.compose !== "string") return cleaned;
+  const lines = details.compose.slice(0, MOST_COMPOSE).split("\n");
+  return { ...cleaned, compose: lines.map(sanitizeText).join("\n") };
+}
 
 /** The same error with every text sanitised, redacted and bounded. */
 export function sanitizeError(error: unknown, clean: (text: string) => string): StackwardenError {
   const failure = toStackwardenError(error);
-  const details = failure.details === undefined ? {} : { details: cleanTexts(failure.details, keepLines(clean)) };
+  const details = failure.details === undefined ? {} : { details: cleanDetails(failure.details, clean) };
   return new StackwardenError(failure.code, clean(failure.message), {
     hint: mapHintText(failure.hintParts, clean),
     ...details,

@@ -107,6 +107,11 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     const lifted = await running.setLimits({ pids: 20 });
     expect(lifted.pids.value).toBe(20);
     expect(lifted.memory_mb.value ?? 1e9).toBeGreaterThan(64);
+    expect(lifted).toMatchObject({ cpus: { value: null }, memory_mb: { value: null } });
+    const bare = await bench.run(shell("sleep 100", { name: "bare" }));
+    const changed = await bare.running.setLimits({ memory_mb: 96 });
+    expect(changed).toMatchObject({ cpus: { value: null }, memory_mb: { value: 96 } });
+    await bare.running.stop({ graceMs: 0 });
     await running.stop({ graceMs: 0 });
     expect((await running.setLimits({ cpus: 1 })).cpus.value).toBeNull();
   });

@@ -34,6 +34,33 @@ describe("checkServices on the local runtime", () => {
     expect(fixture.host.spawned).toEqual([]);
   });
 
+  it("checkServices and a start refuse the same options of a server, before anything starts", async () => {
+    const services = [
+      service("cache", { image: "redis:7", command: ["redis-server", "--badflag", "1"] }),
+      service("db", { image: "postgres:15", command: ["postgres", "-c", "port=1"] }),
+      service("own", { image: "postgres:15", environment: { POSTGRES_INITDB_ARGS: "--auth=trust" } }),
+      service("sql", { image: "mariadb:11", command: ["bash", "x"] }),
+      service("memory", { image: "memcached:1", command: ["memcached", "--extended"] }),
+      service("mongo", { image: "mongo:7", environment: { MONGO_INITDB_ROOT_USERNAME: "root" } }),
+    ];
+    const found = await check(
+      ...services,
+      service("good", { image: "redis:7", command: ["redis-server", "--maxmemory", "9mb"] }),
+    );
+    const refused = Object.values(found).filter(({ runs }) => runs === null);
+    expect(refused.map((one) => one.service)).toEqual(services.map(({ name }) => name));
+    expect(found.cache?.missing[0]?.message).toContain('"--badflag" to redis');
+    for (const one of services)
+      await expect(fixture.open([one])).rejects.toMatchObject({
+        code: "UNSUPPORTED",
+        message: found[one.name]?.missing[0]?.message,
+      });
+    await expect(fixture.open(services)).rejects.toMatchObject({
+      details: { services: services.map(({ name }) => name) },
+    });
+    expect(fixture.host.spawned).toEqual([]);
+  });
+
   it("checkServices reports everything that is missing in one answer, each with its fix", async () => {
     const all = await check(
       service("mail", { image: "axllent/mailpit" }),

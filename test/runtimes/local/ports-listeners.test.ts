@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -101,6 +101,15 @@ describe("listenersOn", () => {
     expect(await ports()).toEqual([8081]);
     table("1F92");
     await expect.poll(ports, { timeout: 5000 }).toEqual([8082]);
+    // A kernel that does not count them.
+    rmSync(join(dir.path, "sockstat"));
+    for (const [port, number] of [
+      ["1F93", 8083],
+      ["1F94", 8084],
+    ] as const) {
+      table(port);
+      expect(await ports()).toEqual([number]);
+    }
     dir.remove();
   });
 

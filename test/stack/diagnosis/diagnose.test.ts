@@ -1,4 +1,6 @@
 /** Diagnosis through the manager, on a scripted runtime. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { StackManager } from "../../../src/stack/model.js";
@@ -154,6 +156,83 @@ describe("diagnose: services that ended", () => {
     expect(services.app?.lines.map(({ text }) => text)).toEqual(["well so far", prints, "bye"]);
   });
 
+  it.each([
+    ["Error: Cannot find module 'pg/lib/x'", "package.json", '{ "dependencies": { "pg": "8" } }', "run npm install"],
+    [
+      "ModuleNotFoundError: No module named 'psycopg2'",
+      "requirements.txt",
+      "flask\npsycopg2-binary==2.9\n",
+      "kind: python",
+    ],
+    ["ModuleNotFoundError: No module named 'yaml.nodes'", "requirements.txt", "PyYAML\n", "no install step was seen"],
+  ])("a missing module %j that the manifest lists is reported as not installed", async (prints, file, text, how) => {
+    domain.runtime.scripts = { app: { prints } };
+    const folder = domain.project(project, APP);
+    writeFileSync(join(folder, file), text);
+    const manager = domain.manager();
+    await manager.start({ project }, call());
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await inState(manager, "app", "crashed");
+    const { cause } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "missing_module", next: { operation: "start_stack" } });
+    expect(cause?.next.do).toMatch(new RegExp(`^${file} lists the module already, but it is not installed for app`));
+    expect(cause?.next.do).toContain(how);
+    writeFileSync(join(folder, file), "{}");
+    expect((await diagnose(manager)).cause?.next.do).toMatch(/^Add the module named in the evidence/);
+  });
+
+  it("a missing module of a service with an install step leads to the installer's output", async () => {
+    domain.runtime.scripts = { app: { prints: "Error: Cannot find module 'pg'" } };
+    const install = "x-local: { command: [run], install: { kind: node, manifest: package.json } }";
+    const folder = domain.project(project, APP.replace("x-local: { command: [run] }", install));
+    writeFileSync(join(folder, "package.json"), '{ "dependencies": { "pg": "8" } }');
+    const manager = domain.manager();
+    await manager.start({ project }, call());
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await inState(manager, "app", "crashed");
+    expect((await diagnose(manager)).cause?.next.do).toContain('get_logs with stream "install"');
+  });
+
+  it.each([
+    ["node migrate.js", true],
+    ['psql -c "ALTER TABLE items DROP COLUMN price"', true],
+    ["node -v", false],
+  ])("a missing column after the command %j names it: %s", async (command, named) => {
+    let well = true;
+    domain.runtime.scripts = { app: { probe: () => well || "HTTP 500, expected 200" } };
+    const manager = await started(`${compose(service("app", "volumes: [data:/data]"))}volumes: { data: {} }\n`);
+    await manager.saveSnapshot({ project, name: "before-drop" }, call());
+    const own = { project, service: "app", timeoutMs: 5000, maxBytes: 1000 };
+    await manager.runCommand({ ...own, command: ["sh", "-c", command] }, call());
+    const line = 'ERROR: column "price" does not exist';
+    domain.runtime.service("app").request.sink.write("stderr", Buffer.from(`${line}\n`));
+    await until("it is found", async () => (await diagnose(manager)).cause?.kind === "missing_table");
+    well = false;
+    const up = await diagnose(manager);
+    await inState(manager, "app", "unhealthy");
+    for (const { cause } of [up, await diagnose(manager)]) {
+      const evidence = cause?.evidence.map(({ text }) => text) ?? [];
+      expect(evidence[0]).toBe(line);
+      expect(evidence.some((text) => text.includes(command))).toBe(named);
+      expect(evidence.some((text) => text.includes("before-drop"))).toBe(named);
+      expect(cause?.next.operation === "list_snapshots").toBe(named);
+      expect(cause?.next.do.startsWith("Run the project's migrations")).toBe(!named);
+    }
+  });
+
+  it("a missing table that was missing before a migration is not attributed to it", async () => {
+    const manager = await started(APP);
+    const prints = () =>
+      domain.runtime.service("app").request.sink.write("stderr", Buffer.from('ERROR: no such table "x"\n'));
+    prints();
+    await until("it is found", async () => (await diagnose(manager)).cause?.kind === "missing_table");
+    const command = ["node", "migrate.js"];
+    await manager.runCommand({ project, service: "app", command, timeoutMs: 5000, maxBytes: 1000 }, call());
+    prints();
+    await until("it is counted", async () => (await diagnose(manager)).cause?.explanation.includes("2 error") === true);
+    expect((await diagnose(manager)).cause?.next.do).toMatch(/^Run the project's migrations/);
+  });
+
   it("a crash whose output shows no cause has its exit code as the explanation", async () => {
     domain.runtime.scripts = { app: { prints: "good bye" } };
     const manager = await started(APP);
@@ -254,6 +333,39 @@ describe("diagnose: services that ended", () => {
     expect(two.services.app?.crashes).toBe(2);
     // Earlier events do not count with a later `since`.
     expect((await diagnose(manager, { sinceMs: Date.now() + 1000 })).cause).toBeNull();
+  });
+
+  it("crashes before the last start by a client do not count towards a later failure, nor do their lines", async () => {
+    domain.runtime.scripts = { app: { prints: "SyntaxError: first" } };
+    const manager = await started(APP);
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await inState(manager, "app", "crashed");
+    domain.runtime.scripts = { app: { prints: "Error: second" } };
+    await manager.restart({ project, service: "app" }, call());
+    const healed = await diagnose(manager);
+    expect(healed.services.app?.lines).toEqual([]);
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await inState(manager, "app", "crashed");
+    const { cause, services } = await diagnose(manager);
+    expect(cause?.kind).toBe("crashed");
+    expect(cause?.evidence.map(({ text }) => text)).toEqual(["ended with exit code 1", "Error: second"]);
+    expect(services.app?.lines.map(({ text }) => text)).toEqual(["Error: second"]);
+    expect(services.app?.crashes).toBe(2);
+  });
+
+  it("a service that crashed and is starting again is not said to run", async () => {
+    const manager = await started(compose(service("app", "restart: on-failure")));
+    domain.runtime.scripts = { app: { probe: () => "connection refused: nothing listens there" } };
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await until("it starts again", async () => {
+      const { services } = await manager.report(project);
+      return services.app?.generation === 2 && services.app.state === "starting";
+    });
+    const { cause, others } = await diagnose(manager);
+    const about = [cause, ...others].filter((one) => one?.service === "app");
+    expect(about.map((one) => one?.kind)).not.toContain("recovered");
+    for (const one of about) expect(one?.explanation).not.toMatch(/\bruns again\b/);
+    expect(about.map((one) => one?.explanation)).toContain("app crashed once and is starting again; it is not up yet.");
   });
 
   it("a crash before the last start is not a cause", async () => {

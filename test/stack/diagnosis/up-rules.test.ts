@@ -1,6 +1,6 @@
 /** Findings about services whose state shows no problem. Each finding has evidence. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { crashSummary } from "../../../src/stack/diagnosis/crash-summary.js";
+import { crashSummary, newestCrashes } from "../../../src/stack/diagnosis/crash-summary.js";
 import type { StackEvent, StackManager } from "../../../src/stack/model.js";
 import { call, compose, Domain, service, until } from "../../support/domain.js";
 
@@ -53,6 +53,31 @@ describe("diagnose: healthy services", () => {
     prints(line);
     await until("it is stored", async () => (await manager.logs({ project, query: {} })).lines.length > 0);
     expect((await diagnose(manager)).cause).toBeNull();
+  });
+
+  it("what a command printed is no error of the service, also when the service ends", async () => {
+    const manager = await start(compose(service("app")), {
+      app: {
+        exec: async ({ onOutput }) => {
+          onOutput("stderr", Buffer.from("FATAL: exec failed: Cannot find module 'pg'\n"));
+          return { exitCode: 1 };
+        },
+      },
+    });
+    const ran = await manager.runCommand(
+      { project, service: "app", command: ["x"], timeoutMs: 5000, maxBytes: 1000 },
+      call(),
+    );
+    expect(ran.stderr).toContain("FATAL");
+    expect((await manager.logs({ project, query: {} })).lines.some(({ text }) => text.includes("FATAL"))).toBe(true);
+    expect((await diagnose(manager)).cause).toBeNull();
+    const { summary } = await manager.logs({ project, query: { summary: true } });
+    expect(summary?.levels).toEqual({ unknown: 3 });
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await until("it crashed", async () => (await manager.report(project)).services.app?.state === "crashed");
+    const { cause, services } = await diagnose(manager);
+    expect(cause?.kind).toBe("crashed");
+    expect(services.app?.lines).toEqual([]);
   });
 
   it.each([
@@ -227,6 +252,22 @@ describe("crashSummary", () => {
     message: "app crashed.",
     actor: "stackwarden",
     data: { ...data },
+  });
+
+  it("a client's start and an instance that lived longer than a minute separate failures", () => {
+    const begun = (atMs: number, actor: string): StackEvent => ({
+      ...crash(atMs, {}),
+      type: "service_starting",
+      actor,
+    });
+    const seqs = (...events: StackEvent[]) => newestCrashes(events).map(({ seq }) => seq);
+    const crashes = [crash(1, { lived_ms: 5 }), crash(2, { lived_ms: 5 })];
+    expect(seqs(...crashes)).toEqual([1, 2]);
+    expect(seqs(...crashes, begun(3, "claude/1"), crash(4, { lived_ms: 5 }))).toEqual([4]);
+    expect(seqs(...crashes, begun(3, "stackwarden"), crash(4, { lived_ms: 5 }))).toEqual([1, 2, 4]);
+    expect(seqs(...crashes, crash(4, { lived_ms: 60_001 }), crash(5, { lived_ms: 5 }))).toEqual([4, 5]);
+    expect(seqs(...crashes, begun(3, "claude/1"))).toEqual([1, 2]);
+    expect(seqs()).toEqual([]);
   });
 
   it("repeated crashes are summarised with OOM kills, period and lifetime", () => {

@@ -103,6 +103,26 @@ describe("start_stack on a running stack that fails", () => {
     expect(await start()).toMatchObject({ status: "reconciled", verified: true });
   });
 
+  it("a service that crashed during the change is down, also when the change did not concern it", async () => {
+    await up(service("cache"), api, service("db"));
+    const { end } = domain.runtime.service("api");
+    domain.runtime.scripts.cache = {
+      startMs: 200,
+      startErrors: [new StackwardenError("UNSUPPORTED", "No such option.")],
+      probe,
+    };
+    domain.project("shop", compose(service("cache", "command: [other]"), api, service("db")));
+    const failing = failed();
+    await until("cache stopped", () => domain.runtime.calls.includes("stop cache SIGTERM"));
+    end({ exitCode: 1 });
+    const error = await failing;
+    expect(error).toMatchObject({ code: "UNSUPPORTED", details: { rolled_back: ["cache"], down: ["api"] } });
+    expect(error.message).toMatch(
+      /cache was restarted with the former definition\. This service is down: api \(.*code 1/,
+    );
+    expect(await states()).toEqual({ cache: "healthy", api: "crashed", db: "healthy" });
+  });
+
   it("a rollback does not run a completed service again", async () => {
     const migrate = service("migrate").replace(/\n {4}healthcheck:.*/, "");
     const app = service("api", "depends_on: { migrate: { condition: service_completed_successfully } }");

@@ -127,6 +127,13 @@ describe("idle_stop", () => {
     expect(await listed()).not.toHaveProperty("idle_stop");
   });
 
+  it("0 switches it off", async () => {
+    await start({ idleStopMs: 60_000 });
+    expect(await listed()).toMatchObject({ idle_stop: { seconds: 60 } });
+    await start({ idleStopMs: 0 });
+    expect(await listed()).not.toHaveProperty("idle_stop");
+  });
+
   it("the idle time begins with the end of the last call on the stack", async () => {
     await start({ idleStopMs: 300 });
     const waiting = manager.events({ project: "shop", after: 1_000_000, waitMs: 900 });

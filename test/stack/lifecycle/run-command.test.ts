@@ -77,7 +77,8 @@ describe("run_command", () => {
   it("run_command adds marked lines to the service's log, and events with the actor", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
-    domain.runtime.scripts.web = { exec: prints("one\ntwo\n") };
+    // The last line of the output may have no line break.
+    domain.runtime.scripts.web = { exec: prints("one\ntwo") };
     await manager.runCommand(ask(), call({ actor: "agent/1" }));
     const { lines } = await manager.logs({ project: "shop", query: { services: ["web"], grep: "[command " } });
     const texts = lines.map(({ text }) => text.replace(/^\[command [0-9a-f]{4}\] /, ""));

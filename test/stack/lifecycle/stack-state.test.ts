@@ -61,6 +61,7 @@ function observe(phase: StackPhase, reached: Reached | null, states: readonly Se
     reached,
     changes: [],
     health,
+    unapplied: [],
     known: [],
     before: report("stopped"),
     after: report(state),

@@ -57,9 +57,12 @@ describe("changed source files", () => {
       files: ["app/main.py"],
     });
     expect(await stale("web")).toBeUndefined();
-    // The diagnosis names stale code beside another problem, or for a named service.
+    // A diagnosis without a cause names it in the summary; it is a finding beside another problem, or for a named service.
     const diagnosed = (service?: string) => manager.diagnose({ project: "shop", ...(service && { service }) });
     expect(await diagnosed()).toMatchObject({ cause: null, others: [] });
+    const named = "app runs code or settings from before its files were edited; restart_service applies the change.";
+    expect((await diagnosed()).summary).toBe(`No fault is visible. Every service is healthy. ${named}`);
+    expect((await diagnosed("web")).summary).toBe("No fault is visible. web is healthy.");
     expect((await diagnosed("web")).cause).toBeNull();
     const finding = {
       kind: "stale_code",

@@ -189,6 +189,39 @@ it("a repeated start joins the first one, which continues when one of two caller
   expect(domain.runtime.started().filter((name) => name === "db")).toHaveLength(1);
 });
 
+it("a start whose time ends during another one says which arguments were not applied", async () => {
+  domain.project("shop", compose(service("web", "ports: ['3000']")));
+  domain.runtime.scripts = { web: { startMs: 600 } };
+  const manager = domain.manager();
+  const start = (fields: object = {}) => manager.start({ project: "shop", ...fields }, call());
+  const first = start();
+  await until("it starts", async () => (await manager.report("shop")).state === "starting");
+  const second = await start({ ports: { web: 9191 }, services: ["web"], timeoutMs: 50 });
+  expect(second).toMatchObject({
+    status: "starting",
+    verified: false,
+    message: expect.stringMatching(
+      /of this call services, ports were not applied\. Repeat this call after that start\.$/,
+    ),
+    next: { operation: "health_status", input: { project: "shop", wait_for: "healthy" } },
+  });
+  expect((await start({ timeoutMs: 50 })).message).not.toContain("applied");
+  expect((await first).status).toBe("healthy");
+  const { after } = await start({ ports: { web: 9191 } });
+  expect(after.services.web?.endpoints).toMatchObject([{ host_port: 9191 }]);
+});
+
+it("a call that joins a start sets when the stack stops without calls", async () => {
+  domain.project("shop", compose(service("web")));
+  domain.runtime.scripts = { web: { startMs: 300 } };
+  const manager = domain.manager();
+  const first = manager.start({ project: "shop", idleStopMs: 20_000 }, call());
+  await until("it starts", async () => (await manager.report("shop")).state === "starting");
+  const second = await manager.start({ project: "shop", idleStopMs: 60_000 }, call());
+  for (const { after } of [await first, second]) expect(after.idle_stop).toMatchObject({ seconds: 60 });
+  expect(domain.runtime.started()).toEqual(["web"]);
+});
+
 it("a start is rolled back when its only caller cancels", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { startMs: 60_000 } };

@@ -67,6 +67,43 @@ describe("published ports without a healthcheck", () => {
 });
 
 describe("services that end during a start", () => {
+  it.each([
+    [
+      0,
+      {
+        status: "running",
+        message: "The stack is running; completed: migrate; nothing checks worker.",
+        verified: true,
+      },
+    ],
+    [
+      1,
+      {
+        status: "degraded",
+        message: expect.stringContaining("migrate is crashed (Not running: it exited with code 1)"),
+        verified: false,
+      },
+    ],
+  ])(
+    "a service without a check that ends at once with exit code %i is not reported as running",
+    async (exitCode, result) => {
+      const { outcome } = await start(compose(plain("worker"), plain("migrate")), {
+        migrate: { ends: [{ afterMs: 300, exitCode }] },
+      });
+      expect(await outcome).toMatchObject(result);
+    },
+  );
+
+  it("a restart reports that the service without a check ended at once", async () => {
+    const { manager, outcome } = await start(compose(service("db"), plain("worker")), {
+      worker: { ends: [{ afterMs: 60_000 }, { afterMs: 300, exitCode: 3 }] },
+    });
+    expect(await outcome).toMatchObject({ status: "running", verified: true });
+    const restarted = await manager.restart({ project: "shop", service: "worker" }, call());
+    expect(restarted).toMatchObject({ status: "degraded", verified: false });
+    expect(JSON.stringify(restarted)).toContain("it exited with code 3");
+  });
+
   it("a service that ends during a start makes the result degraded", async () => {
     let ready = false;
     const { manager, outcome } = await start(compose(service("slow"), plain("worker")), {

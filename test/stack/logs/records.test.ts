@@ -101,6 +101,19 @@ test("waitFor ignores lines of an earlier instance and lines before the cursor",
   expect(texts(page)).toContain("ready");
 });
 
+test("waitFor for new lines ignores those that exist, unless a time or a cursor names them", async () => {
+  const store = await openStore();
+  write(store, "api", "tick 1");
+  const wait = { waitFor: "tick", newLines: true };
+  expect((await store.query({ ...wait, waitMs: 1 })).wait?.met).toBe(false);
+  expect((await store.query({ ...wait, sinceMs: 0, waitMs: 1 })).wait?.met).toBe(true);
+  const { next_cursor: cursor } = await store.query({});
+  const waiting = store.query({ ...wait, waitMs: 60_000 });
+  write(store, "api", "tick 2");
+  expect(texts(await waiting)).toEqual(["tick 2"]);
+  expect(texts(await store.query({ ...wait, cursor, waitMs: 1 }))).toEqual(["tick 2"]);
+});
+
 test("waitFor ends at its time with the last lines, or by its signal", async () => {
   const store = await shop();
   const late = await store.query({ services: ["api"], waitFor: "never", waitMs: 20 });

@@ -32,7 +32,7 @@ async function copyFile(entry: TreeEntry, target: string): Promise<void> {
 export interface Staging {
   /**
    * @returns path of a copy, which lasts as long as the staging
-   * @throws UnsafePathError, STORAGE_FAILED
+   * @throws UnsafePathError, STORAGE_FAILED, the signal's reason
    */
   copy(path: string, options: WalkOptions): Promise<string>;
 }
@@ -43,11 +43,12 @@ async function makeFolder(path: string, mode: number): Promise<void> {
   await chmod(path, mode & 0o777);
 }
 
-async function copyTree(path: string, options: WalkOptions, root: string): Promise<void> {
+async function copyTree(path: string, options: WalkOptions, root: string, signal: AbortSignal): Promise<void> {
   const folders = new Set<string>();
   await mkdir(dirname(root), { recursive: true, mode: 0o700 });
   await makeFolder(root, statBeneath(path, options.within)?.stats.mode ?? ENTERED_MODE);
   for await (const entry of walkBeneath(path, options)) {
+    signal.throwIfAborted();
     const target = join(root, entry.path);
     const parents = entry.path.split("/").slice(0, -1);
     for (const [depth] of parents.entries()) {
@@ -65,14 +66,13 @@ async function copyTree(path: string, options: WalkOptions, root: string): Promi
 }
 
 /**
- * @param stateDir private directory of the project
- * @param name different for stagings at the same time; the same at every start of a service, because an engine transfers
+ * @param options.stateDir private directory of the project
+ * @param options.name different for stagings at the same time; the same at every start of a service, because an engine transfers
  * only what changed since its last transfer from the same path
  * @param use the copies are removed when it ends
  */
 export async function withStaging<T>(
-  stateDir: string,
-  name: string,
+  { stateDir, name, signal }: { stateDir: string; name: string; signal: AbortSignal },
   use: (staging: Staging) => Promise<T>,
 ): Promise<T> {
   const folder = join(stateDir, FOLDER, name);
@@ -82,7 +82,8 @@ export async function withStaging<T>(
       copy: async (path, options) => {
         copies += 1;
         const root = join(folder, String(copies));
-        await copyTree(path, options, root).catch((error: unknown) => {
+        await copyTree(path, options, root, signal).catch((error: unknown) => {
+          signal.throwIfAborted();
           throw error instanceof StackwardenError
             ? error
             : storageError(`${path} cannot be copied for the upload`, error);
@@ -91,10 +92,13 @@ export async function withStaging<T>(
       },
     });
   } finally {
-    if (copies > 0) await rm(folder, { recursive: true, force: true });
+    // What cannot be removed now is removed when the stack is opened again; the result of the start counts.
+    if (copies > 0) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
 /** Removes copies that a killed server left. */
 export const removeStaged = (stateDir: string): Promise<void> =>
-  rm(join(stateDir, FOLDER), { recursive: true, force: true });
+  rm(join(stateDir, FOLDER), { recursive: true, force: true }).catch((error: unknown) => {
+    throw storageError(`${join(stateDir, FOLDER)} cannot be removed`, error);
+  });

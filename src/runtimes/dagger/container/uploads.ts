@@ -16,7 +16,8 @@ import { privateFiles } from "../../shared/private-files.js";
 import type { Staging } from "./staging.js";
 
 /** Names that are never uploaded, at any depth. */
-const LEFT_OUT = [".git", "node_modules", ".venv", "venv", "__pycache__"].map((name) => `**/${name}`);
+const LEFT_OUT_NAMES = [".git", "node_modules", ".venv", "venv", "__pycache__"];
+const LEFT_OUT = LEFT_OUT_NAMES.map((name) => `**/${name}`);
 
 /** The types of the package declare a default export; at run time the module itself is the function. */
 const matcher = dockerignore as unknown as typeof dockerignore.default;
@@ -67,6 +68,13 @@ function exclusion(exclude: readonly string[]): (path: string) => boolean {
   }
   return (path) => patterns.ignores(path);
 }
+
+/** Whether a pattern that includes entries again (`!`) can name something in an excluded folder. */
+const containsIncluded = (folder: string, exclude: readonly string[]): boolean =>
+  exclude.some((pattern) => {
+    if (!pattern.startsWith("!")) return false;
+    return /[*?[\\]/.test(pattern) ? !LEFT_OUT_NAMES.includes(basename(folder)) : pattern.startsWith(`!${folder}/`);
+  });
 
 export interface UploadOptions {
   client: Client;
@@ -123,9 +131,10 @@ export async function uploadFolder(
     ),
   ];
   const isExcluded = exclusion(excluded);
-  // Only a pattern that includes entries again makes an excluded folder contain files of the upload.
-  const otherwise = exclude.some((pattern) => pattern.startsWith("!")) ? "enter" : "skip";
-  const source = await sourceOf(options, path, (inner) => (isExcluded(inner) ? otherwise : "take"));
+  const source = await sourceOf(options, path, (inner) => {
+    if (!isExcluded(inner)) return "take";
+    return containsIncluded(inner, exclude) ? "enter" : "skip";
+  });
   return client.host().directory(source, { exclude: excluded, noCache: true });
 }
 

@@ -85,9 +85,9 @@ export class DaggerStack implements RuntimeStack {
 
   /** Starts of one service run one at a time; each waits for the exit of the previous instance. */
   startService(request: StartServiceRequest): Promise<RuntimeService> {
-    return this.#starts.run([request.service.name], () =>
-      withStaging(this.request.stateDir, `service-${request.service.name}`, (staging) => this.#start(request, staging)),
-    );
+    const { signal, service } = request;
+    const staged = { stateDir: this.request.stateDir, name: `service-${service.name}`, signal };
+    return this.#starts.run([service.name], () => withStaging(staged, (staging) => this.#start(request, staging)));
   }
 
   async runOneOff(request: OneOffRequest): Promise<ExecResult> {
@@ -95,9 +95,9 @@ export class DaggerStack implements RuntimeStack {
     this.#refuseWhenOver();
     if (request.exec.terminal !== undefined) throw noTerminal("the Dagger runtime has none");
     if (host.enforcement.level !== "enforced") throw noOneOff(request.service.name, host.enforcement.reason);
-    const running = withStaging(this.request.stateDir, `command-${randomBytes(8).toString("hex")}`, (staging) =>
-      this.#oneOff(request, staging),
-    );
+    const { signal } = request;
+    const staged = { stateDir: this.request.stateDir, name: `command-${randomBytes(8).toString("hex")}`, signal };
+    const running = withStaging(staged, (staging) => this.#oneOff(request, staging));
     const settled = running.then(
       () => undefined,
       () => undefined,

@@ -24,7 +24,7 @@ import { removeNewVolumes } from "../volumes/remove.js";
 import { copyFiles } from "./copy-files.js";
 import { execInContainer } from "./exec.js";
 import type { Instance } from "./instance.js";
-import { endedLimits, readLimits, updateContainer } from "./limits.js";
+import { endedLimits, readLimits, updateContainer, withoutLifted } from "./limits.js";
 import { type ProbeContext, probeContainer } from "./probes.js";
 import { dialOf } from "./reach.js";
 import type { ContainerStats } from "./stats.js";
@@ -72,6 +72,8 @@ export class DockerService implements RuntimeService {
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
   readonly #preStop: PreStop;
+  /** The limits of the last change; null before the first one. */
+  #changed: Limits | null = null;
 
   constructor(private readonly options: DockerServiceOptions) {
     this.service = options.probing.service.name;
@@ -108,7 +110,8 @@ export class DockerService implements RuntimeService {
     const { engine, container } = this.options;
     if (this.#hasEnded()) return endedLimits(ENDED, engine.info);
     try {
-      await updateContainer(engine, container, limits);
+      await updateContainer(engine, container, limits, await this.#heldLimits().catch(() => null));
+      this.#changed = limits;
     } catch (error) {
       // The container has ended meanwhile, and its limits with it.
       if (this.#hasEnded() || isNotFound(error) || statusOf(error) === 409) return endedLimits(ENDED, engine.info);
@@ -118,13 +121,19 @@ export class DockerService implements RuntimeService {
   }
 
   async readLimits(): Promise<AppliedLimits> {
-    const { engine, container, enginePid } = this.options;
+    const { engine } = this.options;
     if (this.#hasEnded()) return endedLimits(ENDED, engine.info);
     try {
-      return await readLimits({ docker: engine.docker, container, info: engine.info, pid: enginePid });
+      const applied = await this.#heldLimits();
+      return this.#changed === null ? applied : withoutLifted(applied, this.#changed, engine.info);
     } catch (error) {
       return endedLimits(this.#hasEnded() || isNotFound(error) ? ENDED : (error as Error).message, engine.info);
     }
+  }
+
+  #heldLimits(): Promise<AppliedLimits> {
+    const { engine, container, enginePid } = this.options;
+    return readLimits({ docker: engine.docker, container, info: engine.info, pid: enginePid });
   }
 
   async stats(): Promise<ServiceStats> {

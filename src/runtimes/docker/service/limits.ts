@@ -31,13 +31,35 @@ export function limitFields({ cpus, memory_mb, pids }: Limits): {
 
 /**
  * An update of the engine leaves omitted limits unchanged, so a limit is lifted by setting it to the machine's size.
+ * @param present limits of the container now: one that it does not have and that is not requested stays as it is; null
+ * when they cannot be read
  */
-export const updateFields = (limits: Limits, info: EngineInfo): ReturnType<typeof limitFields> =>
-  limitFields({
-    ...withDefaults(limits),
-    cpus: limits.cpus ?? info.cpus,
-    memory_mb: limits.memory_mb ?? info.memoryMb,
+export function updateFields(
+  limits: Limits,
+  info: EngineInfo,
+  present: AppliedLimits | null,
+): ReturnType<typeof limitFields> {
+  const { pids } = withDefaults(limits);
+  const cpus = limits.cpus ?? (present?.cpus.value === null ? undefined : info.cpus);
+  const memory_mb = limits.memory_mb ?? (present?.memory_mb.value === null ? undefined : info.memoryMb);
+  return limitFields({
+    ...(pids === undefined ? {} : { pids }),
+    ...(cpus === undefined ? {} : { cpus }),
+    ...(memory_mb === undefined ? {} : { memory_mb }),
   });
+}
+
+/** @returns the limits without those that were lifted: the machine's size is the limit of every container */
+export function withoutLifted(applied: AppliedLimits, requested: Limits, info: EngineInfo): AppliedLimits {
+  const none: Enforcement = { level: "none", reason: "no limit was asked for" };
+  const lifted = (name: "cpus" | "memory_mb", size: number): boolean =>
+    requested[name] === undefined && (applied[name].value ?? 0) >= Math.floor(size);
+  return {
+    ...applied,
+    ...(lifted("cpus", info.cpus) ? { cpus: { value: null, enforcement: none } } : {}),
+    ...(lifted("memory_mb", info.memoryMb) ? { memory_mb: { value: null, enforcement: none } } : {}),
+  };
+}
 
 const CPU_PERIOD = 100_000;
 
@@ -56,8 +78,13 @@ type Dial = (options: object, callback: (error: unknown) => void) => void;
  * Changes the limits of a running container. Podman 4 has no update in the Docker API.
  * @throws the engine's error
  */
-export async function updateContainer({ docker, info }: Engine, container: string, limits: Limits): Promise<void> {
-  const fields = updateFields(limits, info);
+export async function updateContainer(
+  { docker, info }: Engine,
+  container: string,
+  limits: Limits,
+  present: AppliedLimits | null,
+): Promise<void> {
+  const fields = updateFields(limits, info, present);
   try {
     await docker.getContainer(container).update(fields);
   } catch (error) {

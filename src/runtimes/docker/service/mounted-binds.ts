@@ -1,14 +1,16 @@
 /**
- * Checks that a started container shows the folders and files that its binds name. The engine mounts them by path: the
+ * Checks that a started container has mounted the folders and files that its binds name. The engine mounts them by path: the
  * owner of a project's folder could exchange one for a link between the server's check of the path and the mount.
  */
 import { readFile, stat } from "node:fs/promises";
 import { normalize } from "node:path/posix";
 import type Docker from "dockerode";
+import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { unescapeMountPath } from "../../../system/kernel-file.js";
 import { statBeneath } from "../../../system/read-regular-file.js";
+import { realPath } from "../../../system/real-path.js";
 import type { Engine } from "../engine/engine.js";
 import { replaced } from "../volumes/bind-sources.js";
 import { belongsTo } from "./kernel-view.js";
@@ -22,22 +24,45 @@ export interface MountedBind {
 
 const identity = ({ dev, ino }: { dev: number; ino: number }): string => `${dev}:${ino}`;
 
-/** What the container shows at its mount points: identities of files and folders by path. */
-async function mounted(root: string, mountinfo: string): Promise<Map<string, string>> {
+/** Identities of files and folders at mount points. Null: something is mounted that this user cannot see. */
+type Mounted = Map<string, string | null>;
+
+const isMissing = (error: unknown): boolean =>
+  ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
+
+async function mounted(root: string, mountinfo: string): Promise<Mounted> {
   const points = mountinfo.split("\n").flatMap((line) => line.split(" ")[4] ?? []);
-  const shown = await Promise.all(
-    points.map(async (point): Promise<[string, string][]> => {
-      const path = unescapeMountPath(point);
-      const stats = await stat(`${root}${path}`).catch(() => null);
-      return stats === null ? [] : [[path, identity(stats)]];
-    }),
-  );
-  return new Map(shown.flat());
+  const entries = points.map(async (point): Promise<[string, string | null][]> => {
+    const path = unescapeMountPath(point);
+    try {
+      return [[path, identity(await stat(`${root}${path}`))]];
+    } catch (error) {
+      // Covered by another mount.
+      return isMissing(error) ? [] : [[path, null]];
+    }
+  });
+  return new Map((await Promise.all(entries)).flat());
+}
+
+/** Whether the container shows something else than the bind's source, as far as this user sees. */
+function isRedirected({ source, target }: MountedBind, shown: Mounted): boolean {
+  const entry = statBeneath(source, "/");
+  if (entry?.path !== source) return true;
+  const there = shown.get(normalize(target).replace(/(?<=.)\/$/, ""));
+  if (there === null) return false;
+  const own = identity(entry.stats);
+  if (there !== undefined) return there !== own;
+  // A target behind a link of the image is mounted where the link leads.
+  const anywhere = [...shown.values()];
+  return !anywhere.includes(null) && !anywhere.includes(own);
 }
 
 type Inspection = Pick<Docker.ContainerInspectInfo, "Id" | "State" | "Mounts">;
 
-/** @throws POLICY_VIOLATION when a bind of the started container shows something else than its source */
+/**
+ * Does nothing where this user cannot see the container's mounts.
+ * @throws POLICY_VIOLATION, SERVICE_START_FAILED when the container shows something else than the source of a bind
+ */
 export async function refuseRedirectedBinds(
   engine: Engine,
   inspection: Inspection,
@@ -51,7 +76,13 @@ export async function refuseRedirectedBinds(
     Type === "bind" && ofProject(Source) ? [{ source: Source, target: Destination }] : [],
   );
   const redirected = await redirectedBind(inspection.State.Pid, inspection.Id, binds);
-  if (redirected !== undefined) throw replaced(redirected, name);
+  if (redirected === undefined) return;
+  if (realPath(redirected.source) !== redirected.source) throw replaced(redirected, name);
+  throw new StackwardenError(
+    "SERVICE_START_FAILED",
+    `${name}: ${redirected.source}, which it binds, was replaced while its container started.`,
+    { hint: "Start it again.", details: { service: name } },
+  );
 }
 
 /**
@@ -67,17 +98,16 @@ export async function redirectedBind(
   proc = "/proc",
 ): Promise<MountedBind | undefined> {
   if (binds.length === 0 || !(await belongsTo(pid, container, proc))) return undefined;
-  const mountinfo = await readFile(`${proc}/${pid}/mountinfo`, "utf8").catch(() => null);
+  const root = `${proc}/${pid}/root`;
+  // The list of mounts is open to every user, the files at them are not: a container usually has another user.
+  const isVisible = await stat(`${root}/`).then(
+    () => true,
+    () => false,
+  );
+  const mountinfo = isVisible ? await readFile(`${proc}/${pid}/mountinfo`, "utf8").catch(() => null) : null;
   if (mountinfo === null) return undefined;
-  const shown = await mounted(`${proc}/${pid}/root`, mountinfo);
-  const anywhere = new Set(shown.values());
-  const redirected = binds.find(({ source, target }) => {
-    const entry = statBeneath(source, "/");
-    if (entry?.path !== source) return true;
-    const there = shown.get(normalize(target).replace(/(?<=.)\/$/, ""));
-    // A target behind a link of the image is mounted where the link leads.
-    return there === undefined ? !anywhere.has(identity(entry.stats)) : there !== identity(entry.stats);
-  });
+  const shown = await mounted(root, mountinfo);
+  const redirected = binds.find((bind) => isRedirected(bind, shown));
   // The mounts of a container that has ended cannot be seen.
   return redirected !== undefined && (await belongsTo(pid, container, proc)) ? redirected : undefined;
 }

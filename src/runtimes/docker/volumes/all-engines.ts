@@ -1,6 +1,6 @@
 /**
- * Deletes data of a project on all engines that it used. An engine may not answer, or not exist any more: it keeps the data,
- * and nothing else is prevented by it.
+ * Deletes data of a project on all engines that it used. An engine may not answer, or not exist any more: its
+ * data stays, and the deletion on the other engines continues.
  */
 import { StackwardenError } from "../../../errors.js";
 import { type KeptContent, keptAfterRemoval } from "../../shared/kept-content.js";

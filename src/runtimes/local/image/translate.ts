@@ -13,6 +13,7 @@ import type {
 } from "../../../stack/definition/types.js";
 import { readRegularText, UnsafePathError } from "../../../system/read-regular-file.js";
 import { type ServerName, serverOfImage } from "../servers/images.js";
+import { requireOptions } from "../servers/require-options.js";
 import { type ImageRecipe, readDockerfile } from "./dockerfile.js";
 import { type AppRecipe, appRecipe, isLanguageImage } from "./recipe.js";
 
@@ -156,17 +157,20 @@ export type TranslatedDefinition = StackDefinition & { services: Record<string, 
  */
 export function translate(definition: StackDefinition, folder: string): TranslatedDefinition {
   const problems: StackwardenError[] = [];
+  const refused: string[] = [];
   const services: Record<string, TranslatedService> = Object.create(null);
   const named = namedPorts(definition);
   for (const [name, service] of Object.entries(definition.services)) {
     try {
       const translated = translateService(service, folder);
+      requireOptions(translated, definition);
       const { recipe } = translated;
       const ports = recipe === undefined ? [] : [...recipe.expose, ...(named.get(name) ?? [])];
       services[name] = { ...translated, expose: [...new Set([...service.expose, ...ports])] };
     } catch (error) {
       if (!(error instanceof StackwardenError) || error.code !== "UNSUPPORTED") throw error;
       problems.push(error);
+      refused.push(name);
     }
   }
   const [first] = problems;
@@ -174,6 +178,6 @@ export function translate(definition: StackDefinition, folder: string): Translat
   if (problems.length === 1) throw first;
   throw new StackwardenError("UNSUPPORTED", problems.map(({ message }) => message).join(" "), {
     hint: [...new Set(problems.map(({ hint }) => hint))].join(" "),
-    details: { services: problems.map(({ details }) => details?.service) },
+    details: { services: refused },
   });
 }

@@ -1,13 +1,10 @@
 /** The networks of a server's stacks: whether this machine supports them, and those that are open. */
-import { existsSync } from "node:fs";
 import { StackwardenError } from "../../../errors.js";
 import type { Enforcement } from "../../../stack/runtime.js";
+import { firstFile } from "../process/find-sandbox.js";
 import type { Sandbox } from "../process/sandbox-host.js";
 import type { NetworkChoice } from "../types.js";
 import { NetworkNamespace, type NetworkOptions, type NetworkTools } from "./namespace.js";
-
-const firstFile = (name: string): string | null =>
-  [`/usr/bin/${name}`, `/bin/${name}`].find((path) => existsSync(path)) ?? null;
 
 /** The network of stacks without a separate one. */
 export const SHARED_NETWORK: Enforcement = {

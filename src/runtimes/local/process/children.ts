@@ -22,3 +22,20 @@ export function childrenOf(pid: number): number[] {
     .filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)
     .map(Number);
 }
+
+/** @returns these processes and all of their descendants among `all` */
+export function withDescendants<T extends { pid: number; parent: number }>(
+  all: readonly T[],
+  first: readonly T[],
+): T[] {
+  const children = new Map<number, T[]>();
+  for (const one of all) children.set(one.parent, [...(children.get(one.parent) ?? []), one]);
+  const members = new Map<number, T>();
+  const waiting = [...first];
+  for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
+    if (members.has(one.pid)) continue;
+    members.set(one.pid, one);
+    waiting.push(...(children.get(one.pid) ?? []));
+  }
+  return [...members.values()];
+}

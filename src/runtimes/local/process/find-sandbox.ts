@@ -2,6 +2,7 @@
 import { closeSync, existsSync, readlinkSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { withinOrNull } from "../../../system/wait.js";
+import { isRootServer } from "../files/storage.js";
 import type { ServiceUser } from "../types.js";
 import { type Inside, type LaunchSpec, launch } from "./launch.js";
 import { joiningNamespaces, makingNamespaces, type SandboxTools, sandboxArgs } from "./sandbox.js";
@@ -10,7 +11,8 @@ import { openUserNamespaces, type UserNamespaces } from "./user-namespaces.js";
 
 const TRIAL_MS = 10_000;
 
-const firstFile = (name: string): string | null =>
+/** A program of the system. */
+export const firstFile = (name: string): string | null =>
   [`/usr/bin/${name}`, `/bin/${name}`].find((path) => existsSync(path)) ?? null;
 
 /** The namespaces of a new process. */
@@ -73,7 +75,7 @@ async function tryNamespaces(tools: SandboxTools, setpriv: string): Promise<void
     if (first.inside === null) throw new Error("it created no PID namespace");
     const second = await trial("echo $$", joinedNamespaces(tools, first.inside));
     const joined = await withinOrNull(text(second.stdout), TRIAL_MS);
-    // Its end is the end of the other one as well.
+    // When it ends, the kernel ends the command that joined it.
     first.child.stdin?.end();
     const printed = [joined, await withinOrNull(text(first.stdout), TRIAL_MS)];
     if (!printed.every((pid) => Number(pid) > 0 && Number(pid) < 20)) throw new Error("it created no PID namespace");
@@ -92,7 +94,7 @@ export async function findSandboxTools(setpriv: string | null): Promise<SandboxT
   if (nsenter === null || unshare === null || setpriv === null)
     return { reason: "nsenter, unshare and setpriv of util-linux are not installed" };
   if (!existsSync("/proc/self/syscall")) return { reason: "the kernel does not show where a process waits" };
-  const isRoot = process.getuid?.() === 0;
+  const isRoot = isRootServer();
   let users: UserNamespaces | null = null;
   try {
     if (!isRoot) users = await openUserNamespaces({ unshare, nsenter });

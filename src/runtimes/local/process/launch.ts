@@ -9,6 +9,7 @@ import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
 import { startTime } from "../../../system/process-identity.js";
+import { isRootServer } from "../files/storage.js";
 import type { ServiceUser } from "../types.js";
 import { childrenOf } from "./children.js";
 import { type GateTools, gateCommand, NO_DIRECTORY, READY } from "./gate.js";
@@ -146,8 +147,6 @@ function locate(pid: number, { namespaces }: LaunchSpec): { command: number; ins
   }
 }
 
-const isRoot = (): boolean => process.getuid?.() === 0;
-
 /** Privileges that the kernel reports beyond those of the service's user; null: none. */
 function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | null {
   let status: string;
@@ -165,7 +164,7 @@ function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | nu
   if (!all("Uid", user.uid) || !all("Gid", user.gid)) return `user ${field("Uid")}, group ${field("Gid")}`;
   const groups = field("Groups").split(/\s+/).filter(Boolean).map(Number);
   // Only root can take groups away.
-  const permitted = isRoot() ? (user.groups ?? []) : [user.gid, ...(process.getgroups?.() ?? [])];
+  const permitted = isRootServer() ? (user.groups ?? []) : [user.gid, ...(process.getgroups?.() ?? [])];
   if (tools.setpriv !== null && groups.some((group) => !permitted.includes(group))) return `groups ${field("Groups")}`;
   if (!/^0+$/.test(field("CapEff"))) return `capabilities ${field("CapEff")}`;
   if (tools.setpriv !== null && field("NoNewPrivs") !== "1") return "the right to gain privileges";
@@ -192,7 +191,7 @@ function descriptors({ namespaces }: LaunchSpec, rest: readonly ("ignore" | numb
  */
 export async function launch(spec: LaunchSpec): Promise<Launched> {
   const { argv, user, tools, stdin } = spec;
-  const root = isRoot();
+  const root = isRootServer();
   let child: ChildProcess;
   try {
     const gate = gateCommand({ ...spec, namespaces: spec.namespaces?.words ?? [] }, tools, root);

@@ -2,14 +2,15 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readKernelFile } from "../../../system/kernel-file.js";
+import { withDescendants } from "./children.js";
 import type { Inside } from "./launch.js";
 
-/** The state and the start time of a process; null when it does not exist. */
-function stateOf(pid: number): { state: string; started: string } | null {
+/** The state, the parent and the start time of a process; null when it does not exist. */
+function stateOf(pid: number): { state: string; parent: number; started: string } | null {
   const stat = readKernelFile(`/proc/${pid}/stat`);
   if (stat === null) return null;
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return { state: fields[0] ?? "", started: fields[19] ?? "" };
+  return { state: fields[0] ?? "", parent: Number(fields[1]), started: fields[19] ?? "" };
 }
 
 /**
@@ -28,15 +29,19 @@ export async function namespaceEnded({ init, started }: Inside, deadlineMs = 200
   }
 }
 
-/** The processes of a namespace without the first one. Those of an inner namespace are not included. */
+/** The processes of a namespace and of those inside of it, without the first one. */
 export function processesInside({ init, pidNamespace }: Inside): number[] {
-  return readdirSync("/proc").flatMap((name) => {
-    if (!/^\d+$/.test(name) || Number(name) === init) return [];
+  const all = readdirSync("/proc").flatMap((name) => {
+    const now = /^\d+$/.test(name) ? stateOf(Number(name)) : null;
+    return now === null ? [] : [{ pid: Number(name), parent: now.parent }];
+  });
+  const isInside = ({ pid }: { pid: number }): boolean => {
     try {
-      return readlinkSync(`/proc/${name}/ns/pid`) === pidNamespace ? [Number(name)] : [];
+      return readlinkSync(`/proc/${pid}/ns/pid`) === pidNamespace;
     } catch {
       // It has ended, or belongs to another user.
-      return [];
+      return false;
     }
-  });
+  };
+  return withDescendants(all, all.filter(isInside)).flatMap(({ pid }) => (pid === init ? [] : [pid]));
 }

@@ -2,6 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { NO_STATS } from "../../shared/no-stats.js";
 import type { Usage } from "./cgroup.js";
+import { withDescendants } from "./children.js";
 
 /** Linux reports CPU times to programs in this unit on every platform (ticks per second). */
 const TICKS = 100;
@@ -27,18 +28,11 @@ async function timesOf(pid: number): Promise<ProcessTimes | null> {
 }
 
 /** The main process, its group, its session and all of its descendants. */
-function belonging(all: ProcessTimes[], main: number): ProcessTimes[] {
-  const children = new Map<number, ProcessTimes[]>();
-  for (const one of all) children.set(one.parent, [...(children.get(one.parent) ?? []), one]);
-  const members = new Map<number, ProcessTimes>();
-  const waiting = all.filter((one) => [one.pid, one.group, one.session].includes(main));
-  for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
-    if (members.has(one.pid)) continue;
-    members.set(one.pid, one);
-    waiting.push(...(children.get(one.pid) ?? []));
-  }
-  return [...members.values()];
-}
+const belonging = (all: ProcessTimes[], main: number): ProcessTimes[] =>
+  withDescendants(
+    all,
+    all.filter((one) => [one.pid, one.group, one.session].includes(main)),
+  );
 
 async function residentMb(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");

@@ -11,6 +11,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { StackwardenError } from "../../../errors.js";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { unescapeMountPath } from "../../../system/kernel-file.js";
 import { O_PATH } from "../../../system/open-beneath.js";
 import { realPath } from "../../../system/real-path.js";
 import { childrenOf } from "./children.js";
@@ -30,7 +31,7 @@ export interface Pin {
   target: string;
   /** `null`: an empty file system in memory. */
   inode: Inode | null;
-  /** The machine's own file may be there instead: the kernel removes a mount when a program replaces the file below it. */
+  /** The machine's own file may be there instead: the kernel removes a mount when a program replaces the file at the mount point. */
   orMachines?: true;
 }
 
@@ -98,9 +99,6 @@ export function inodeAt(path: string, root = "/"): Inode | null {
   }
 }
 
-const unescaped = (path: string): string =>
-  path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-
 /** Where a process has mounts, with the kind of file system. */
 function mountsOf(pid: number | "self"): Map<string, string> {
   return new Map(
@@ -109,7 +107,7 @@ function mountsOf(pid: number | "self"): Map<string, string> {
       .filter(Boolean)
       .map((line) => {
         const fields = line.split(" ");
-        return [unescaped(fields[4] ?? ""), fields[fields.indexOf("-") + 1] ?? ""];
+        return [unescapeMountPath(fields[4] ?? ""), fields[fields.indexOf("-") + 1] ?? ""];
       }),
   );
 }

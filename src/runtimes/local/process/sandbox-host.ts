@@ -16,6 +16,8 @@ import type { Inside, LaunchSpec } from "./launch.js";
 import { mountPlace } from "./mount-places.js";
 import {
   hiddenFolders,
+  neededOfRun,
+  programFolders,
   type SandboxHost,
   type SandboxMount,
   type SandboxView,
@@ -37,8 +39,8 @@ const programsOf = ({ argv, env }: { argv: readonly string[]; env: Record<string
 /** Stand-ins for any program in these folders. */
 export const inFolders = (folders: readonly string[]): string[] => folders.map((folder) => `${folder}/program`);
 
-/** No file has it: what is found differs. */
-const NOTHING = { dev: 0n, ino: 0n };
+/** An inode that no file has: the comparison fails. */
+const NO_INODE = { dev: 0n, ino: 0n };
 
 /** The folders and files that bubblewrap is about to mount, as they are now. */
 function pinsOf({ visible, mounts, files }: Required<SandboxView>): Pin[] {
@@ -47,14 +49,14 @@ function pinsOf({ visible, mounts, files }: Required<SandboxView>): Pin[] {
     ...mounts.map((mount) => ({ source: "source" in mount ? mount.source : null, target: mount.target })),
   ];
   const ofFiles = Object.entries(files).map(
-    ([source, place]): Pin => ({ target: realPath(place), inode: inodeAt(source) ?? NOTHING, orMachines: true }),
+    ([source, place]): Pin => ({ target: realPath(place), inode: inodeAt(source) ?? NO_INODE, orMachines: true }),
   );
   return folders
     .flatMap(({ source, target }): Pin[] => {
       if (source === null) return [{ target, inode: null }];
       const inode = inodeAt(source);
       // A folder that is visible where it exists may be missing.
-      return inode === null && !existsSync(source) ? [] : [{ target, inode: inode ?? NOTHING }];
+      return inode === null && !existsSync(source) ? [] : [{ target, inode: inode ?? NO_INODE }];
     })
     .concat(ofFiles);
 }
@@ -94,8 +96,22 @@ export class Sandbox {
   }
 
   /** Whether a service's namespaces hide the folders above this path, so that only what is shown of them counts. */
-  hides(path: string): boolean {
+  isBelowHidden(path: string): boolean {
     return this.host?.hidden.some((folder) => path !== folder && isBeneath(folder, path)) ?? false;
+  }
+
+  /** Whether a service with this view does not see the path, because its namespaces hide a folder above it. */
+  hides(path: string, { visible, programs, mounts = [] }: SandboxView): boolean {
+    if (this.host === null || !this.isBelowHidden(path)) return false;
+    const { hidden } = this.host;
+    const targets = [...this.#repositories(visible), ...mounts].map(({ target }) => target);
+    const shown = [
+      ...this.#shared(this.host),
+      ...this.#shown(visible),
+      ...programFolders(programs, hidden),
+      ...targets,
+    ];
+    return !shown.some((folder) => isBeneath(folder, path));
   }
 
   /**
@@ -129,7 +145,7 @@ export class Sandbox {
     };
     if (spec.network !== undefined) Object.assign(view.files, await this.#nameServer());
     const pins = [...pinsOf(view), ...this.#hiddenInside(view.visible)];
-    const args = sandboxArgs(host, view);
+    const args = sandboxArgs({ ...host, shared: this.#shared(host) }, view);
     // A file of the machine may be a link, as /etc/resolv.conf often is: the mount is at its end.
     const linkedFiles = Object.values(view.files).map((place) => realPath(place));
     const targets = [...targetsOf(args), ...linkedFiles];
@@ -149,11 +165,15 @@ export class Sandbox {
       .flatMap((path) => (isBeneath(state, path) ? SERVICE_FOLDERS.map((name) => join(path, name)) : [path]));
   }
 
+  #shared({ shared, tools }: SandboxHost): readonly string[] {
+    return [...shared, ...neededOfRun(tools)];
+  }
+
   /** The repositories of linked git work trees: builds ask git for a version. */
   #repositories(visible: readonly string[]): SandboxMount[] {
     return visible.flatMap((folder) => {
       const repository = repositoryFolder(folder);
-      if (repository === null || !this.hides(repository)) return [];
+      if (repository === null || !this.isBelowHidden(repository)) return [];
       // It is mounted after these and would cover them.
       const inside = [...(this.host?.hidden ?? []), ...visible.map(realPath)];
       if (inside.some((one) => isBeneath(repository, one))) return [];
@@ -185,7 +205,10 @@ export class Sandbox {
     return { [await this.#resolver]: place };
   }
 
-  /** For a command in a running instance. */
+  /**
+   * For a command in a running instance.
+   * @throws Error when the first process of its namespaces has ended
+   */
   joined(inside: Inside): Namespaces {
     return this.host === null ? {} : { namespaces: joinedNamespaces(this.host.tools, inside) };
   }

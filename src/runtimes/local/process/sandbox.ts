@@ -57,6 +57,16 @@ function around(program: string, hidden: readonly string[]): string {
 /** The program's path without links in its folders. */
 const inRealFolder = (program: string): string => join(realPath(dirname(program)), basename(program));
 
+/** The folders below hidden ones that these programs need. */
+export function programFolders(programs: readonly string[], hidden: readonly string[]): string[] {
+  const isHidden = (one: string): boolean => hidden.some((folder) => within(one, folder));
+  return programs
+    .filter((one) => one.startsWith("/"))
+    .map((one) => (isHidden(one) ? one : inRealFolder(one)))
+    .filter(isHidden)
+    .map((one) => around(one, hidden));
+}
+
 export interface SandboxView {
   /** Paths below hidden folders that the service can see and, with its user's permissions, change. */
   visible: readonly string[];
@@ -85,18 +95,15 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   const hidden = [...new Set([...TEMPORARY, ...host.hidden])].filter((folder) => existsSync(folder));
   const over = (path: string): string | undefined =>
     hidden.filter((folder) => within(path, folder)).sort((a, b) => b.length - a.length)[0];
-  const programs = view.programs
-    .filter((one) => one.startsWith("/"))
-    .map((one) => (over(one) === undefined ? inRealFolder(one) : one))
-    .filter((one) => over(one) !== undefined)
-    .map((one) => around(one, hidden))
-    // A folder that an installation fills is also its program's folder; it stays writable.
-    .filter((one) => !view.visible.some((folder) => within(one, folder)));
+  // A folder that an installation fills is also its program's folder; it stays writable.
+  const programs = programFolders(view.programs, hidden).filter(
+    (one) => !view.visible.some((folder) => within(one, folder)),
+  );
   const mounts = new Map<string, "--bind" | "--ro-bind">();
   for (const one of [...host.shared, ...programs]) mounts.set(one, "--ro-bind");
   for (const one of view.visible) mounts.set(one, "--bind");
   const places = view.mounts ?? [];
-  const absent = places.filter(({ target }) => over(target) === undefined && existing(target) !== target);
+  const absent = places.filter(({ target }) => over(target) === undefined && !existsSync(target));
   const replaced = [...new Set(absent.map(({ target }) => existing(target)))].sort(byLength);
   const args = replaced[0] === "/" ? replaceFolder("/", isReadOnly) : [isReadOnly ? "--ro-bind" : "--bind", "/", "/"];
   args.push("--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc");
@@ -205,13 +212,15 @@ function ownHomes(): string[] {
  */
 const RUN = "/run";
 
-/** Folders of such sockets elsewhere. Who may use them has the rights of root. */
+/** Folders of such sockets elsewhere. A program that can use them has the rights of root. */
 const ENGINES = ["/var/snap/lxd/common/lxd", "/var/lib/lxd", "/var/lib/incus"];
 
 /** Parts of /run that programs need: name servers, and the programs of NixOS and Guix. */
 const NEEDED_OF_RUN = ["/run/current-system", "/run/opengl-driver"];
 
-function neededOfRun(): string[] {
+/** Looked up for each start: a name server that starts later replaces or creates its folder. */
+export function neededOfRun({ users }: Pick<SandboxTools, "users">): string[] {
+  if (users === null) return [];
   const resolver = realPath("/etc/resolv.conf");
   const folder = dirname(resolver);
   // A folder shows a new file that takes the place of the present one.
@@ -226,7 +235,5 @@ export async function hiddenFolders(
 ): Promise<Pick<SandboxHost, "hidden" | "shared">> {
   const hidden = [...(await homeFolders()), realPath(stateDir)];
   const shared = [join(realPath(stateDir), "cache")];
-  return tools.users === null
-    ? { hidden, shared }
-    : { hidden: [...hidden, ...ownHomes(), RUN, ...ENGINES], shared: [...shared, ...neededOfRun()] };
+  return { hidden: tools.users === null ? hidden : [...hidden, ...ownHomes(), RUN, ...ENGINES], shared };
 }

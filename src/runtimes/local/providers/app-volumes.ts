@@ -123,7 +123,7 @@ async function outsideBind(
   if (entry === null) return { mount: null, note: `${target} is not mounted: ${source} does not exist.` };
   const place = await placeOf(context, places, target, entry);
   const mount = { source, target: place ?? source, readOnly };
-  if (place === target) return { mount, note: null };
+  if (mount.target === target) return { mount, note: null };
   return { mount, note: `${source} is at ${mount.target} instead of ${target}, also in its command and environment.` };
 }
 

@@ -237,12 +237,14 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
   const find = (argv: string[]) =>
     resolveProgram(argv, workspace.cwd, tools, { user, host: context.host, client: context.client });
   const argv = await find(rewritten);
+  const isNamedByPath = rewritten[0]?.includes("/") === true;
+  const programs = [...inFolders(tools.path), ...(isNamedByPath ? [] : argv.slice(0, 1))];
   notes.push(
     ...(await hiddenPathNotes(context.host, {
       words: rewritten,
       env: mapValues(written, place),
-      visible: [context.stack.folder, context.stack.stateDir],
-      mounts,
+      user,
+      view: { visible: [context.stack.folder, context.stack.stateDir], programs, mounts },
     })),
   );
   const hosts = await writePrivateFile(
@@ -250,7 +252,6 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     hostNames(book, service.name, context.machine),
     user,
   );
-  const isNamedByPath = rewritten[0]?.includes("/") === true;
   if (service.recipe === undefined) notes.push(...(await languageNote(service, argv[0] ?? "", context)));
   return {
     argv,
@@ -260,7 +261,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     emptyVolumes: volumes.emptyVolumes,
     mounts,
     files: { [hosts]: "/etc/hosts" },
-    programs: [...inFolders(tools.path), ...(isNamedByPath ? [] : argv.slice(0, 1))],
+    programs,
     ...(volumes.groups.length === 0 ? {} : { groups: volumes.groups }),
     access: null,
     resolve: find,

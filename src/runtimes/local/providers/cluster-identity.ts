@@ -36,7 +36,7 @@ export interface ClusterIdentity {
 /**
  * A copy's identity. The nonce is the last field before the checksum.
  * @param control `global/pg_control` of the original
- * @returns null when it is not understood
+ * @returns null when no known offset has its checksum
  */
 export function newIdentity(control: Buffer): ClusterIdentity | null {
   const end = checksumAt(control);

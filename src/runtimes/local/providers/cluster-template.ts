@@ -1,7 +1,7 @@
 /**
  * An empty cluster of each version in the server's cache, from which new ones are copied: initdb takes longer than all
- * other steps of a start. The user that creates it has no service, and then it belongs to the server: services can read
- * it and not change it. It holds no password.
+ * other steps of a start. A user without services creates it. Afterwards it belongs to the server: services can read it
+ * and cannot change it. It holds no password.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
@@ -17,6 +17,8 @@ import { newIdentity } from "./cluster-identity.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const CONTROL_BYTES = 8192;
+/** A part of the template's name. Raise it with each change of what a template contains, such as an option of initdb. */
+const RECIPE = 1;
 /** No project has this name. */
 const OWNER = "stackwarden:cluster";
 /** initdb offers the locales of the machine as collations. */
@@ -31,8 +33,11 @@ async function templatePath(bin: string, variant: string, context: PrepareContex
   const binaries = dirname(bin);
   if (!isRootServer() || dirname(binaries) !== cache) return null;
   const changes = await Promise.all(LOCALES.map(async (path) => (await ownerOf(path))?.changedAt ?? 0));
-  const locales = createHash("sha256").update(JSON.stringify(changes)).digest("hex").slice(0, 8);
-  return join(cache, `${basename(binaries).replace("postgres", "cluster")}-${variant}-${locales}`);
+  const key = createHash("sha256")
+    .update(JSON.stringify([RECIPE, ...changes]))
+    .digest("hex")
+    .slice(0, 8);
+  return join(cache, `${basename(binaries).replace("postgres", "cluster")}-${variant}-${key}`);
 }
 
 async function create(path: string, context: PrepareContext, make: MakeCluster): Promise<void> {
@@ -49,7 +54,7 @@ async function create(path: string, context: PrepareContext, make: MakeCluster):
     await sealTree(made);
     await ensureDir(made, 0o755);
     await moveInto(made, path);
-    // Those for the machine's former locales.
+    // Removes the templates of earlier recipes, and for earlier locales of this machine.
     const kind = basename(path).replace(/[^-]*$/, "");
     for (const name of await namesIn(cache))
       if (name.startsWith(kind) && name !== basename(path)) await removeTree(join(cache, name), cache);
@@ -79,6 +84,17 @@ export async function clusterTemplate(
   });
   await raceAbort(created, context.request.signal);
   return (await exists()) ? path : null;
+}
+
+/** Removes a damaged template. It is renamed first, so that no other start finds a part of it. */
+export async function removeTemplate(path: string): Promise<void> {
+  const cache = dirname(path);
+  const removed = join(cache, `.${basename(path)}-${randomBytes(4).toString("hex")}-${process.pid}`);
+  await moveInto(path, removed).catch(async (error: unknown) => {
+    // Another start may have removed it.
+    if ((await ownerOf(path)) !== null) throw error;
+  });
+  await removeTree(removed, cache);
 }
 
 /**

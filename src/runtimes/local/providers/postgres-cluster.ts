@@ -11,7 +11,7 @@ import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../file
 import { removeTree } from "../files/remove-tree.js";
 import { withStorage } from "../files/storage.js";
 import type { ProcessHost, RunResult, RunSpec } from "../types.js";
-import { clusterTemplate, copyTemplate, throwawayPassword } from "./cluster-template.js";
+import { clusterTemplate, copyTemplate, removeTemplate, throwawayPassword } from "./cluster-template.js";
 import { type InitScripts, RUN_INIT_SCRIPTS } from "./init-scripts.js";
 import type { PrepareContext } from "./launch-plan.js";
 import { type AuthMethod, localeCandidates } from "./postgres-options.js";
@@ -64,6 +64,12 @@ export async function removeHalfMade(base: string, { stack }: PrepareContext): P
     if (name.startsWith(".init-")) await removeTree(join(base, name), stack.stateDir);
 }
 
+/**
+ * Lines with which initdb, or the server that it runs, refuses a locale. Each run also reports the locale that it uses.
+ */
+const refusesLocale = ({ output }: RunResult): boolean =>
+  /^initdb: .*(?:locale|\bICU\b)|\bFATAL: .*(?:locale|\bICU\b)|unrecognized option/im.test(output);
+
 type Step = Omit<RunSpec, "argv" | "stdin">;
 
 /** Tries the locales in order, because the available ones differ between machines. */
@@ -95,7 +101,7 @@ async function makeCluster(
       ],
     });
     const isLast = index === candidates.length - 1;
-    if (result.exitCode === 0 || isLast || !/locale|ICU/i.test(result.output)) return result;
+    if (result.exitCode === 0 || isLast || !refusesLocale(result)) return result;
     step.signal.throwIfAborted();
     await removeTree(fresh, stack.stateDir);
   }
@@ -247,7 +253,7 @@ async function copiedCluster(
   if (result !== null && isFull(result)) throw failure("Copying an empty database", request.service.name, result);
   // The template is damaged.
   await removeTree(fresh, stack.stateDir);
-  await removeTree(template, serverStateDir);
+  await removeTemplate(template);
   return null;
 }
 
@@ -284,7 +290,7 @@ export async function initialiseCluster(
       if (!BUILT_IN.includes(login.database)) {
         const created = await host.run({
           ...step,
-          argv: [...singleUser(bin, fresh)],
+          argv: singleUser(bin, fresh),
           stdin: `${createDatabase(login.database)};\n\n`,
         });
         signal.throwIfAborted();

@@ -2,6 +2,7 @@
 import { basename, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { parseImageName } from "../../../stack/definition/image-name.js";
+import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { findRedis, SERVICE_PATH } from "../binaries.js";
 import { ensureDir, ownerOf, writePrivateFile } from "../files/create.js";
@@ -23,13 +24,19 @@ export function quoted(value: string): string {
 }
 
 /** The variables that a shell in the container would have. */
-const variablesOf = ({ request: { service }, stack }: PrepareContext): Variables => ({
+export const redisVariables = (
+  service: ServiceDefinition,
+  { secrets }: Pick<StackDefinition, "secrets">,
+): Variables => ({
   environment: service.environment,
   file: (path) => {
     const mounted = service.secrets.find(({ target }) => `/run/secrets/${target}` === path);
-    return mounted === undefined ? undefined : stack.definition.secrets[mounted.source];
+    return mounted === undefined ? undefined : secrets[mounted.source];
   },
 });
+
+const variablesOf = ({ request: { service }, stack }: PrepareContext): Variables =>
+  redisVariables(service, stack.definition);
 
 /** redis-cli reads the password from a variable; it has none for the port. */
 export function redisCommandEnv(context: PrepareContext): Record<string, string> {

@@ -1,6 +1,7 @@
 /** memcached, MongoDB, RabbitMQ and Mailpit of the machine: loopback only. */
 import { basename, dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { SERVICE_PATH } from "../binaries.js";
 import { ensureDir, ownerOf, writePrivateFile } from "../files/create.js";
@@ -14,7 +15,7 @@ const portOf = ({ book, request: { service } }: PrepareContext, containerPort: n
   book.hostPort(service.name, containerPort) ?? containerPort;
 
 /** The definition's command without the program, or nothing when it has none. */
-function wordsOf({ request: { service } }: PrepareContext, program: RegExp): string[] {
+function wordsOf(service: ServiceDefinition, program: RegExp): string[] {
   const words = [...(service.entrypoint ?? []), ...(service.command ?? [])];
   if (words[0] === "docker-entrypoint.sh") words.shift();
   if (program.test(words[0] ?? "")) words.shift();
@@ -54,10 +55,10 @@ async function dataFolder(
   return { data, notes: folder.notes, emptyVolumes: folder.emptyVolumes };
 }
 
-export async function prepareMemcached(context: PrepareContext): Promise<LaunchPlan> {
-  const program = await requireServer("memcached", context);
+/** @throws UNSUPPORTED for an option that the local runtime does not pass on */
+export function memcachedOptions(service: ServiceDefinition): string[] {
   const options: string[] = [];
-  const words = wordsOf(context, /^memcached$/);
+  const words = wordsOf(service, /^memcached$/);
   for (let at = 0; at < words.length; at += 1) {
     const word = words[at] as string;
     const value = words[at + 1];
@@ -69,12 +70,18 @@ export async function prepareMemcached(context: PrepareContext): Promise<LaunchP
     else if (!/^(-[vM]+|-[lpU]|[\d.]+)$/.test(word))
       throw new StackwardenError(
         "UNSUPPORTED",
-        `The local runtime cannot give "${word}" to memcached ("${context.request.service.name}").`,
+        `The local runtime cannot give "${word}" to memcached ("${service.name}").`,
         {
           hint: "Use -m, -c, -I, -t or their long forms.",
         },
       );
   }
+  return options;
+}
+
+export async function prepareMemcached(context: PrepareContext): Promise<LaunchPlan> {
+  const program = await requireServer("memcached", context);
+  const options = memcachedOptions(context.request.service);
   return base(context, {
     argv: [program, "-l", LOOPBACK, "-p", String(portOf(context, 11_211)), "-U", "0", ...options],
     cwd: context.tmp,
@@ -82,16 +89,17 @@ export async function prepareMemcached(context: PrepareContext): Promise<LaunchP
   });
 }
 
+/** @throws UNSUPPORTED */
+export function requireNoRootUser({ name, environment }: ServiceDefinition): void {
+  if (environment.MONGO_INITDB_ROOT_USERNAME || environment.MONGO_INITDB_ROOT_USERNAME_FILE)
+    throw new StackwardenError("UNSUPPORTED", `The local runtime cannot create the root user of "${name}".`, {
+      hint: "Leave MONGO_INITDB_ROOT_USERNAME and its password out on the local runtime, or use a runtime with containers.",
+    });
+}
+
 export async function prepareMongo(context: PrepareContext): Promise<LaunchPlan> {
   const program = await requireServer("mongo", context);
-  if (variable(context, "MONGO_INITDB_ROOT_USERNAME"))
-    throw new StackwardenError(
-      "UNSUPPORTED",
-      `The local runtime cannot create the root user of "${context.request.service.name}".`,
-      {
-        hint: "Leave MONGO_INITDB_ROOT_USERNAME and its password out on the local runtime, or use a runtime with containers.",
-      },
-    );
+  requireNoRootUser(context.request.service);
   const { data, notes, emptyVolumes } = await dataFolder(context, "mongo");
   const port = String(portOf(context, 27_017));
   return base(context, {

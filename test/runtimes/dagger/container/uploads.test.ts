@@ -134,11 +134,12 @@ describe("uploads to an engine", () => {
     writeFileSync(join(folder, "token"), "hush");
     symlinkSync("token", join(folder, ".env"));
     chmodSync(folder, 0o750);
+    const { signal } = new AbortController();
     const read: string[] = [];
     const client = {
       host: () => ({ directory: (path: string) => read.push(path), file: (path: string) => read.push(path) }),
     };
-    const used = withStaging(stateDir, "service-app", async (staging) => {
+    const used = withStaging({ stateDir, name: "service-app", signal }, async (staging) => {
       const options = { client: client as never, folder, stateDir, definition: {}, staging, isRoot: true };
       await uploadFolder(options, folder, ["ignored", "!ignored/kept"]);
       await uploadBind(options, join(folder, "app", "main.js"));
@@ -166,6 +167,29 @@ describe("uploads to an engine", () => {
     await removeStaged(stateDir);
     expect(existsSync(join(stateDir, "uploads"))).toBe(false);
     for (const one of [stateDir, outside]) rmSync(one, { recursive: true });
+  });
+
+  it("uploadFolder does not count excluded folders towards the limits, although a build includes its Dockerfile again", async () => {
+    for (const name of ["node_modules", "data"]) {
+      mkdirSync(join(folder, name));
+      writeFileSync(join(folder, name, "large.img"), "");
+      truncateSync(join(folder, name, "large.img"), 9 * 1024 ** 3);
+    }
+    mkdirSync(join(folder, "docker"));
+    writeFileSync(join(folder, "docker", "Dockerfile"), "FROM scratch\n");
+    writeFileSync(join(folder, ".dockerignore"), "data\ndocker\n!docs/*.md\n");
+    let uploads = 0;
+    const client = { host: () => ({ directory: () => (uploads += 1) }) };
+    const staging = { copy: () => Promise.reject(new Error("Only a server that runs as root uploads copies.")) };
+    const options = { client: client as never, folder, stateDir: "/nowhere", definition: {}, staging, isRoot: false };
+    // A pattern with a wildcard can include files of any excluded folder, except those that are never uploaded.
+    await expect(uploadFolder(options, folder, await buildExcludes(folder, folder, "docker/Dockerfile"))).resolves.toBe(
+      1,
+    );
+    writeFileSync(join(folder, ".dockerignore"), "data\ndocker\n");
+    await expect(uploadFolder(options, folder, await buildExcludes(folder, folder, "docker/Dockerfile"))).resolves.toBe(
+      2,
+    );
   });
 
   it("copyFiles copies an empty file, and refuses private files by name, by link and by content", async () => {

@@ -296,18 +296,19 @@ describe("updateContainer", () => {
       engine(async () => ({})),
       "c",
       limits,
+      null,
     );
     expect(dialled).toEqual([]);
-    await updateContainer(engine(fails(answered(404))), "c", limits);
+    await updateContainer(engine(fails(answered(404))), "c", limits, null);
     expect(dialled[0]).toMatchObject({
       path: "/v4.0.0/libpod/containers/c/update",
       options: { memory: { limit: 64 << 20, swap: 64 << 20 }, cpu: { quota: 50_000 }, pids: { limit: 9 } },
     });
-    await expect(updateContainer(engine(fails(answered(404)), answered(500, "odd")), "c", limits)).rejects.toThrow(
-      "odd",
-    );
-    await expect(updateContainer(engine(fails(answered(404)), null, info), "c", limits)).rejects.toThrow("404");
-    await expect(updateContainer(engine(fails(answered(500))), "c", limits)).rejects.toThrow("500");
+    await expect(
+      updateContainer(engine(fails(answered(404)), answered(500, "odd")), "c", limits, null),
+    ).rejects.toThrow("odd");
+    await expect(updateContainer(engine(fails(answered(404)), null, info), "c", limits, null)).rejects.toThrow("404");
+    await expect(updateContainer(engine(fails(answered(500))), "c", limits, null)).rejects.toThrow("500");
     expect(podmanResources({})).toMatchObject({ cpu: { quota: 0 } });
   });
 });

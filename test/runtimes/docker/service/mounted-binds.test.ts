@@ -73,4 +73,19 @@ describe("redirectedBind", () => {
     rmSync(join(proc, String(PID), "mountinfo"));
     expect(await check()).toBeUndefined();
   });
+
+  it("redirectedBind returns undefined for what this user may not see, as of a container with another user", async () => {
+    mount("/srv/file", join(folder, "foreign"));
+    const path = join(proc, String(PID), "root", "srv", "file");
+    // A link to itself cannot be followed by root either.
+    rmSync(path);
+    symlinkSync(path, path);
+    expect(await check()).toBeUndefined();
+    const behindLink = { source: join(folder, "foreign"), target: "/var/data" };
+    expect(await redirectedBind(PID, CONTAINER, [behindLink], proc)).toBeUndefined();
+    const root = join(proc, String(PID), "root");
+    rmSync(root, { recursive: true });
+    symlinkSync(root, root);
+    expect(await check()).toBeUndefined();
+  });
 });

@@ -5,7 +5,13 @@ import type Docker from "dockerode";
 import { describe, expect, it } from "vitest";
 import { readInfo } from "../../../../src/runtimes/docker/engine/engine.js";
 import { kernelLimits, kernelUser, parseCgroup } from "../../../../src/runtimes/docker/service/kernel-view.js";
-import { endedLimits, limitFields, readLimits, updateFields } from "../../../../src/runtimes/docker/service/limits.js";
+import {
+  endedLimits,
+  limitFields,
+  readLimits,
+  updateFields,
+  withoutLifted,
+} from "../../../../src/runtimes/docker/service/limits.js";
 import { LogFollower, sinceOf } from "../../../../src/runtimes/docker/service/log-follower.js";
 import { dialOf, listenCheck, listeningPorts, type Reach } from "../../../../src/runtimes/docker/service/reach.js";
 import { ContainerStats } from "../../../../src/runtimes/docker/service/stats.js";
@@ -78,7 +84,25 @@ describe("limits", () => {
       PidsLimit: 9,
     });
     expect(limitFields({})).toEqual({});
-    expect(updateFields({}, info)).toMatchObject({ NanoCpus: 4e9, Memory: 8 * 1024 ** 3, PidsLimit: 2048 });
+    expect(updateFields({}, info, null)).toMatchObject({ NanoCpus: 4e9, Memory: 8 * 1024 ** 3, PidsLimit: 2048 });
+  });
+
+  it("an update changes no limit that was not requested, and a lifted limit is none", async () => {
+    const bare = await held({ PidsLimit: 2048 });
+    const memory = { Memory: 160 << 20, MemorySwap: 160 << 20, PidsLimit: 2048 };
+    expect(updateFields({ memory_mb: 160 }, info, bare)).toEqual(memory);
+    const limited = await held({ ...memory, NanoCpus: 1e9 });
+    expect(updateFields({ cpus: 1 }, info, limited)).toEqual({
+      Memory: 8 * 1024 ** 3,
+      MemorySwap: 8 * 1024 ** 3,
+      NanoCpus: 1e9,
+      PidsLimit: 2048,
+    });
+    const lifted = await held({ Memory: 8 * 1024 ** 3, NanoCpus: 4e9, PidsLimit: 2048 });
+    expect(withoutLifted(lifted, {}, info)).toMatchObject({ memory_mb: { value: null }, cpus: { value: null } });
+    const all = { cpus: 4, memory_mb: 8192 };
+    expect(withoutLifted(lifted, all, info)).toMatchObject({ memory_mb: { value: 8192 }, cpus: { value: 4 } });
+    expect(withoutLifted(limited, {}, info)).toMatchObject({ memory_mb: { value: 160 }, cpus: { value: 1 } });
   });
 
   it("limits are read from the inspection where the kernel's files cannot be read", async () => {

@@ -1,5 +1,7 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { drain } from "../../../../src/runtimes/shared/drain.js";
@@ -173,4 +175,43 @@ describe("a command", () => {
     expect(Date.now() - before).toBeLessThan(30_000);
     nothingLeft();
   });
+});
+
+it("a command in a service whose first process has just ended fails with SERVICE_NOT_STARTED", async ({ skip }) => {
+  skip((await fixture.host()).sandboxEnforcement().level !== "enforced", "no namespaces");
+  const running = await fixture.shell("echo ready; sleep 60", { visible: [fixture.stateDir] });
+  await printed("ready");
+  const stat = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  const init = Number(stat(running.pid)[1]);
+  const monitor = Number(stat(init)[1]);
+  // Nothing reaps the first process while the one that waits for it is stopped.
+  process.kill(monitor, "SIGSTOP");
+  try {
+    process.kill(init, "SIGKILL");
+    await until("the end of the first process", () => stat(init)[0] === "Z");
+    await expect(fixture.run(["/bin/true"], { inside: running })).rejects.toMatchObject({
+      code: "SERVICE_NOT_STARTED",
+    });
+  } finally {
+    process.kill(monitor, "SIGCONT");
+  }
+  await running.exited;
+});
+
+it("a pause without a cgroup includes the processes of an inner PID namespace", async ({ skip }) => {
+  const host = await fixture.host({ cgroupRoot: join(fixture.dir.path, "none") });
+  skip(host.sandboxEnforcement().level !== "enforced", "no namespaces");
+  const loop = "while :; do echo tick; sleep 0.02; done";
+  const script = `unshare --user --map-root-user --pid --fork sh -c '${loop}' || echo refused; sleep 60`;
+  const running = await fixture.shell(script, { visible: [fixture.stateDir] });
+  await until("the first line", () => /tick|refused/.test(fixture.sink.all));
+  skip(fixture.sink.all.includes("refused"), "services cannot have user namespaces here");
+  await running.pause();
+  await sleep(100);
+  const { length } = fixture.sink.all;
+  await sleep(300);
+  expect(fixture.sink.all).toHaveLength(length);
+  await running.resume();
+  await until("another line", () => fixture.sink.all.length > length);
+  await running.stop({ graceMs: 0 });
 });

@@ -84,6 +84,14 @@ describe("what services of an ordinary user see", () => {
     expect(each(replaced, "--bind-try")).toEqual([]);
   });
 
+  it("a bind takes the place of a file of the machine without a replacement of its folder", () => {
+    const host = { tools: USER, hidden: [], shared: [] };
+    const bind = { source: "/etc/passwd", target: "/etc/passwd", readOnly: true };
+    const args = sandboxArgs(host, { visible: [], programs: [], mounts: [bind] });
+    expect(each(args, "--ro-bind")).toEqual(["/", "/etc/passwd"]);
+    expect(each(args, "--tmpfs")).not.toContain("/etc");
+  });
+
   it("the state directory stays hidden where the project's folder contains it", () => {
     const home = folder("home/ada");
     const state = folder("home/ada/.local/state");

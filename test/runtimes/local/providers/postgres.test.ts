@@ -184,6 +184,23 @@ describe("the postgres provider", () => {
     await last.stop({ graceMs: 10_000 });
   });
 
+  it("initdb runs once when it fails for another reason than the locale", async () => {
+    const wrong = service("wrong", {
+      image: "postgres:15",
+      environment: { POSTGRES_PASSWORD: "one", POSTGRES_INITDB_ARGS: "--encoding=nonsense" },
+      ports: [{ containerPort: 5432, hostPort: await freePort(), protocol: "tcp" }],
+    });
+    const second = await fixture.open([wrong]);
+    const { ran = [] } = fixture.host;
+    const before = ran.length;
+    await expect(fixture.start(second, wrong)).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      details: { last_lines: expect.arrayContaining([expect.stringContaining('"nonsense" is not a valid')]) },
+    });
+    expect(ran.slice(before).filter(([program]) => program?.endsWith("/initdb"))).toHaveLength(1);
+    await second.close();
+  });
+
   it("POSTGRES_INITDB_ARGS and POSTGRES_HOST_AUTH_METHOD apply, and a later POSTGRES_USER gets a note", async () => {
     const trusting = service("trusting", {
       image: "postgres:15",
