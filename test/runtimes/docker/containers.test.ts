@@ -676,6 +676,30 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
       await run(bench.folder, "server", "stop");
     });
 
+    it("exec runs in a service of an inactive profile, with a volume, config and network that only it uses", async () => {
+      bench.file(
+        "compose.yaml",
+        `services:
+  app: { image: busybox, command: sleep 1000 }
+  tool:
+    image: busybox
+    profiles: [tools]
+    volumes: ["own:/data"]
+    networks: [own]
+    configs: [text]
+volumes: { own: {} }
+networks: { own: {} }
+configs: { text: { content: its-config } }
+`,
+      );
+      const up = await run(bench.folder, "up", "-d");
+      expect(up.code, up.text).toBe(0);
+      const ran = await run(bench.folder, "exec", "tool", "sh", "-c", "touch /data/x && ls /data && cat /text");
+      expect(ran, ran.text).toMatchObject({ code: 0, text: expect.stringMatching(/x\n.*its-config/s) });
+      await run(bench.folder, "down");
+      await run(bench.folder, "server", "stop");
+    });
+
     it("up fails when a dependency with condition service_healthy has no health check", async () => {
       bench.file(
         "compose.yaml",
