@@ -193,6 +193,7 @@ export class Project {
         project: this.id,
         ...(outcome ?? (await this.#unfinished())),
         unapplied,
+        leftOut: this.supervisor.selection.without ?? [],
         known: this.supervisor.choice?.isNew === false ? [this.supervisor.choice.reason] : [],
         before,
         begun,

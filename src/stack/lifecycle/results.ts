@@ -33,15 +33,21 @@ export function startOutcome(
     unapplied: readonly string[];
     /** The reason for the runtime, when the project ran on it before this start. */
     known: readonly string[];
+    /** Services that this call or an earlier one excluded or stopped. */
+    leftOut: readonly string[];
   },
 ): StartOutcome {
-  const { project, reached, changes, health, unapplied, known, before, after, begun } = outcome;
+  const { project, reached, changes, health, unapplied, known, leftOut, before, after, begun } = outcome;
   const services = Object.values(health.services);
   const { status, message, verified } = startVerdict(reached, health.state, services, changes);
   const others =
     unapplied.length === 0
       ? ""
       : ` Another call's start continues; of this call ${unapplied.join(", ")} ${unapplied.length === 1 ? "was" : "were"} not applied. Repeat this call after that start.`;
+  const without =
+    leftOut.length === 0
+      ? ""
+      : ` Left out: ${say(leftOut)}; start_stack with services ${JSON.stringify(leftOut)} includes ${leftOut.length === 1 ? "it" : "them"}.`;
   const missing = missingServices(services);
   const next =
     status === "starting"
@@ -51,7 +57,7 @@ export function startOutcome(
         : null;
   return {
     status,
-    message: `${message}${others}`,
+    message: `${message}${without}${others}`,
     missing,
     next,
     notes: startNotes(before, after, known),

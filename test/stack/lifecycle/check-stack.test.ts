@@ -115,6 +115,9 @@ describe("selected services", () => {
     expect(running()).toEqual(["cache"]);
     expect(domain.runtime.started().length).toBe(starts);
     domain.project("shop", compose(service("db"), service("cache"), service("app", "depends_on: [db, cache]")));
+    await expect(manager.start({ project: "shop" }, call())).resolves.toMatchObject({
+      message: expect.stringMatching(/ Left out: db, app; start_stack with services \["db","app"\] includes them\.$/),
+    });
     // The stopped services start again when a call names them, and only they.
     await manager.start({ project: "shop", services: ["db"] }, call());
     expect(running()).toEqual(["cache", "db"]);

@@ -63,6 +63,7 @@ function observe(phase: StackPhase, reached: Reached | null, states: readonly Se
     health,
     unapplied: [],
     known: [],
+    leftOut: [],
     before: report("stopped"),
     after: report(state),
     begun: 0,
