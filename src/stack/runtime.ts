@@ -148,7 +148,11 @@ export interface ExecResult {
 }
 
 /** A fresh instance of a definition that runs one command in place of the service's own, without published ports. */
-export type OneOffRequest = StartServiceRequest & { exec: Omit<ExecRequest, "signal"> };
+export interface OneOffRequest extends StartServiceRequest {
+  exec: Omit<ExecRequest, "signal">;
+  /** The definition that has the service. Default: the stack's; it lacks services that do not belong to the stack. */
+  definition?: StackDefinition;
+}
 
 /** Volumes of one project; the stack may run (its writers paused) for a copy, never for a restore. */
 export interface VolumesRequest {

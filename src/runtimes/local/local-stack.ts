@@ -221,10 +221,15 @@ export class LocalStack implements RuntimeStack {
     if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
     const user = await serviceUser(this.host, this.open_, service);
     const plan = this.#instances.get(name)?.plan;
+    const { services } = this.#definition;
+    const definition =
+      given.definition === undefined
+        ? this.#definition
+        : { ...given.definition, services: { ...services, [name]: service } };
     const fresh = plan === undefined ? `${COMMAND_DIR}${randomBytes(6).toString("hex")}` : null;
     let process: ManagedProcess | undefined;
     try {
-      const prepared = plan ?? (await this.#prepareCommand(request, user, fresh ?? name));
+      const prepared = plan ?? (await this.#prepareCommand(request, user, fresh ?? name, definition));
       return await runFresh({ service, user: inGroups(user, prepared), plan: prepared }, this.host, {
         projectId: this.open_.projectId,
         generation,
@@ -255,8 +260,13 @@ export class LocalStack implements RuntimeStack {
     return this.network === null ? {} : { network: this.network };
   }
 
-  async #prepareCommand(request: LocalStartRequest, user: ServiceUser, place: string): Promise<CommandPlace["plan"]> {
-    const context = await this.#context(request, user, place);
+  async #prepareCommand(
+    request: LocalStartRequest,
+    user: ServiceUser,
+    place: string,
+    definition: TranslatedDefinition,
+  ): Promise<CommandPlace["plan"]> {
+    const context = await this.#context(request, user, place, definition);
     const provider = providerOf(request.service);
     if (request.service.server !== undefined)
       return {
@@ -277,17 +287,25 @@ export class LocalStack implements RuntimeStack {
     return { cwd: context.home, env, commandEnv, resolve: async (argv) => argv };
   }
 
-  /** @param place name of the private directories */
-  async #context(request: LocalStartRequest, user: ServiceUser, place: string): Promise<PrepareContext> {
+  /**
+   * @param place name of the private directories
+   * @param definition the one that has the service
+   */
+  async #context(
+    request: LocalStartRequest,
+    user: ServiceUser,
+    place: string,
+    definition = this.#definition,
+  ): Promise<PrepareContext> {
     const { projectId, folder, stateDir, notice } = this.open_;
     return {
-      stack: { projectId, folder, stateDir, notice, definition: this.#definition },
+      stack: { projectId, folder, stateDir, notice, definition },
       serverStateDir: this.server.stateDir,
       client: this.open_.settings?.clientEnvironment ?? this.server.clientEnvironment,
       request,
       user,
       host: this.host,
-      book: withAliases(this.#book, aliasesOf(this.#definition, request.service)),
+      book: withAliases(this.#book, aliasesOf(definition, request.service)),
       retry: this.open_.settings?.retry ?? this.server.retry,
       machine: this.network === null ? LOOPBACK : this.network.gateway(),
       ...(await privateDirs(stateDir, place, user)),

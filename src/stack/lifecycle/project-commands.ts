@@ -1,6 +1,7 @@
 /** Runs callers' commands in one project's services: in the running stack, or in a temporary one. */
 import { StackwardenError } from "../../errors.js";
-import type { Limits, ServiceDefinition } from "../definition/types.js";
+import { forRuntime } from "../definition/for-runtime.js";
+import type { Limits, ServiceDefinition, StackDefinition } from "../definition/types.js";
 import type { CallContext } from "../model.js";
 import type { RuntimeStack } from "../runtime.js";
 import type { CommandOutcome } from "../schemas/commands.js";
@@ -9,11 +10,14 @@ import type { ProjectRecords } from "../storage/project-records.js";
 import { commandArgv } from "./command-policy.js";
 import type { ProjectParts } from "./project-parts.js";
 import { type CommandRequest, type CommandTarget, runCommand } from "./run-command.js";
-import { type Stack, unknownService } from "./stack.js";
-import { inTemporaryStack } from "./temporary-stack.js";
+import type { Stack } from "./stack.js";
+import { inTemporaryStack, unpublished } from "./temporary-stack.js";
 
 /** Maximum concurrent commands in one project. */
 const MOST_COMMANDS = 16;
+
+const absent = ({ name }: ServiceDefinition): string =>
+  `${name} does not run; the command ran in a fresh instance of it.`;
 
 export class ProjectCommands {
   #running = 0;
@@ -52,18 +56,41 @@ export class ProjectCommands {
     stack: Stack,
     request: CommandRequest,
     call: CallContext,
-    { commands }: StackSettings,
+    settings: StackSettings,
   ): Promise<CommandOutcome> {
-    const unit = stack.unit(request.service);
-    const { definition: service, instance } = unit;
-    const argv = commandArgv(request, service, commands);
     const { storage, supervisor } = this.parts;
+    const unit = stack.units.get(request.service);
+    if (unit === undefined) return this.#inLeftOut(stack, request, call, settings);
+    const { definition: service, instance } = unit;
+    const argv = commandArgv(request, service, settings.commands);
     const records = await storage.records();
     const target: CommandTarget =
       instance !== null && request.oneOff !== true
         ? { oneOff: false, run: (exec) => unit.exec(instance, exec) }
         : this.#oneOff(stack.runtimeStack, service, supervisor.limits(service.name), records, call);
-    if (instance === null) target.absent = `${service.name} does not run; the command ran in a fresh instance of it.`;
+    if (instance === null) target.absent = absent(service);
+    return runCommand({ project: storage.id, service, argv, request, records, target, call });
+  }
+
+  /** In a service that is not part of the running stack: a call left it out or stopped it, or its profile is not active. */
+  async #inLeftOut(
+    stack: Stack,
+    request: CommandRequest,
+    call: CallContext,
+    settings: StackSettings,
+  ): Promise<CommandOutcome> {
+    const { storage, supervisor } = this.parts;
+    const records = await storage.records();
+    const { runtimeStack } = stack;
+    const definition = forRuntime(
+      await supervisor.definitionWith(request.service, settings, records),
+      runtimeStack.runtime,
+    );
+    const service = unpublished(definition.services[request.service] as ServiceDefinition);
+    const argv = commandArgv(request, service, settings.commands);
+    const limits = supervisor.limits(service.name, definition);
+    const target = this.#oneOff(runtimeStack, service, limits, records, call, definition);
+    target.absent = absent(service);
     return runCommand({ project: storage.id, service, argv, request, records, target, call });
   }
 
@@ -73,6 +100,7 @@ export class ProjectCommands {
     limits: Limits,
     { logs }: ProjectRecords,
     { progress }: CallContext,
+    definition?: StackDefinition,
   ): CommandTarget {
     const generation = Math.max(1, logs.lastGeneration(service.name));
     return {
@@ -80,6 +108,7 @@ export class ProjectCommands {
       run: ({ signal, ...exec }) =>
         stack.runOneOff({
           service,
+          ...(definition === undefined ? {} : { definition }),
           generation,
           limits,
           sink: logs.sink(service.name, generation),
@@ -93,34 +122,37 @@ export class ProjectCommands {
   #inTemporaryStack(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
     const { storage, supervisor, runtimes } = this.parts;
     const { id: project, folder, directory: stateDir } = storage;
-    return supervisor.withDefinition(settings, async ({ definition, records, context }) => {
-      const service = definition.services[request.service];
-      if (service === undefined) throw unknownService(request.service, Object.keys(definition.services));
-      const argv = commandArgv(request, service, settings.commands);
-      return inTemporaryStack(
-        {
-          project,
-          folder,
-          stateDir,
-          config: settings,
-          runtimes,
-          definition,
-          service: service.name,
-          dependencies: request.dependencies === true,
-          signal: call.signal,
-          actor: call.actor,
-          context,
-          phase: (message) => call.progress({ progress: 0, total: 0, message }),
-        },
-        (stack, one) => {
-          const target = this.#oneOff(stack, one, supervisor.limits(one.name, definition), records, call);
-          target.absent =
-            request.dependencies === true
-              ? `${one.name} itself does not run; its dependencies ran for the command.`
-              : "The stack does not run: the command could reach none of its services. Start it, or set dependencies: true.";
-          return runCommand({ project, service: one, argv, request, records, target, call });
-        },
-      );
-    });
+    return supervisor.withDefinition(
+      settings,
+      async ({ definition, records, context }) => {
+        const service = definition.services[request.service] as ServiceDefinition;
+        const argv = commandArgv(request, service, settings.commands);
+        return inTemporaryStack(
+          {
+            project,
+            folder,
+            stateDir,
+            config: settings,
+            runtimes,
+            definition,
+            service: service.name,
+            dependencies: request.dependencies === true,
+            signal: call.signal,
+            actor: call.actor,
+            context,
+            phase: (message) => call.progress({ progress: 0, total: 0, message }),
+          },
+          (stack, one) => {
+            const target = this.#oneOff(stack, one, supervisor.limits(one.name, definition), records, call);
+            target.absent =
+              request.dependencies === true
+                ? `${one.name} itself does not run; its dependencies ran for the command.`
+                : "The stack does not run: the command could reach none of its services. Start it, or set dependencies: true.";
+            return runCommand({ project, service: one, argv, request, records, target, call });
+          },
+        );
+      },
+      request.service,
+    );
   }
 }

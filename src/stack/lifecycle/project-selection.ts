@@ -1,4 +1,5 @@
 /** The files, profiles and services of a project that form a stack. */
+import { StackwardenError } from "../../errors.js";
 import type { LoadRequest } from "../definition/types.js";
 import type { StartRequest } from "../model.js";
 
@@ -7,8 +8,15 @@ export type ProjectSelection = Partial<Pick<LoadRequest, "files" | "profiles" | 
 /**
  * The selection of a running stack after another start. Files, profiles and excluded services stay in effect until the
  * stack stops. Services that a call names are added to the running ones; a call that names none selects all.
+ * @throws INVALID_INPUT for a service that the call both names and excludes
  */
 export function nextSelection(present: ProjectSelection, request: StartRequest): ProjectSelection {
+  const both = request.services?.find((name) => request.without?.includes(name));
+  if (both !== undefined)
+    throw new StackwardenError("INVALID_INPUT", `${both} is in services and in without.`, {
+      hint: `Name ${both} in one of them.`,
+      details: { issues: [{ field: "without", problem: `${both} is in services too` }] },
+    });
   const files = request.files ?? present.files;
   const profiles = request.profiles ?? present.profiles;
   const services =

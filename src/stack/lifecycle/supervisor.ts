@@ -12,6 +12,7 @@ import type { StackSettings } from "../settings.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import type { ProjectStorage } from "../storage/project-storage.js";
 import { sanitizeError } from "../text/sanitize-error.js";
+import { hiddenSecrets } from "../text/visible-values.js";
 import { DefinitionReader, generatedIn, notGenerated } from "./definition-reader.js";
 import { checkLimits } from "./limits.js";
 import { overrideNotes } from "./overrides.js";
@@ -78,6 +79,10 @@ function describeChanges({ replaced, started, removed }: Reconciled, limited: re
     ...(limited.length === 0 ? [] : [`limits of ${limited.join(", ")} changed`]),
   ];
 }
+
+/** The names in an error about an unknown service of the files. */
+const definedNames = ({ details }: StackwardenError): string[] =>
+  Array.isArray(details?.valid) ? details.valid.map(String) : [];
 
 export class Supervisor {
   #stack: Stack | null = null;
@@ -269,7 +274,35 @@ export class Supervisor {
     }
   }
 
-  /** Runs work while the stack is not running. Locks the project and reads its definition, but starts nothing. */
+  /**
+   * The definition of the files with a service that the open stack, or a start without options, may leave out: its profile is
+   * not active, or a call excluded it. Its secrets are redacted from now on.
+   * @throws UNKNOWN_SERVICE when the files have no such service
+   */
+  async definitionWith(service: string, settings: StackSettings, records: ProjectRecords): Promise<StackDefinition> {
+    const { selection } = this;
+    let definition = await this.read(settings, records);
+    if (!Object.hasOwn(definition.services, service)) {
+      const { without = [], ...rest } = selection;
+      const named = {
+        ...rest,
+        services: [...Object.keys(definition.services), service],
+        without: without.filter((name) => name !== service),
+      };
+      definition = await this.read(settings, records, named).catch((error: unknown) => {
+        if (!(error instanceof StackwardenError) || error.code !== "UNKNOWN_SERVICE") throw error;
+        throw unknownService(service, definedNames(error));
+      });
+      if (!Object.hasOwn(definition.services, service)) throw unknownService(service, Object.keys(definition.services));
+    }
+    records.redactor.add([...hiddenSecrets(definition, this.parts.storage.id), ...records.secrets.values()]);
+    return definition;
+  }
+
+  /**
+   * Runs work while the stack is not running. Locks the project and reads its definition, but starts nothing.
+   * @param service a service that the definition must have, also when a start without options would leave it out
+   */
   async withDefinition<T>(
     settings: StackSettings,
     work: (parts: {
@@ -277,13 +310,17 @@ export class Supervisor {
       records: ProjectRecords;
       context: (stack: RuntimeStack) => ServiceContext;
     }) => Promise<T>,
+    service?: string,
   ): Promise<T> {
     const { storage } = this.parts;
     await storage.prepare();
     const unlock = await storage.lock();
     try {
       const records = await storage.records(true);
-      const definition = await this.read(settings, records);
+      const definition =
+        service === undefined
+          ? await this.read(settings, records)
+          : await this.definitionWith(service, settings, records);
       records.redactor.add([...definition.secretValues, ...records.secrets.values()]);
       await storage.readLimits();
       return await work({

@@ -40,7 +40,7 @@ const reduced = (definition: StackDefinition, services: readonly ServiceDefiniti
 });
 
 /** As in `docker compose run`, a one-off instance publishes no ports. */
-const unpublished = (service: ServiceDefinition): ServiceDefinition => ({
+export const unpublished = (service: ServiceDefinition): ServiceDefinition => ({
   ...service,
   ports: [],
   expose: [

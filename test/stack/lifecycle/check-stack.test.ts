@@ -120,6 +120,16 @@ describe("selected services", () => {
     expect(running()).toEqual(["cache", "db"]);
   });
 
+  it("a service that a call both names and excludes is refused", async () => {
+    domain.project("shop", compose(service("db"), service("app")));
+    const manager = domain.manager();
+    const request = { project: "shop", folder: "shop", services: ["db", "app"], without: ["app"] };
+    const refused = { code: "INVALID_INPUT", message: "app is in services and in without." };
+    await expect(manager.start(request, call())).rejects.toMatchObject(refused);
+    await expect(manager.check(request)).rejects.toMatchObject(refused);
+    expect(running()).toEqual([]);
+  });
+
   it("a service whose published address another one uses does not stop alone", async () => {
     domain.project(
       "shop",

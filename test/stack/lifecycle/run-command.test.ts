@@ -1,4 +1,6 @@
 /** run_command on a scripted runtime. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ExecRequest } from "../../../src/stack/runtime.js";
 import { call, Domain, eventsOf, until } from "../../support/domain.js";
@@ -274,5 +276,69 @@ describe("run_command", () => {
     await Promise.allSettled(all);
     domain.runtime.scripts.web = {};
     expect(await manager.runCommand(ask(), call())).toMatchObject({ exit_code: 0 });
+  });
+
+  describe("a service that does not belong to the stack", () => {
+    const TOOLS = `${SHOP}
+  migrate:
+    image: shop-migrate
+    profiles: [tools]
+    depends_on: [db]
+    environment: { KEY: "very-secret-value-2", API_TOKEN: "very-secret-value-3" }
+    volumes: ["data:/data"]
+    secrets: [extra]
+    x-commands: { up: [migrate, up] }
+volumes: { data: {} }
+secrets: { extra: { environment: EXTRA } }
+`;
+    const outcome = { one_off: true, exit_code: 0, service: "migrate" };
+    beforeEach(() => {
+      const folder = domain.project("shop", TOOLS);
+      writeFileSync(join(folder, ".env"), "EXTRA=very-secret-value-4\n");
+      domain.runtime.scripts.migrate = { exec: prints("migrated with very-secret-value-3 very-secret-value-4\n") };
+    });
+
+    it.each([
+      ["while the stack runs", { project: "shop" }],
+      ["while a part of the stack runs", { project: "shop", services: ["db"] }],
+      ["after a call excluded it", { project: "shop", without: ["migrate"] }],
+      ["while no stack runs", null],
+    ])("a command in a service of an inactive profile runs %s", async (_when, start) => {
+      const manager = domain.manager();
+      if (start !== null) await manager.start(start, call());
+      const starts = [...domain.runtime.started()];
+      const named = await manager.runCommand(ask({ service: "migrate", command: "up" }), call());
+      expect(named).toMatchObject({ ...outcome, stdout: "migrated with [redacted] [redacted]\n" });
+      expect(domain.runtime.calls).toContain("one-off migrate migrate up");
+      expect(domain.runtime.started()).toEqual(starts);
+      // The service does not become a part of the stack.
+      expect(Object.keys((await manager.report("shop")).services)).not.toContain("migrate");
+    });
+
+    it("a command in a service that a call stopped runs beside the others, and its dependencies run for it when asked", async () => {
+      const manager = domain.manager();
+      await manager.start({ project: "shop" }, call());
+      await manager.stop({ project: "shop", services: ["web"] }, call());
+      domain.runtime.scripts.web = { exec: async () => ({ exitCode: 2 }) };
+      const failed = await manager.runCommand(ask(), call());
+      expect(failed).toMatchObject({ one_off: true, exit_code: 2 });
+      expect(failed.message).toContain("web does not run; the command ran in a fresh instance of it.");
+      await manager.stop({ project: "shop" }, call());
+      const request = ask({ service: "migrate", command: ["x"], dependencies: true });
+      expect(await manager.runCommand(request, call())).toMatchObject(outcome);
+      expect(domain.runtime.started().at(-1)).toBe("db");
+    });
+
+    it("an unknown service is refused with the names of all services", async () => {
+      const manager = domain.manager();
+      const refused = {
+        code: "UNKNOWN_SERVICE",
+        message: 'The stack has no service "nope".',
+        hint: "Valid names: db, web, migrate.",
+      };
+      await expect(manager.runCommand(ask({ service: "nope" }), call())).rejects.toMatchObject(refused);
+      await manager.start({ project: "shop" }, call());
+      await expect(manager.runCommand(ask({ service: "nope" }), call())).rejects.toMatchObject(refused);
+    });
   });
 });

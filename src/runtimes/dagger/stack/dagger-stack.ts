@@ -122,7 +122,7 @@ export class DaggerStack implements RuntimeStack {
       signal,
       service: { ...service, environment: { ...service.environment, ...exec.environment } },
     };
-    const ready = await this.#ready(own, staging, exec.command);
+    const ready = await this.#ready(own, staging, exec.command, request.definition);
     const claimed = await this.#claimVolumes(own, ready.instance);
     try {
       return await runOneOff({ session, host, request: own, ready });
@@ -220,7 +220,12 @@ export class DaggerStack implements RuntimeStack {
     return (port: number, signal: AbortSignal) => this.parts.gateway.dial(service, port, DIAL_MS, signal);
   }
 
-  async #ready(request: StartServiceRequest, staging: Staging, oneOff?: readonly string[]) {
+  async #ready(
+    request: StartServiceRequest,
+    staging: Staging,
+    oneOff?: readonly string[],
+    definition = this.#definition,
+  ) {
     const { service, signal, phase, sink, limits } = request;
     const { session, host, ports, env, retry, runnerHost } = this.parts;
     const { projectId, folder, stateDir, notice } = this.request;
@@ -249,7 +254,7 @@ export class DaggerStack implements RuntimeStack {
         project: projectId,
         folder,
         stateDir,
-        definition: this.#definition,
+        definition,
         service,
         limits,
         staging,

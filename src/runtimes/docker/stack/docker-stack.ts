@@ -71,6 +71,9 @@ export const newLedger = (engine: Pick<Engine, "docker" | "info">, project: stri
 export const portsOf = (engine: Pick<Engine, "docker" | "info">, definition: StackDefinition): Promise<Endpoint[]> =>
   checkPorts(definition, portRequests, holdingOf(engine));
 
+/** A start, or a command in an instance outside of the stack's definition. */
+type InstanceRequest = StartServiceRequest & Pick<OneOffRequest, "definition">;
+
 export class DockerStack implements RuntimeStack {
   readonly runtime = "docker";
   readonly lost: Promise<{ reason: string }>;
@@ -126,7 +129,8 @@ export class DockerStack implements RuntimeStack {
     const image = await this.#image(request);
     this.#oneOffs += 1;
     const kind = `run-${request.generation}-${this.#oneOffs}`;
-    const networks = await this.parts.networks.of(request.service, this.#definition);
+    const definition = request.definition ?? this.#definition;
+    const networks = await this.parts.networks.of(request.service, definition);
     const prepare = this.#prepare(request, image, kind, networks, []);
     const unnamed = networks.map(({ name }) => ({ name, aliases: [] }));
     return runOneOff({ ...prepare, networks: unnamed, request, watch: this.parts.watch });
@@ -206,18 +210,18 @@ export class DockerStack implements RuntimeStack {
   }
 
   #prepare(
-    request: StartServiceRequest,
+    request: InstanceRequest,
     image: Image,
     kind: string,
     networks: readonly StackNetwork[],
     ports: readonly PortBinding[],
   ): PrepareOptions {
     const { engine, ledger, env } = this.parts;
-    const { service, generation, limits } = request;
+    const { service, generation, limits, definition = this.#definition } = request;
     return {
       engine,
       identity: this.#identity,
-      definition: this.#definition,
+      definition,
       folder: this.request.folder,
       pending: this.#pendingBinds,
       service,
@@ -227,7 +231,7 @@ export class DockerStack implements RuntimeStack {
       networks: networkNames(service).map((name, at) => ({
         name: networks[at]?.name ?? name,
         ...(networks[at]?.fixed === true ? { address: service.networks?.[name]?.ipv4Address } : {}),
-        aliases: serviceAliases(service, this.#definition, name),
+        aliases: serviceAliases(service, definition, name),
       })),
       ports,
       kind,
@@ -237,7 +241,7 @@ export class DockerStack implements RuntimeStack {
     };
   }
 
-  async #dependencies(request: StartServiceRequest, image: Image, user: string): Promise<Dependencies> {
+  async #dependencies(request: InstanceRequest, image: Image, user: string): Promise<Dependencies> {
     if (installationOf(request.service) === null) return { volumes: [], environment: {} };
     const { ensureDependencies } = await import("../dependencies/ensure.js");
     return ensureDependencies({
@@ -248,17 +252,17 @@ export class DockerStack implements RuntimeStack {
   }
 
   /** What pulls, builds and installations of a service have in common. */
-  #preparing({ service, signal, phase, sink }: StartServiceRequest) {
+  #preparing({ service, signal, phase, sink, definition = this.#definition }: InstanceRequest) {
     const { engine, env, retry } = this.parts;
     const { folder, stateDir, notice } = this.request;
     return {
       engine,
       identity: this.#identity,
       service,
-      secrets: { ...this.#definition.binarySecrets, ...this.#definition.secrets },
+      secrets: { ...definition.binarySecrets, ...definition.secrets },
       folder,
       renew: !this.#started.has(service.name),
-      exclude: [stateDir, ...privateFiles(folder, this.#definition)],
+      exclude: [stateDir, ...privateFiles(folder, definition)],
       env,
       retry,
       signal,
@@ -269,7 +273,7 @@ export class DockerStack implements RuntimeStack {
   }
 
   /** Instances of one service that start at the same time share a build which began after all of them asked for it. */
-  async #image(request: StartServiceRequest): Promise<Image> {
+  async #image(request: InstanceRequest): Promise<Image> {
     const { build, name, instanceOf = name } = request.service;
     if (build === undefined) return ensureImage(this.#preparing(request));
     const asked = performance.now();
