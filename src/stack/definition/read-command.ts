@@ -5,11 +5,24 @@ interface SplitWords {
   words: string[];
   /** The text from the first shell operator on, which Compose drops. */
   dropped: string;
+  /** The first variable, `*` or leading `~` that a shell would replace; empty when there is none. */
+  expansion: string;
 }
 
 const SPACE = /[ \t\r\n]/;
 /** Characters that a backslash escapes in double quotes. */
 const ESCAPABLE = /[$`"\\\n]/;
+const VARIABLE = /\$(?:\w+|\{[^}]*\})/y;
+const HOME = /~(?=[/\s]|$)/y;
+
+/** What a shell would replace at this place, outside of single quotes. */
+function expansionAt(text: string, at: number, place: { quoted: boolean; begun: boolean }): string {
+  VARIABLE.lastIndex = at;
+  const variable = VARIABLE.exec(text)?.[0];
+  if (variable !== undefined || place.quoted) return variable ?? "";
+  HOME.lastIndex = at;
+  return text[at] === "*" || (!place.begun && HOME.test(text)) ? (text[at] as string) : "";
+}
 
 /**
  * Splits text into words as compose-go's `go-shellwords` does: with quotes and backslashes, without expansion.
@@ -24,6 +37,7 @@ function splitCommand(text: string, { posix = false } = {}): SplitWords | null {
   let back = false;
   let dollar = false;
   let dropped = "";
+  let expansion = "";
   for (let at = 0; at < text.length; at += 1) {
     let char = text[at] as string;
     if (char === "\\" && quote !== "'") {
@@ -35,6 +49,8 @@ function splitCommand(text: string, { posix = false } = {}): SplitWords | null {
       continue;
     }
     const open = quote !== null || back || dollar;
+    if (quote !== "'" && !back && !dollar && expansion === "")
+      expansion = expansionAt(text, at, { quoted: quote !== null, begun });
     if (SPACE.test(char)) {
       if (open) word += char;
       else if (begun) {
@@ -64,18 +80,17 @@ function splitCommand(text: string, { posix = false } = {}): SplitWords | null {
     begun = true;
   }
   if (quote !== null || back || dollar) return null;
-  return { words: begun ? [...words, word] : words, dropped };
+  return { words: begun ? [...words, word] : words, dropped, expansion };
 }
 
 /** The words of a command written as text; null when a quote or parenthesis is not closed. */
 export const splitWords = (text: string): string[] | null => splitCommand(text)?.words ?? null;
 
 /**
- * Splits a caller's command as a POSIX shell does. `dropped` is the text from the first shell operator on. Returns null when
- * a quote or parenthesis is not closed.
+ * Splits a caller's command as a POSIX shell does, without expansion. Returns null when a quote or parenthesis is not
+ * closed.
  */
-export const splitAtOperator = (text: string): { words: string[]; dropped: string } | null =>
-  splitCommand(text, { posix: true });
+export const splitAtOperator = (text: string): SplitWords | null => splitCommand(text, { posix: true });
 
 /** @param note called when Compose drops a part of the command */
 export function readCommand(reader: NodeReader | undefined, note?: (text: string) => void): string[] | undefined {

@@ -31,11 +31,16 @@ function argvOf({ command, shell }: AskedCommand): string[] {
   if (typeof command !== "string") return [...command];
   const split = splitAtOperator(command);
   if (split === null) throw invalid("has a quote that is not closed.", 'Give a list: ["program", "argument"].');
-  const { words, dropped } = split;
+  const { words, dropped, expansion } = split;
   if (dropped !== "")
     throw invalid(
       `has a shell operator (${JSON.stringify(dropped.slice(0, 20))}), and no shell reads it.`,
       "With shell: true the service's shell reads it; or give a list of arguments.",
+    );
+  if (expansion !== "")
+    throw invalid(
+      `has ${JSON.stringify(expansion.slice(0, 20))}, which only a shell replaces, and no shell reads it.`,
+      "With shell: true the service's shell reads it; or give it in single quotes, or a list of arguments, to pass it unchanged.",
     );
   if (words.length === 0 || words[0] === "") throw invalid("is empty.", 'Give a list: ["program", "argument"].');
   return words;

@@ -161,6 +161,17 @@ describe("run_command", () => {
         code: "INVALID_INPUT",
         message: expect.stringContaining("shell operator"),
       });
+    for (const command of ["echo $PORT", `echo "port \${PORT}"`, "ls *.js", "ls ~", "ls ~/x"])
+      await expect(manager.runCommand(ask({ command }), call())).rejects.toMatchObject({
+        code: "INVALID_INPUT",
+        message: expect.stringContaining("only a shell replaces"),
+        hint: expect.stringContaining("shell: true"),
+      });
+    // Quoted or escaped, a shell does not replace them either.
+    await manager.runCommand(ask({ command: String.raw`psql -c "select * from a~b" '$1' \$x a~ 5$` }), call());
+    expect(domain.runtime.calls).toContain("exec web psql -c select * from a~b $1 $x a~ 5$");
+    await manager.runCommand(ask({ command: ["echo", "$PORT", "*"] }), call());
+    expect(domain.runtime.calls).toContain("exec web echo $PORT *");
     await manager.runCommand(ask({ command: "echo $HOME", shell: true }), call());
     expect(domain.runtime.calls).toContain("exec web /bin/sh -c echo $HOME");
     for (const [command, shell] of [
