@@ -1,5 +1,7 @@
 /** The metadata of an issuer of access tokens. */
+
 import { StackwardenError } from "../errors.js";
+import { timeoutSignal } from "../system/wait.js";
 
 const TIMEOUT_MS = 5000;
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
@@ -35,7 +37,7 @@ export async function findJwks(issuer: string): Promise<string> {
     const response = await fetch(place, {
       headers: { accept: "application/json" },
       redirect: "error",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: timeoutSignal(TIMEOUT_MS),
     });
     if (!response.ok) {
       await response.body?.cancel();

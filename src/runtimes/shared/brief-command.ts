@@ -1,5 +1,7 @@
 /** Runs a brief program of stackwarden in a service's instance. */
+
 import type { ExecRequest, ExecResult } from "../../stack/runtime.js";
+import { timeoutSignal } from "../../system/wait.js";
 
 const COMMAND_MS = 20_000;
 /** Maximum characters of output in the reason of a failure. */
@@ -14,7 +16,7 @@ export async function failureOf(
   let output = "";
   const { exitCode } = await exec({
     command,
-    signal: AbortSignal.timeout(COMMAND_MS),
+    signal: timeoutSignal(COMMAND_MS),
     ...(stdin === undefined ? {} : { stdin }),
     onOutput: (_stream, chunk) => {
       output = (output + chunk.toString()).slice(-SHOWN);

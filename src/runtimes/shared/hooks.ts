@@ -1,8 +1,10 @@
 /** Lifecycle hooks of a compose service: commands that run in the instance after the start and before the stop. */
+
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition, ServiceHook } from "../../stack/definition/types.js";
 import type { LogSink } from "../../stack/logs/types.js";
 import type { ExecRequest, ExecResult } from "../../stack/runtime.js";
+import { timeoutSignal } from "../../system/wait.js";
 
 export interface HookContext {
   service: ServiceDefinition;
@@ -82,7 +84,7 @@ async function runPreStop(context: HookContext, graceMs: number): Promise<number
   const begin = Date.now();
   const remainingMs = (): number => Math.max(1, graceMs - (Date.now() - begin));
   for (const hook of service.preStop ?? []) {
-    const failure = await runHook(context, hook, AbortSignal.timeout(remainingMs())).then(
+    const failure = await runHook(context, hook, timeoutSignal(remainingMs())).then(
       ({ exitCode }) => (exitCode === 0 ? null : `exit code ${exitCode ?? "none"}`),
       (error: Error) => error.message,
     );

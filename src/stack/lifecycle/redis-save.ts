@@ -2,7 +2,9 @@
  * Writes the data of a Redis or Valkey server to its volume, before the volume is copied: between its own saves, the server
  * holds what was written only in memory.
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
+import { timeoutSignal } from "../../system/wait.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import type { RuntimeService } from "../runtime.js";
 import { boundText } from "../text/sanitize-text.js";
@@ -50,7 +52,7 @@ export async function saveRedis(
   if (instance === null || client === null) return null;
   const password = passwordOf(definition);
   const environment = password === undefined ? {} : { REDISCLI_AUTH: password, VALKEYCLI_AUTH: password };
-  const late = AbortSignal.timeout(MAX_MS);
+  const late = timeoutSignal(MAX_MS);
   const signal = AbortSignal.any([caller, late]);
   const run = async (words: readonly string[], stdin?: string): Promise<string> => {
     let output = "";

@@ -3,6 +3,7 @@
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { KeyedMutex } from "../../system/keyed-mutex.js";
+import { timeoutSignal } from "../../system/wait.js";
 import { compareDefinitions } from "../definition/changes.js";
 import type { StackDefinition } from "../definition/types.js";
 import { withoutServices } from "../definition/without-services.js";
@@ -213,7 +214,7 @@ export class Stack {
     }
     this.#units = former.units;
     this.#definition = former.definition;
-    const signal = AbortSignal.any([this.#life.signal, AbortSignal.timeout(restoreMs)]);
+    const signal = AbortSignal.any([this.#life.signal, timeoutSignal(restoreMs)]);
     return startFormer(former, this.runtimeStack, { ...scope, signal });
   }
 

@@ -2,6 +2,7 @@
  * Downloads the Dagger CLI of the SDK's version from where the SDK downloads it, or from the operator's mirror, and checks
  * its published SHA-256. The file has its final name only when it is complete and verified.
  */
+
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { lstat, mkdir, rename, rm } from "node:fs/promises";
@@ -15,6 +16,7 @@ import { hint, setting } from "../../../hint.js";
 import { storageError } from "../../../system/atomic-write.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { isTransient, withRetry } from "../../../system/retry.js";
+import { timeoutSignal } from "../../../system/wait.js";
 import { SDK_VERSION } from "./versions.js";
 
 const MB = 1_048_576;
@@ -190,7 +192,7 @@ export async function downloadCli(options: DownloadOptions): Promise<string> {
     const before = await downloadedCli(folder);
     if (before !== null) return before;
     report(`Downloading the Dagger CLI ${SDK_VERSION} from ${source}.`);
-    const deadline = AbortSignal.timeout(DEADLINE_MS);
+    const deadline = timeoutSignal(DEADLINE_MS);
     const bound = AbortSignal.any([signal, deadline]);
     try {
       await withRetry(() => download(options, name, bound), {

@@ -7,7 +7,7 @@ import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint } from "../../../stack/runtime.js";
-import { raceAbort } from "../../../system/wait.js";
+import { raceAbort, timeoutSignal } from "../../../system/wait.js";
 import { PortLedger } from "../../shared/port-ledger.js";
 import { publishedRequests } from "../stack/published-ports.js";
 import { GATEWAY_PATH, GATEWAY_SCRIPT, TOKEN_VARIABLE } from "./gateway-script.js";
@@ -162,7 +162,7 @@ class SessionGateway implements Gateway {
   }
 
   async dial(host: string, port: number, timeoutMs: number, signal?: AbortSignal): Promise<Duplex> {
-    const late = AbortSignal.timeout(timeoutMs);
+    const late = timeoutSignal(timeoutMs);
     const begun = Date.now();
     const together = signal === undefined ? late : AbortSignal.any([signal, late]);
     try {

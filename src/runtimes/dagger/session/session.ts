@@ -1,8 +1,10 @@
 /** One engine session: its process, its connection, its telemetry, and the detection of its end. */
+
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
+import { timeoutSignal } from "../../../system/wait.js";
 import { checkEngineVersion } from "../engine/versions.js";
 import { openTelemetry } from "../telemetry/session-telemetry.js";
 import { type CliProcess, startCli } from "./cli-process.js";
@@ -85,7 +87,7 @@ function watch({ process, connections, client, life, engineVersion, responseMs }
     checking = true;
     try {
       for (let failures = 1; !life.signal.aborted && !closing; failures += 1) {
-        const timeout = AbortSignal.timeout(responseMs);
+        const timeout = timeoutSignal(responseMs);
         try {
           await client({ signal: timeout }).version();
           return;

@@ -2,8 +2,10 @@
  * Deletes named volumes. An engine has no operation that deletes one cache volume: instead, its key is forgotten so
  * that no stack uses it again, and a container that mounts it deletes its content.
  */
+
 import { randomBytes } from "node:crypto";
 import type { Client } from "@dagger.io/dagger";
+import { timeoutSignal } from "../../../system/wait.js";
 import type { KeptContent } from "../../shared/kept-content.js";
 import { containerWith, PLACE, type VolumeAccess, volumeError, withEngine } from "./access.js";
 import { deletedVolumes, forgetDeleted, forgetVolumes, type VolumeRecord } from "./records.js";
@@ -34,7 +36,7 @@ async function emptyAll(access: VolumeAccess, runnerHost: string | null, records
   const late = new Error(`the engine did not answer within ${CONNECT_MS / 1000} s`);
   const timer = AT_ADDRESS.test(runnerHost ?? "") ? setTimeout(() => connecting.abort(late), CONNECT_MS) : undefined;
   try {
-    const signal = AbortSignal.any([connecting.signal, AbortSignal.timeout(DEADLINE_MS)]);
+    const signal = AbortSignal.any([connecting.signal, timeoutSignal(DEADLINE_MS)]);
     await withEngine(access, runnerHost, signal, (client) => {
       clearTimeout(timer);
       return Promise.all(records.map((record) => empty(client, record, access.fallbackImage)));

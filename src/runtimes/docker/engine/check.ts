@@ -2,6 +2,7 @@
 
 import { StackwardenError } from "../../../errors.js";
 import type { Enforcement, RuntimeStatus } from "../../../stack/runtime.js";
+import { timeoutSignal } from "../../../system/wait.js";
 import { limitsEnforcement } from "../service/limits.js";
 import type { DockerSettings } from "../settings.js";
 import { type EngineAddress, findAddress } from "./address.js";
@@ -86,7 +87,7 @@ export async function checkEngine({ settings, env, deadlineMs }: CheckOptions): 
   }
   const limit = deadlineMs ?? (address.host.startsWith("ssh://") ? 5 * DEADLINE_MS : DEADLINE_MS);
   try {
-    const engine = await openEngine(address, env, AbortSignal.timeout(limit));
+    const engine = await openEngine(address, env, timeoutSignal(limit));
     try {
       return describe(engine);
     } finally {

@@ -1,9 +1,11 @@
 /** A connection to one container engine. The first connection loads the client library. */
+
 import type { IncomingMessage } from "node:http";
 import { hostname, release } from "node:os";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
+import { timeoutSignal } from "../../../system/wait.js";
 import { type EngineAddress, socketOf } from "./address.js";
 import { isConnectionError, unreachable } from "./errors.js";
 import { openSshSocket } from "./ssh-socket.js";
@@ -262,7 +264,7 @@ export async function connect(
   env: NodeJS.ProcessEnv,
   { signal, connectMs = CONNECT_MS }: { signal?: AbortSignal; connectMs?: number } = {},
 ): Promise<Engine> {
-  const late = AbortSignal.timeout(connectMs);
+  const late = timeoutSignal(connectMs);
   try {
     return await openEngine(address, env, signal === undefined ? late : AbortSignal.any([signal, late]));
   } catch (error) {

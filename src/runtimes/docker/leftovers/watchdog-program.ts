@@ -1,8 +1,10 @@
 /** The logic of the docker runtime's watchdog process. */
+
 import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { timeoutSignal } from "../../../system/wait.js";
 import type { EngineAddress } from "../engine/address.js";
 import { openEngine } from "../engine/engine.js";
 import { LABEL } from "./labels.js";
@@ -62,7 +64,7 @@ const APART_MS = 3000;
 async function cleanEngine(address: EngineAddress, server: string, apartMs: number): Promise<void> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     try {
-      const engine = await openEngine(address, process.env, AbortSignal.timeout(10_000));
+      const engine = await openEngine(address, process.env, timeoutSignal(10_000));
       try {
         await removeLabelled(engine.docker, { [LABEL.server]: server });
         return;

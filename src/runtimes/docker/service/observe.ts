@@ -2,7 +2,9 @@
  * Determines the user of a container's program: from this machine's kernel, else from inside the container, else
  * unknown.
  */
+
 import type { Enforcement } from "../../../stack/runtime.js";
+import { timeoutSignal } from "../../../system/wait.js";
 import type { Engine } from "../engine/engine.js";
 import { execInContainer } from "./exec.js";
 import { kernelUser } from "./kernel-view.js";
@@ -28,7 +30,7 @@ async function fromInside(engine: Engine, container: string, service: string): P
     },
     {
       command: ["id", "-u"],
-      signal: AbortSignal.timeout(LOOK_MS),
+      signal: timeoutSignal(LOOK_MS),
       onOutput: (_stream, chunk) => {
         output += chunk.toString();
       },

@@ -1,6 +1,8 @@
 /** The ports of a stack: those on which its services listen, and those at which the machine reaches them. */
+
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint } from "../../../stack/runtime.js";
+import { timeoutSignal } from "../../../system/wait.js";
 import { type BusyPort, PortLedger, type Reassigned } from "../../shared/port-ledger.js";
 import { LOOPBACK, publishedPlaceholders } from "../address-rewrite.js";
 import { type Forward, join } from "../forward.js";
@@ -49,7 +51,7 @@ export class NamespacePorts implements StackPorts {
       serve: (socket, hostPort) => {
         const target = this.#behind(hostPort);
         if (target === undefined) return void socket.destroy();
-        this.loopback.dial(target, AbortSignal.timeout(CONNECT_MS)).then(
+        this.loopback.dial(target, timeoutSignal(CONNECT_MS)).then(
           (upstream) => {
             if (socket.destroyed) upstream.destroy();
             else join(socket, upstream as typeof socket, new Set());

@@ -1,9 +1,11 @@
 /** PostgreSQL from the installed package: one cluster in the service's volume, loopback only, scram-sha-256. */
+
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import { findProgram } from "../../../system/find-program.js";
 import { argumentsOf } from "../../../system/process-identity.js";
+import { timeoutSignal } from "../../../system/wait.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { SERVICE_PATH } from "../binaries.js";
 import type { PostgresBinaries } from "../binaries-postgres.js";
@@ -104,7 +106,7 @@ async function removeSharedMemory(data: string, context: PrepareContext): Promis
       user,
       project: context.stack.projectId,
       service: context.request.service.name,
-      signal: AbortSignal.timeout(5000),
+      signal: timeoutSignal(5000),
       timeoutMs: 5000,
     })
     .catch(() => {});

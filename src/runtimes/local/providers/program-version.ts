@@ -1,6 +1,8 @@
 /** Versions of this machine's programs, for the note that a program differs from the version in the image's tag. */
+
 import { languageOfImage, parseImageName } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { timeoutSignal } from "../../../system/wait.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const TIMEOUT_MS = 10_000;
@@ -28,7 +30,7 @@ export function programVersion(
         cwd: "/",
         env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
         user: context.user,
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: timeoutSignal(TIMEOUT_MS),
         timeoutMs: TIMEOUT_MS,
       })
       .then(

@@ -1,5 +1,7 @@
 /** Determines whether a port speaks HTTP, by the answer to a request that no route of an application handles. */
+
 import type { WebProtocol } from "../../../stack/runtime.js";
+import { timeoutSignal } from "../../../system/wait.js";
 import { type Dial, dialLoopback } from "./dial.js";
 
 /** Servers of HTTP answer this request within milliseconds. */
@@ -17,7 +19,7 @@ export async function webProtocol(
   signal: AbortSignal,
   dial: Dial = dialLoopback,
 ): Promise<WebProtocol | null> {
-  const late = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+  const late = AbortSignal.any([signal, timeoutSignal(ANSWER_MS)]);
   let connection: Awaited<ReturnType<Dial>> | undefined;
   let answer = "";
   const abort = (): void => void connection?.destroy();
