@@ -1,4 +1,5 @@
 /** Reads a project's definition: as its files have it, and as a start requests it. */
+import { StackwardenError } from "../../errors.js";
 import { repositoryOfWorktree } from "../../system/git-worktree.js";
 import { currentPorts, overridePorts, selectPorts } from "../definition/override-ports.js";
 import { refuseLeftOut } from "../definition/own-program.js";
@@ -25,6 +26,27 @@ export const notGenerated =
   (existing: Record<string, string> = {}): GenerateSecret =>
   async (name) =>
     existing[name] ?? `not-generated-${name}`;
+
+/**
+ * The selection without the services that earlier calls named and the files no longer have.
+ * @throws `error`, unless such a service caused it
+ */
+function knownServices(selection: ProjectSelection, request: StartRequest, error: unknown): ProjectSelection {
+  const valid = error instanceof StackwardenError && error.code === "UNKNOWN_SERVICE" ? error.details?.valid : null;
+  if (!Array.isArray(valid)) throw error;
+  const known = { ...selection };
+  let changed = false;
+  for (const key of ["services", "without"] as const) {
+    const names = selection[key];
+    const kept = names?.filter((name) => valid.includes(name) || request[key]?.includes(name) === true);
+    if (names === undefined || kept === undefined || kept.length === names.length) continue;
+    changed = true;
+    if (kept.length > 0) known[key] = kept;
+    else delete known[key];
+  }
+  if (!changed) throw error;
+  return known;
+}
 
 export class DefinitionReader {
   constructor(private readonly parts: { storage: ProjectStorage; loadStack: LoadStack }) {}
@@ -66,7 +88,10 @@ export class DefinitionReader {
       (keepsPorts ? current.autoPorts : undefined) ??
       repositoryOfWorktree(storage.folder) !== null;
     const readAt = Date.now();
-    let written = await this.read(settings, selection, generatedIn(records));
+    let written = await this.read(settings, selection, generatedIn(records)).catch(async (error: unknown) => {
+      selection = knownServices(selection, request, error);
+      return this.read(settings, selection, generatedIn(records));
+    });
     const missing = (request.services ?? []).filter((name) => !Object.hasOwn(written.services, name));
     if (missing.length > 0) {
       // A service of an inactive profile runs when a call names it; other names are unknown.

@@ -133,6 +133,20 @@ describe("selected services", () => {
     expect(running()).toEqual([]);
   });
 
+  it("a service that a call stopped can be deleted from the compose file, and a wrong name is still refused", async () => {
+    const folder = domain.project("shop", compose(service("db"), service("cache"), service("web")));
+    const manager = domain.manager();
+    await manager.start({ project: "shop", folder: "shop" }, call());
+    await manager.stop({ project: "shop", services: ["cache"] }, call());
+    writeFileSync(join(folder, "compose.yaml"), compose(service("db"), service("web")));
+    await manager.start({ project: "shop" }, call());
+    expect(running()).toEqual(["db", "web"]);
+    for (const wrong of [{ without: ["wbe"] }, { services: ["wbe"] }])
+      await expect(manager.start({ project: "shop", ...wrong }, call())).rejects.toMatchObject({
+        code: "UNKNOWN_SERVICE",
+      });
+  });
+
   it("a service whose published address another one uses does not stop alone", async () => {
     domain.project(
       "shop",
