@@ -147,6 +147,9 @@ export interface ExecResult {
   oomKilled: boolean;
 }
 
+/** Result of a command that its signal ended, also before its program began. */
+export const KILLED_RESULT: ExecResult = { exitCode: null, signal: "SIGKILL", oomKilled: false };
+
 /** A fresh instance of a definition that runs one command in place of the service's own, without published ports. */
 export interface OneOffRequest extends StartServiceRequest {
   exec: Omit<ExecRequest, "signal">;

@@ -35,7 +35,7 @@ it("no command runs a program of the repository, whatever its name", async () =>
   for (const name of [...NAMES, ...MORE])
     bench.project("shop", { [`node_modules/.bin/${name}`]: `#!/bin/sh\n: > ${marks}/${name}\nexit 0\n` });
   await promisify(execFile)("chmod", ["-R", "755", join(folder, "node_modules/.bin")]);
-  // A stand-in reports when it runs.
+  // A stub that reports that it ran.
   await promisify(execFile)(join(folder, "node_modules/.bin/redis-server"));
   expect(readdirSync(marks)).toEqual(["redis-server"]);
   await promisify(execFile)("rm", [join(marks, "redis-server")]);

@@ -63,12 +63,12 @@ describe("loadConfig: user without a home folder", () => {
       import { defaultStateDir, userConfigFile } from "./src/config/default-paths.ts";
       process.setgid(79_992); process.setuid(79_992);
       delete process.env.HOME;
-      const told = (run) => { try { return run(); } catch (error) { return error.report(); } };
+      const result = (run) => { try { return run(); } catch (error) { return error.report(); } };
       console.log(JSON.stringify([
-        told(() => userConfigFile({ env: {} })),
-        told(() => userConfigFile({ env: { XDG_CONFIG_HOME: "/x" } })),
-        told(() => defaultStateDir({ env: { XDG_STATE_HOME: "/x" } })),
-        told(() => defaultStateDir({ env: {} })),
+        result(() => userConfigFile({ env: {} })),
+        result(() => userConfigFile({ env: { XDG_CONFIG_HOME: "/x" } })),
+        result(() => defaultStateDir({ env: { XDG_STATE_HOME: "/x" } })),
+        result(() => defaultStateDir({ env: {} })),
       ]));`;
       const { outputFiles } = buildSync({
         stdin: { contents: program, resolveDir: process.cwd(), loader: "ts" },
@@ -78,8 +78,8 @@ describe("loadConfig: user without a home folder", () => {
         platform: "node",
       });
       const code = outputFiles[0]?.text ?? "";
-      const told = execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
-      const [file, given, state, refused] = JSON.parse(told);
+      const output = execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
+      const [file, given, state, refused] = JSON.parse(output);
       expect([file, given, state]).toEqual([null, "/x/stackwarden/stackwarden.yaml", "/x/stackwarden"]);
       expect(refused).toMatchObject({ code: "INVALID_INPUT", hint: expect.stringContaining("STACKWARDEN_STATE_DIR") });
     },

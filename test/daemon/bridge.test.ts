@@ -134,7 +134,7 @@ it("after a server was killed, pending calls fail and the next call reaches a ne
   expect(ids.every((id) => typeof id === "number")).toBe(true);
 });
 
-it("the bridge connects to a server that another client started, without a call of its own client", async () => {
+it("the bridge connects to a server that another client started before its client makes a call", async () => {
   const [first, second] = [await open().initialize(), await open().initialize()];
   await first.tool("start_stack", { project: "shop", folder: "shop" });
   await first.request("resources/subscribe", { uri: "stack://shop/health" });

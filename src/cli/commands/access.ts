@@ -1,8 +1,10 @@
 /** `url`, `env`, `connect`: addresses and credentials of services, for people. */
+
 import { spawn } from "node:child_process";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition } from "../../stack/definition/types.js";
 import type { ServiceReport } from "../../stack/model.js";
+import { quoteWord } from "../../system/quote-word.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { table } from "../output/table.js";
 import { dim, harmless } from "../output/terminal.js";
@@ -40,10 +42,7 @@ export async function url(service: string | undefined, options: CommonOptions, h
 const SHELL_NAME = /^[A-Za-z_]\w*$/;
 
 /** For a shell: `eval "$(stackwarden env backend)"` would read each value as it stands. */
-const assignment = (name: string, value: string): string => `${name}=${shellWord(value)}`;
-
-const shellWord = (text: string): string =>
-  /^[\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+const assignment = (name: string, value: string): string => `${name}=${value === "" ? "" : quoteWord(value)}`;
 
 /** Prints a service's environment; secrets on a terminal only. */
 export async function env(service: string, options: CommonOptions, host: CliHost): Promise<ExitCode> {
@@ -89,7 +88,7 @@ function clientOf(definition: ServiceDefinition, { service, endpoints }: Service
       port: 5432,
       names: /postgres|postgis|timescale/,
       client: ({ POSTGRES_USER = "postgres", POSTGRES_DB = POSTGRES_USER }: Record<string, string>) =>
-        `psql -U ${shellWord(POSTGRES_USER)} ${shellWord(POSTGRES_DB)}`,
+        `psql -U ${quoteWord(POSTGRES_USER)} ${quoteWord(POSTGRES_DB)}`,
     },
     { port: 6379, names: /redis|valkey/, client: () => "redis-cli" },
   ];

@@ -1,9 +1,11 @@
 /** Hints and next steps as a person at a terminal types them. */
+
 import { flagName } from "../../config/flags.js";
 import { SETTINGS } from "../../config/settings.js";
 import { type Notation, TOOL_NOTATION, variableOf } from "../../hint.js";
 import { operations } from "../../operations/index.js";
 import type { CommandForm } from "../../operations/operation.js";
+import { quoteWord } from "../../system/quote-word.js";
 
 /** The command of each operation; the project is that of the folder or of `--project`. */
 export const COMMANDS: Readonly<Record<string, CommandForm>> = Object.fromEntries(
@@ -22,16 +24,13 @@ function optionWords(option: string, value: unknown): string[] {
   return [option, String(value)];
 }
 
-/** For a shell: what it would read in another way is quoted. */
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
-
 export const COMMAND_NOTATION: Notation = {
   call: (call) => {
     const form = call.input.forget === true ? PRUNE : COMMANDS[call.operation];
     if (form === undefined) return TOOL_NOTATION.call(call);
     const operands = (form.operands ?? []).flatMap((field) => call.input[field] ?? []).map(String);
     const options = Object.entries(form.options).flatMap(([field, option]) => optionWords(option, call.input[field]));
-    return `\`${["stackwarden", ...form.name.split(" "), ...operands, ...options].map(quoted).join(" ")}\``;
+    return `\`${["stackwarden", ...form.name.split(" "), ...operands, ...options].map(quoteWord).join(" ")}\``;
   },
   setting: (key) => {
     const flag = SETTINGS.find((entry) => entry.key === key)?.flag;

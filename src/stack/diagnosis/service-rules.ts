@@ -2,10 +2,12 @@
  * Rules that derive the causes of one service's problems from its state, exit, health checks, log lines and resource
  * use.
  */
+
 import type { LogLine } from "../logs/types.js";
 import type { ExitReport, StackEvent } from "../model.js";
 import { crashSummary, newestCrashes } from "./crash-summary.js";
 import { isEpilogue, placeOf, reportsError } from "./error-lines.js";
+import { eventEvidence } from "./event-evidence.js";
 import { findSymptom, type LogSymptom } from "./log-symptoms.js";
 import { inContext } from "./symptom-context.js";
 import type { Cause, Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
@@ -35,13 +37,6 @@ const megabytes = (value: number): number => Number(value.toFixed(1));
 
 const ofType = (events: readonly StackEvent[], ...types: StackEvent["type"][]): StackEvent[] =>
   events.filter(({ type }) => types.includes(type));
-
-const fromEvent = ({ service, time, message }: StackEvent): Evidence => ({
-  source: "event",
-  service,
-  time,
-  text: message,
-});
 
 const CHANGES = new Set<StackEvent["type"]>([
   "limits_changed",
@@ -138,7 +133,7 @@ class ServiceRules {
     const givenUp = ofType(events, "restart_given_up").slice(-1);
     const summary = crashSummary(this.#crashes);
     const often = summary === null ? [] : [this.#evidence("event", summary)];
-    return [...changed, ...givenUp].map(fromEvent).concat(often);
+    return [...changed, ...givenUp].map(eventEvidence).concat(often);
   }
 
   #outOfMemory(): Found | null {
@@ -358,7 +353,7 @@ class ServiceRules {
         : comes
           ? `${this.#name} crashed ${often} and is ${report.state} again; it is not up yet.${this.#again}`
           : `${this.#name} runs again, but crashed ${often}.${this.#again}`,
-      evidence: [fromEvent(last), ...this.#story],
+      evidence: [eventEvidence(last), ...this.#story],
       next: oom
         ? this.#moreMemory()
         : {
@@ -389,7 +384,11 @@ class ServiceRules {
       kind: "memory_limit",
       confidence: "possible",
       explanation: `${this.#name} is ${this.service.report.state}. The kernel killed an earlier instance at its memory limit at ${kill.time.slice(0, 19)}Z; its limit or instance was changed since. Whether its memory still grows is not known.`,
-      evidence: [fromEvent(kill), ...ofType(this.service.events, "limits_changed").slice(-1).map(fromEvent), ...now],
+      evidence: [
+        eventEvidence(kill),
+        ...ofType(this.service.events, "limits_changed").slice(-1).map(eventEvidence),
+        ...now,
+      ],
       next: {
         do: "See in its history whether its memory grows towards the limit; a leak is corrected in the code, then the service is restarted.",
         operation: "get_stats",

@@ -1,9 +1,11 @@
 /** Causes that concern the whole stack: it is not running, its compose file is unusable, or its runtime died. */
+
 import type { ErrorCode } from "../../errors.js";
 import { missingServices } from "../lifecycle/stack-state.js";
 import type { StackEvent } from "../model.js";
 import { SERVER_ACTOR } from "../storage/events.js";
-import type { Cause, CauseKind, Evidence, Facts, NextStep } from "./types.js";
+import { eventEvidence } from "./event-evidence.js";
+import type { Cause, CauseKind, Facts, NextStep } from "./types.js";
 
 const KINDS: Partial<Record<ErrorCode, CauseKind>> = {
   INVALID_STACK: "definition_invalid",
@@ -24,13 +26,6 @@ export function lastStartFailed(events: readonly StackEvent[]): StackEvent | und
   const last = lastEnd(events);
   return last?.type === "stack_start_failed" ? last : undefined;
 }
-
-const evidence = ({ service, time, message }: StackEvent): Evidence => ({
-  source: "event",
-  service,
-  time,
-  text: message,
-});
 
 const start = (facts: Facts, text: string): NextStep => ({
   do: text,
@@ -64,7 +59,7 @@ export function stackCauses(facts: Facts): Cause[] {
       evidence: [
         last === undefined
           ? { source: "event", service: null, time: null, text: "The stack is lost." }
-          : evidence(last),
+          : eventEvidence(last),
       ],
       next: start(facts, "Start the stack again, then look whether its data is there."),
     });
@@ -108,7 +103,7 @@ function startFailed(facts: Facts, event: StackEvent): Omit<Cause, "because_of">
     service: service ?? null,
     confidence: kind === "start_failed" ? "likely" : "certain",
     explanation: explanations[kind] ?? `The last start failed; ${failure}.`,
-    evidence: [evidence(event)],
+    evidence: [eventEvidence(event)],
     next: start(facts, steps[kind] ?? "Correct what the evidence names, then start the stack."),
   };
 }
@@ -143,7 +138,7 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
       evidence: [
         last === undefined
           ? { source: "event", service: null, time: null, text: "No end is recorded." }
-          : evidence(last),
+          : eventEvidence(last),
       ],
       next,
     };
@@ -154,7 +149,7 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
       kind: "idle_stop",
       confidence: "certain",
       explanation: `The stack is not running: stackwarden stopped it ${at}, because no call had used it for the time of its idle_stop.`,
-      evidence: [evidence(idle)],
+      evidence: [eventEvidence(idle)],
       next,
     };
   const { actor } = last;
@@ -163,7 +158,7 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
     kind: "stopped",
     confidence: "certain",
     explanation: `The stack is not running: ${by}, ${at}.`,
-    evidence: [{ ...evidence(last), text: `${last.message} (by ${actor})` }],
+    evidence: [{ ...eventEvidence(last), text: `${last.message} (by ${actor})` }],
     next,
   };
 }

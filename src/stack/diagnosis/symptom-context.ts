@@ -1,6 +1,8 @@
 /** What a symptom in a log means in its surroundings: the service's manifest, and commands that ran shortly before. */
+
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent } from "../model.js";
+import { eventEvidence } from "./event-evidence.js";
 import { findSymptom, type LogSymptom } from "./log-symptoms.js";
 import type { Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
 
@@ -40,7 +42,7 @@ export function inContext(
       : "restore a snapshot that was saved before it, if there is one";
   return {
     explanation: `${explanation} A command that changes tables ran shortly before: it may have removed or renamed what the code uses.`,
-    evidence: [change, ...saved].map(fromEvent),
+    evidence: [change, ...saved].map(eventEvidence),
     next: {
       do: `Compare that command with the code. Then either correct the code for the new tables, or ${snapshot}. Running migrations again does not bring back what one removed.`,
       operation: "list_snapshots",
@@ -59,10 +61,3 @@ function tableChange(facts: Facts, lines: readonly LogLine[]): StackEvent | unde
     return type === "command_started" && age >= 0 && age <= SHORTLY_MS && CHANGES_TABLES.test(message);
   });
 }
-
-const fromEvent = ({ service, time, message }: StackEvent): Evidence => ({
-  source: "event",
-  service,
-  time,
-  text: message,
-});

@@ -6,9 +6,9 @@ import type { ServiceDefinition, StackDefinition } from "../definition/types.js"
 import type { Endpoint, StackRuntime } from "../runtime.js";
 import type { CheckedService, CheckProblem, StackCheck } from "../schemas/check.js";
 import type { StackSettings } from "../settings.js";
+import { textCleaner } from "../text/clean-text.js";
 import { createRedactor } from "../text/redaction.js";
 import { cleanTexts } from "../text/sanitize-error.js";
-import { boundText, LONGEST_TEXT, sanitizeText } from "../text/sanitize-text.js";
 import { hiddenSecrets } from "../text/visible-values.js";
 import type { RuntimeName } from "../vocabulary.js";
 import { type PortPlan, planPorts } from "./port-plan.js";
@@ -168,5 +168,5 @@ export async function checkStack(
 /** The report quotes commands, names and files of the project: as safe to read as the reports of a running stack. */
 function cleaned(definition: StackDefinition | null, check: StackCheck): StackCheck {
   const redactor = createRedactor(definition === null ? [] : hiddenSecrets(definition, check.project));
-  return cleanTexts(check, (text) => boundText(redactor.redact(sanitizeText(text)), LONGEST_TEXT));
+  return cleanTexts(check, textCleaner(redactor));
 }

@@ -138,7 +138,7 @@ export class HealthMonitor {
     if (this.#stop.signal.aborted || this.#held) return this.#view;
     if (result.healthy) this.#everHealthy = true;
     const missing = result.programMissing === true;
-    // A database that recovers needs as long as its data demand. The time limit of the start ends the wait.
+    // Crash recovery takes longer with more data. The time limit of the start ends the wait.
     const starting = result.starting === true && !this.#everHealthy;
     this.#view = {
       healthy: result.healthy,

@@ -1,7 +1,9 @@
 /** Runs one command of a caller in a service, with its target, time-out and answer. */
+
 import { randomBytes } from "node:crypto";
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
+import { quoteWord } from "../../system/quote-word.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import { commandMark } from "../logs/command-lines.js";
 import type { CallContext } from "../model.js";
@@ -54,11 +56,9 @@ export interface CommandRun {
   ended?: AbortSignal;
 }
 
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
-
 /** Formats a command as typed in a shell. The text is untrusted. */
 export const commandText = (argv: readonly string[]): string => {
-  const text = argv.map(quoted).join(" ");
+  const text = argv.map(quoteWord).join(" ");
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
 };
 

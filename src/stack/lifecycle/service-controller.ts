@@ -5,7 +5,14 @@ import { Mutex } from "../../system/mutex.js";
 import { raceAbort } from "../../system/wait.js";
 import type { Limits, ServiceDefinition } from "../definition/types.js";
 import type { ServiceHealth, ServiceReport, ServiceState } from "../model.js";
-import type { AppliedLimits, ExecRequest, ExecResult, RuntimeService, ServiceExit } from "../runtime.js";
+import {
+  type AppliedLimits,
+  type ExecRequest,
+  type ExecResult,
+  KILLED_RESULT,
+  type RuntimeService,
+  type ServiceExit,
+} from "../runtime.js";
 import { type EventInput, SERVER_ACTOR } from "../storage/events.js";
 import { HealthMonitor, type HealthView } from "./health-monitor.js";
 import { notEnforceable, notEnforced } from "./limits.js";
@@ -365,7 +372,7 @@ export class ServiceController {
   async exec(instance: RuntimeService, request: ExecRequest): Promise<ExecResult> {
     const { signal } = request;
     await raceAbort(this.resumed(), signal).catch(() => undefined);
-    return signal.aborted ? { exitCode: null, signal: "SIGKILL", oomKilled: false } : instance.exec(request);
+    return signal.aborted ? KILLED_RESULT : instance.exec(request);
   }
 
   /** Sanitises, redacts and bounds text that came from the instance. */

@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import type { LogStore, OpenLogStore } from "../logs/types.js";
 import type { StackEvent } from "../model.js";
+import { textCleaner } from "../text/clean-text.js";
 import { createRedactor, type Redactor } from "../text/redaction.js";
-import { boundText, LONGEST_TEXT, sanitizeText } from "../text/sanitize-text.js";
 import { EventLog } from "./events.js";
 import { openSecretStore, type SecretStore } from "./secret-store.js";
 
@@ -35,7 +35,7 @@ export async function openRecords(options: RecordsOptions): Promise<ProjectRecor
   const { project, directory } = options;
   const secrets = await openSecretStore(join(directory, "secrets.json"));
   const redactor = createRedactor(secrets.values());
-  const clean = (text: string): string => boundText(redactor.redact(sanitizeText(text)), LONGEST_TEXT);
+  const clean = textCleaner(redactor);
   const events = new EventLog({
     project,
     file: join(directory, "events.jsonl"),

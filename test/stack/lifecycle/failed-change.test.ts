@@ -275,7 +275,7 @@ describe("stop_stack with services", () => {
 });
 
 describe("reports after a failed start", () => {
-  it("a failed start reports the exit of its own instance, not of an earlier one", async () => {
+  it("a failed start reports the exit of the instance that it started, not of an earlier one", async () => {
     await up(service("api"));
     domain.runtime.scripts.api = { probe: () => "HTTP 404" };
     domain.project("shop", compose(failing(service("api"))));

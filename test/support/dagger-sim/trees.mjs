@@ -1,4 +1,4 @@
-/** Files and directories as values: each is in a folder of its own that never changes. */
+/** Files and directories as values: each has a separate folder that never changes. */
 import { createHash, randomBytes } from "node:crypto";
 import {
   chmodSync,

@@ -31,7 +31,7 @@ async function copyFile(entry: TreeEntry, target: string): Promise<void> {
 
 export interface Staging {
   /**
-   * @returns path of a copy, which lasts as long as the staging
+   * @returns path of a copy, which is removed when the staging ends
    * @throws UnsafePathError, STORAGE_FAILED, the signal's reason
    */
   copy(path: string, options: WalkOptions): Promise<string>;

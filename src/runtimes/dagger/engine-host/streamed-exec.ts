@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
-import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
+import { type ExecRequest, type ExecResult, KILLED_RESULT } from "../../../stack/runtime.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import { lacksProgram } from "../../shared/probes/command-verdict.js";
 import type { Child } from "../engine/child-exit.js";
@@ -77,7 +77,7 @@ async function copy(stream: Readable, of: "stdout" | "stderr", onOutput: ExecReq
 /** @throws COMMAND_NOT_FOUND, SERVICE_NOT_STARTED, RUNTIME_UNAVAILABLE */
 export async function streamedExec({ service, id, request, spawn, kill }: StreamedExec): Promise<ExecResult> {
   const { command, environment = {}, workdir, stdin, onOutput, signal } = request;
-  if (signal.aborted) return { exitCode: null, signal: "SIGKILL", oomKilled: false };
+  if (signal.aborted) return KILLED_RESULT;
   const mark = `${MARK}=${randomBytes(12).toString("hex")}`;
   const variables = [...Object.entries(environment).map(([name, value]) => `${name}=${value}`), mark];
   const child = spawn([

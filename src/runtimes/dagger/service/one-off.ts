@@ -8,8 +8,6 @@ import type { EngineHost } from "../engine-host/types.js";
 import type { DaggerSession } from "../session/types.js";
 import { launch } from "./launch.js";
 
-export const KILLED_RESULT: ExecResult = { exitCode: null, signal: "SIGKILL", oomKilled: false };
-
 /** Output of the instance, apart from the command's. */
 const NO_LOG: LogSink = { write: () => undefined, line: () => undefined, end: () => undefined };
 

@@ -4,14 +4,15 @@ import { randomBytes } from "node:crypto";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
-import type {
-  Endpoint,
-  ExecResult,
-  OneOffRequest,
-  OpenStackRequest,
-  RuntimeService,
-  RuntimeStack,
-  StartServiceRequest,
+import {
+  type Endpoint,
+  type ExecResult,
+  KILLED_RESULT,
+  type OneOffRequest,
+  type OpenStackRequest,
+  type RuntimeService,
+  type RuntimeStack,
+  type StartServiceRequest,
 } from "../../../stack/runtime.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { raceAbort } from "../../../system/wait.js";
@@ -22,7 +23,7 @@ import { startError } from "../engine/engine-errors.js";
 import type { EngineHost } from "../engine-host/types.js";
 import type { Gateway } from "../gateway/types.js";
 import { launch } from "../service/launch.js";
-import { KILLED_RESULT, runOneOff } from "../service/one-off.js";
+import { runOneOff } from "../service/one-off.js";
 import { progress } from "../service/progress.js";
 import { newTrace } from "../session/trace.js";
 import type { DaggerSession } from "../session/types.js";

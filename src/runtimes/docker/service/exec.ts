@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
-import type { CommandTerminal, ExecRequest, ExecResult } from "../../../stack/runtime.js";
+import { type CommandTerminal, type ExecRequest, type ExecResult, KILLED_RESULT } from "../../../stack/runtime.js";
 import { isAlive } from "../../../system/process-identity.js";
 import { withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
@@ -154,7 +154,7 @@ const notRunning = (service: string, cause: unknown): StackwardenError =>
 export async function execInContainer(target: ExecTarget, request: ExecRequest, sweep = false): Promise<ExecResult> {
   const { signal, onOutput } = request;
   const { service } = target;
-  if (signal.aborted) return { exitCode: null, signal: "SIGKILL", oomKilled: false };
+  if (signal.aborted) return KILLED_RESULT;
   let running: Running;
   try {
     running = await begin(target, request);

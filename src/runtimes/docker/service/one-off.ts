@@ -1,7 +1,7 @@
 /** Runs one command in a separate container, configured like the service's and removed afterwards. */
 import { rm } from "node:fs/promises";
 import type { Duplex } from "node:stream";
-import type { ExecResult, OneOffRequest } from "../../../stack/runtime.js";
+import { type ExecResult, KILLED_RESULT, type OneOffRequest } from "../../../stack/runtime.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import { type PrepareOptions, prepareContainer } from "../container/prepare.js";
 import { rootRefused } from "../container/user.js";
@@ -17,8 +17,6 @@ export interface OneOffOptions extends PrepareOptions {
   request: OneOffRequest;
   watch: EngineWatch;
 }
-
-const KILLED_RESULT: ExecResult = { exitCode: null, signal: "SIGKILL", oomKilled: false };
 
 /** Exit code with which the container's init reports a program that cannot be run. */
 const NO_PROGRAM = /^\[FATAL tini \(\d+\)\] exec .* failed: /m;

@@ -60,7 +60,3 @@ export const joinCommands = (commands: readonly ShellCommand[]): string =>
   commands
     .map(({ text, operator }, at) => (at === commands.length - 1 ? text : `${text}${operator === ";" ? ";" : " &&"} `))
     .join("");
-
-/** A word that a shell reads as exactly this text. */
-export const quoteWord = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -235,7 +235,7 @@ async function copiedCluster(
   );
   if (template === null) return null;
   const statements = [
-    // ALTER ROLE does not rename the role of its own session.
+    // ALTER ROLE cannot rename the role of the current session.
     ...(role === FIRST_ROLE.name
       ? []
       : [`UPDATE pg_authid SET rolname = ${literal(role)} WHERE oid = ${FIRST_ROLE.oid}`]),

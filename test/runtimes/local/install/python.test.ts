@@ -89,7 +89,7 @@ describe("installPython", () => {
       steps: [{ installation: { language: "python", tool, requirements: [], packages, options }, folder }],
       python: "/usr/bin/python3",
       version: "3.11",
-      // A stand-in that prints what it is asked for.
+      // A stub that prints its arguments.
       tool: async (name) => ({ argv: ["/bin/sh", "-c", 'echo "ran $0 $*"', name], path: [] }),
     });
     if (tool !== "pip") expect(fixture.sink.all).toContain(`ran ${ran}`);

@@ -213,7 +213,7 @@ describe("servers that are installed", () => {
   );
 
   it("the commands of a client's own server find its program by its name and by its path in the image", async () => {
-    // A stand-in: it serves like Mailpit, and its `readyz` reads the same variable.
+    // A stub that serves like Mailpit and whose `readyz` reads the same variable.
     const program = `#!/bin/sh
 if [ "$1" = readyz ]; then test "$MP_UI_BIND_ADDR" = "$(cat "$MP_DATABASE.address")"; exit; fi
 address=""; while [ $# -gt 0 ]; do [ "$1" = --listen ] && address=$2; [ "$1" = --database ] && file=$2; shift; done
