@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, type Server, until } from "../e2e/support/bench.js";
 import { asUser, noUserNamespaces, OrdinaryUser } from "../e2e/support/ordinary-user.js";
 import { processesNaming } from "./support/processes.js";
+import { hasKeyrings, readSessionKey, withSessionKey } from "./support/session-keyring.js";
 
 const UID = 12_345;
 const missing = noUserNamespaces(UID);
@@ -97,6 +98,13 @@ describe.skipIf(missing !== null)(
       expect(seen).toMatch(new RegExp(`^Uid:\\s+${UID}\\s+${UID}\\s`, "m"));
       expect(seen.match(/^Cap(Prm|Eff):\s+0+$/gm)).toHaveLength(2);
       expect(seen).toMatch(/^NoNewPrivs:\s+1$/m);
+    });
+
+    // Before, the service read the key in 3 of 3 runs.
+    it.runIf(hasKeyrings)("do not read the keys of the user's session", async () => {
+      user.bench.wrapper = [...asUser(UID), ...withSessionKey];
+      const words = readSessionKey.map((one) => `'${one}'`).join(" ");
+      expect(await look(words)).toMatch(/^no key: .+\n$/);
     });
 
     const git = (cwd: string, ...args: string[]) => {

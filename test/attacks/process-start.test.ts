@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
 import { preloadLibrary } from "./support/preload.js";
 import { isRoot, NAMESPACES, processesNaming, processesOfUid, recorded, recordTo } from "./support/processes.js";
+import { hasKeyrings, readSessionKey, withSessionKey } from "./support/session-keyring.js";
 
 const canPreload = process.platform === "linux" && process.arch === "x64";
 
@@ -89,6 +90,17 @@ describe.skipIf(!isRoot).each(NAMESPACES)("start of a service by a server that r
     expect(seen).toContain("/proc/self/fd/1 ");
     expect(seen).not.toContain(secret);
     expect(seen).not.toContain("for root alone");
+  });
+
+  // Before, the service and the command read the key in 3 of 3 runs.
+  it.runIf(hasKeyrings)("services and commands do not read the keys of the server's session", async () => {
+    bench.wrapper = withSessionKey;
+    const words = ["/bin/sh", "-c", `"$@" > ${record}; exec node app.js`, "sh", ...readSessionKey];
+    // Compose replaces variables.
+    const command = JSON.stringify(words).replaceAll("$", "$$$$");
+    await start(appCompose().replace('["node", "app.js"]', () => command));
+    const { stdout } = await server.call("run_command", { project, service: "app", command: [...readSessionKey] });
+    expect(readFileSync(record, "utf8") + stdout).toMatch(/^no key: .+\nno key: .+\n$/);
   });
 
   // Before, all 3,000 processes started in 3 of 3 runs.

@@ -22,7 +22,12 @@ const ended = (child: ChildProcess) => until("it ends", () => child.exitCode !==
 
 async function begun(script: string, fields: Partial<LaunchSpec> = {}): Promise<Launched> {
   const spec = await fixture.spec(["/bin/sh", "-c", script, fixture.mark]);
-  return launch({ ...spec, tools: { setpriv: null, perl: null, exactShell: false }, stdin: "ignore", ...fields });
+  return launch({
+    ...spec,
+    tools: { setpriv: null, perl: null, keyring: [], exactShell: false },
+    stdin: "ignore",
+    ...fields,
+  });
 }
 
 describe("launch", () => {
