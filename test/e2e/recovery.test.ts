@@ -309,7 +309,7 @@ describe("recovery from a full disk", () => {
       const server = await bench.server();
       const started = await server.call("start_stack", { project: "shop", folder: "shop" });
       const { url } = started.after.services.app.endpoints[0];
-      await fetch(`${url}/flood?lines=300000`);
+      await fetch(`${url}/flood?lines=150000`);
       await until(
         "the end",
         async () => (await server.call("get_logs", { project: "shop", grep: "flood done" })).lines.length > 0,
