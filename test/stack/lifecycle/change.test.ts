@@ -208,6 +208,39 @@ describe("start of a running stack", () => {
     expect(domain.runtime.services.get("app")?.generation).toBe(1);
   });
 
+  it("a migration that a call named runs again only when a call names it", async () => {
+    const files = (mode: string, ofDatabase = "") =>
+      write(
+        compose(service("db", ofDatabase), service("web")) +
+          `
+  migrate:
+    image: example/migrate
+    profiles: [tools]
+    environment: { MODE: ${mode} }
+    depends_on: { db: { condition: service_healthy, restart: true } }
+    x-local: { command: [run] }
+`,
+      );
+    const runs = () => domain.runtime.started().filter((name) => name === "migrate").length;
+    const start = (services: string[]) => {
+      domain.runtime.scripts = { migrate: { ends: [{ afterMs: 20, exitCode: 0 }] } };
+      return manager.start({ project: "shop", services }, call());
+    };
+    files("one");
+    await start(["web", "migrate"]);
+    expect(runs()).toBe(1);
+    // Its definition changes, then that of a database with which it restarts.
+    files("two");
+    await start(["web"]);
+    files("two", "environment: { A: b }");
+    expect((await start(["web"])).message).toContain("db replaced");
+    expect(runs()).toBe(1);
+    expect((await manager.report("shop")).services.migrate?.state).toBe("completed");
+    files("three");
+    await start(["migrate"]);
+    expect(runs()).toBe(2);
+  });
+
   it("a later start keeps ports and profiles, and new ports apply after the start in progress", async () => {
     const text = compose(service("app", 'ports: ["8000"]'), service("extra", "profiles: [more]"));
     write(text);
