@@ -291,6 +291,20 @@ describe("stop", () => {
     expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
     expect((await eventsOf(manager, "shop", "stack_stopped")).length).toBe(1);
   });
+
+  it("a start whose time ends during a stop says that it started nothing, and nothing starts after the stop", async () => {
+    await up(compose(service("app", "stop_grace_period: 1s")));
+    domain.runtime.scripts = { app: { ignoresStop: true } };
+    await manager.stop({ project: "shop", timeoutMs: 50 }, call());
+    const early = await manager.start({ project: "shop", timeoutMs: 50 }, call());
+    expect(early).toMatchObject({
+      message: "The stack is still stopping, and this call started nothing. Repeat it when the stack has stopped.",
+      next: { operation: "health_status", input: { project: "shop", wait_for: "stopped" } },
+    });
+    const { wait } = await manager.health({ project: "shop", waitFor: "stopped" }, call());
+    expect(wait?.met).toBe(true);
+    expect(domain.runtime.started()).toEqual([]);
+  });
 });
 
 describe("loss of the runtime", () => {
