@@ -51,7 +51,7 @@ export function startOutcome(
   const missing = missingServices(services);
   const next =
     status === "starting"
-      ? nextCall("health_status", { project, wait_for: "healthy" })
+      ? nextCall("health_status", { project, wait_for: health.state === "stopping" ? "stopped" : "healthy" })
       : status === "degraded"
         ? nextCall("diagnose", { project })
         : null;

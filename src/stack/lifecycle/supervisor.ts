@@ -17,7 +17,7 @@ import { DefinitionReader, generatedIn, notGenerated } from "./definition-reader
 import { checkLimits } from "./limits.js";
 import { overrideNotes } from "./overrides.js";
 import { hasMoved, movedPorts } from "./port-plan.js";
-import { type ProjectSelection, selectionWithout } from "./project-selection.js";
+import { namedBefore, type ProjectSelection, selectionWithout } from "./project-selection.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { Scope, StopScope } from "./scope.js";
 import {
@@ -177,6 +177,7 @@ export class Supervisor {
           ? await this.#openStack(definition, settings, scope, steps.launched, records)
           : await this.#reconcile(before, definition, {
               restoreMs: settings.startTimeoutMs,
+              namedBefore: namedBefore(this.selection, request),
               scope,
               launched: steps.launched,
             });
@@ -430,7 +431,7 @@ export class Supervisor {
   async #reconcile(
     stack: Stack,
     read: StackDefinition,
-    options: Pick<ReconcileOptions, "restoreMs"> & { scope: Scope; launched(): void },
+    options: Pick<ReconcileOptions, "restoreMs" | "namedBefore"> & { scope: Scope; launched(): void },
   ): Promise<Done> {
     const { scope, launched, ...how } = options;
     const { runtime } = stack.runtimeStack;

@@ -107,6 +107,7 @@ export function serverOptions(service: PrepareContext["request"]["service"]): st
 
 /** Parameters: server, client, data, socket, file with the accounts, database, then the scripts. */
 const INITIALISE = `server=$1; client=$2; data=$3; socket=$4; accounts=$5; database=$6; shift 6
+if [ -z "$socket" ]; then folder=$(mktemp -d /tmp/stackwarden-XXXXXX) || exit 1; trap 'rm -rf "$folder"' EXIT; socket=$folder/m.sock; fi
 "$server" --no-defaults --datadir="$data" --socket="$socket" --pid-file="$data/init.pid" --skip-networking >&2 &
 pid=$!
 tries=0
@@ -203,7 +204,7 @@ async function initialise(
     const shell = (await findIn(["bash"], SERVICE_PATH)) ?? "/bin/sh";
     const result = await host.run({
       ...step,
-      argv: [shell, "-c", INITIALISE, "init", server, client, fresh, socket, file, login.database, ...places],
+      argv: [shell, "-c", INITIALISE, "init", server, client, fresh, socket ?? "", file, login.database, ...places],
       env: { ...service.environment, ...env, MYSQL_ROOT_PASSWORD: login.rootPassword },
       sink,
     });
@@ -220,9 +221,15 @@ async function initialise(
   }
 }
 
-/** In namespaces /tmp is private and short enough for the path of a socket. */
-const socketIn = ({ host }: PrepareContext, folder: string): string =>
-  host.sandboxEnforcement().level === "enforced" ? "/tmp/mysqld.sock" : join(folder, "m.sock");
+/** Longest path of a Unix socket on every system: 104 bytes with the final NUL on macOS, 108 on Linux. */
+const MAX_SOCKET_PATH = 103;
+
+/** The socket's path; null where it would be too long. In namespaces /tmp is private and short. */
+function socketIn({ host }: PrepareContext, folder: string): string | null {
+  if (host.sandboxEnforcement().level === "enforced") return "/tmp/mysqld.sock";
+  const socket = join(folder, "m.sock");
+  return Buffer.byteLength(socket) > MAX_SOCKET_PATH ? null : socket;
+}
 
 export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan> {
   const { service } = context.request;
@@ -248,7 +255,8 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
     notes.push(`${title} has no root password: every local user of this machine can connect.`);
   if (volume === null) notes.push("Has no named volume: its data goes when the stack's volumes are removed.");
   // Health checks of the file name neither socket nor port.
-  await writePrivateFile(join(context.home, ".my.cnf"), `[client]\nsocket=${socket}\nport=${port}\n`, context.user);
+  const socketLine = socket === null ? "protocol=tcp" : `socket=${socket}`;
+  await writePrivateFile(join(context.home, ".my.cnf"), `[client]\n${socketLine}\nport=${port}\n`, context.user);
   const env = {
     ...service.environment,
     PATH: ["/usr/sbin", ...SERVICE_PATH].join(":"),
@@ -264,7 +272,8 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
       `--datadir=${data}`,
       `--port=${port}`,
       "--bind-address=127.0.0.1",
-      `--socket=${socket}`,
+      // A relative path is one in the data folder.
+      `--socket=${socket ?? "m.sock"}`,
       `--pid-file=${join(context.tmp, "mysqld.pid")}`,
       ...(found.isMariaDb ? [] : ["--mysqlx=OFF"]),
     ],

@@ -188,6 +188,8 @@ describe("servers that are installed", () => {
   it.skipIf(!hasMariaDb)(
     "MariaDB has the accounts, the database and the data of its scripts, also after a restart",
     async () => {
+      // The path of a socket in it would be too long.
+      const volume = "data-of-the-todo-list-in-the-database";
       fixture.file("init/01.sql", "create table todo (title text); insert into todo values ('kept');");
       const db = service("db", {
         image: "mysql:8",
@@ -199,7 +201,7 @@ describe("servers that are installed", () => {
         },
         ports: published(3306),
         mounts: [
-          { type: "volume", source: "data", target: "/var/lib/mysql", readOnly: false },
+          { type: "volume", source: volume, target: "/var/lib/mysql", readOnly: false },
           { type: "bind", source: `${fixture.folder}/init`, target: "/docker-entrypoint-initdb.d", readOnly: true },
         ],
       });
