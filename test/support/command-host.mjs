@@ -26,11 +26,15 @@ async function serve({ args, cwd, env, end }) {
   Object.assign(process.env, env);
   process.chdir(cwd);
   const code = await runCli(args, host);
-  // Each command adds its own.
+  // Each command adds its own, and its process would end now.
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners("error");
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.removeAllListeners(signal);
+  // Not in a folder whose processes a test counts.
+  process.chdir("/");
   process.stderr.write(end);
   process.stdout.write(`${end}${code}\n`);
 }
 
+process.setMaxListeners(0);
 process.on("message", (request) => void serve(/** @type {Parameters<typeof serve>[0]} */ (request)));
 process.send?.("ready");

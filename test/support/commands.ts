@@ -43,8 +43,8 @@ export class Commands {
 
   async close(): Promise<void> {
     const host = await this.#host;
-    if (host === undefined || host.exitCode !== null) return;
-    host.kill();
+    if (host === undefined || host.exitCode !== null || host.signalCode !== null) return;
+    host.kill("SIGKILL");
     await once(host, "exit");
   }
 }
