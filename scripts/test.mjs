@@ -14,10 +14,10 @@ const report = join(folder, "report.json");
 const steps = [
   ["build", () => node(join(root, "scripts", "build.mjs"))],
   ["lint", () => node(tool("@biomejs", "biome", "bin", "biome"), "check", ".")],
-  ["typecheck", () => node(tool("typescript", "bin", "tsc"), "--noEmit")],
+  ["typecheck", () => node(tool("typescript-7", "bin", "tsc"), "--noEmit")],
   [
     "typecheck of the dashboard",
-    () => node(tool("typescript", "bin", "tsc"), "--noEmit", "-p", "src/dashboard/client"),
+    () => node(tool("typescript-7", "bin", "tsc"), "--noEmit", "-p", "src/dashboard/client"),
   ],
   [
     "tests",

@@ -23,7 +23,7 @@ export const restoreSnapshot = defineOperation({
   name: "restore_snapshot",
   title: "Restore snapshot",
   description: [
-    "Replace the data of a stopped stack with a snapshot. The current data is deleted: needs confirm: true.",
+    "Replace the data of a stopped stack with a snapshot. The current data is saved first. Needs confirm: true.",
     'Example: {"project": "shop", "snapshot": "before-migration", "confirm": true}',
   ].join("\n"),
   input: z.strictObject({ project, snapshot: snapshotName, confirm: flag("").default(false) }),

@@ -23,6 +23,9 @@ export interface RuntimeStatus {
   isolation: { limits: Enforcement; users: Enforcement; network: Enforcement; filesystem: Enforcement };
 }
 
+/** The part of a `RuntimeStatus` that decides whether a stack can start. */
+export type Availability = Pick<RuntimeStatus, "available" | "downloads" | "findings">;
+
 export interface ServiceExit {
   exitCode: number | null;
   signal: string | null;
@@ -305,6 +308,8 @@ export interface StackRuntime {
   readonly name: RuntimeName;
   /** Checks whether the runtime is available, for this project or in general. Takes at most 1 s and changes nothing. */
   check(project?: string, settings?: StackSettings): Promise<RuntimeStatus>;
+  /** As `check`, with findings only when it is not available. Absent where `check` costs no more. */
+  availability?(project?: string, settings?: StackSettings): Promise<Availability>;
   /** Determines what would run each service. Absent on runtimes that run images. Starts and keeps nothing. */
   checkServices?(request: CheckServicesRequest): Promise<ServiceCheck[]>;
   /**

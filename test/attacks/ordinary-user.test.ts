@@ -4,7 +4,7 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statSync } from
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, type Server, until } from "../e2e/support/bench.js";
-import { asUser, noUserNamespaces, OrdinaryUser } from "../e2e/support/ordinary-user.js";
+import { asUser, canOpen, noUserNamespaces, OrdinaryUser } from "../e2e/support/ordinary-user.js";
 import { processesNaming } from "./support/processes.js";
 import { hasKeyrings, readSessionKey, withSessionKey } from "./support/session-keyring.js";
 
@@ -43,7 +43,7 @@ describe.skipIf(missing !== null)(
       return readFileSync(join(homeOf("app"), "seen"), "utf8");
     };
 
-    it.skipIf(!existsSync("/usr/bin/pasta"))(
+    it.skipIf(!existsSync("/usr/bin/pasta") || !canOpen(UID, "/dev/net/tun"))(
       "have a network for each stack: the same ports in the code of two projects do not meet",
       async () => {
         server = await user.server();

@@ -4,8 +4,8 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, st
 import { createServer } from "node:net";
 import { join } from "node:path";
 import pg from "pg";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Answer, APP, appCompose, MODES, TestBench, until } from "./support/bench.js";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type Answer, APP, appCompose, MODES, type Server, TestBench, until } from "./support/bench.js";
 import { cgroupsOf } from "./support/leftovers.js";
 
 const isRoot = process.getuid?.() === 0;
@@ -33,12 +33,20 @@ secrets:
   db-password: { environment: DB_PASSWORD, x-generate: true }
 `;
 
-describe.each(MODES)("recovery, %s", (mode) => {
-  let bench: TestBench;
-  beforeEach(() => {
-    bench = new TestBench(mode);
-  });
-  afterEach(() => bench.close());
+describe("recovery from killed servers and watchdogs", () => {
+  const bench = new TestBench("shared");
+  let server: Server | undefined;
+  /** The server of the test before, unless it was killed. */
+  const serve = async (): Promise<Server> => {
+    server ??= await bench.server();
+    return server;
+  };
+  const kill = (one: Server): void => {
+    one.kill();
+    server = undefined;
+  };
+  beforeAll(() => bench.withPostgres());
+  afterAll(() => bench.close());
 
   const connect = async (started: Answer, project: string) => {
     const secrets = JSON.parse(readFileSync(join(bench.state, "projects", project, "secrets.json"), "utf8"));
@@ -62,21 +70,51 @@ describe.each(MODES)("recovery, %s", (mode) => {
         .split(" ")[0],
     );
 
+  it("a killed watchdog is restarted, and ends what a killed server leaves", async () => {
+    bench.project("watched", { "compose.yaml": appCompose(), "app.js": APP });
+    const server = await serve();
+    await server.call("start_stack", { project: "watched", folder: "watched" });
+    const first = watchdogOf(server.pid);
+    process.kill(first, "SIGKILL");
+    const second = await until("another watchdog", () => {
+      const pid = watchdogOf(server.pid);
+      return pid > 0 && pid !== first && pid;
+    });
+    expect(second).not.toBe(first);
+    kill(server);
+    await until("nothing is left", () => cgroupsOf(server.pid).length === 0 && bench.processes().length === 0);
+  });
+
+  it("the next server removes what a killed server and a killed watchdog left", async () => {
+    bench.project("swept", { "compose.yaml": appCompose(), "app.js": APP });
+    const first = await serve();
+    await first.call("start_stack", { project: "swept", folder: "swept" });
+    const watchdog = watchdogOf(first.pid);
+    // Stopped, so that the watchdog cannot act before it is killed.
+    process.kill(watchdog, "SIGSTOP");
+    kill(first);
+    process.kill(watchdog, "SIGKILL");
+    // With namespaces the processes end with the server; run files and cgroups remain for the sweep.
+    expect(bench.processes().length + cgroupsOf(first.pid).length).toBeGreaterThan(0);
+    const second = await serve();
+    expect((await second.call("start_stack", { project: "swept" })).status).toBe("healthy");
+    expect(cgroupsOf(first.pid)).toEqual([]);
+  });
+
   it("data that PostgreSQL acknowledged survives a killed server, which leaves no process running", async () => {
-    await bench.withPostgres();
     bench.project("shop", { "compose.yaml": DATABASE });
-    const first = await bench.server();
+    const first = await serve();
     const started = await first.call("start_stack", { project: "shop", folder: "shop" });
     expect(started.status).toBe("healthy");
     const client = await connect(started, "shop");
     await client.query("create table t (x int)");
     await client.query("insert into t values (42)");
-    first.kill();
+    kill(first);
     await until(
       "everything of the killed server is gone",
       () => cgroupsOf(first.pid).length === 0 && bench.processes().length === 0,
     );
-    const second = await bench.server();
+    const second = await serve();
     const again = await second.call("start_stack", { project: "shop" });
     expect(again.status).toBe("healthy");
     const check = await connect(again, "shop");
@@ -116,9 +154,8 @@ describe.each(MODES)("recovery, %s", (mode) => {
   });
 
   it("volumes are deleted only with remove_volumes and confirm", async () => {
-    await bench.withPostgres();
     bench.project("shop", { "compose.yaml": DATABASE });
-    const server = await bench.server();
+    const server = await serve();
     await server.call("start_stack", { project: "shop", folder: "shop" });
     const volume = join(bench.state, "projects", "shop", "volumes", "data");
     expect(await server.refused("stop_stack", { project: "shop", remove_volumes: true })).toMatchObject({
@@ -131,50 +168,31 @@ describe.each(MODES)("recovery, %s", (mode) => {
     expect(existsSync(volume)).toBe(false);
     expect((await server.call("start_stack", { project: "shop" })).status).toBe("healthy");
   });
+});
 
-  it("a killed watchdog is restarted, and ends what a killed server leaves", async () => {
-    bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
-    const server = await bench.server();
-    await server.call("start_stack", { project: "shop", folder: "shop" });
-    const first = watchdogOf(server.pid);
-    process.kill(first, "SIGKILL");
-    const second = await until("another watchdog", () => {
-      const pid = watchdogOf(server.pid);
-      return pid > 0 && pid !== first && pid;
-    });
-    expect(second).not.toBe(first);
-    server.kill();
-    await until("nothing is left", () => cgroupsOf(server.pid).length === 0 && bench.processes().length === 0);
+describe.each(MODES)("recovery of starts, %s", (mode) => {
+  const bench = new TestBench(mode);
+  let server: Server;
+  beforeAll(async () => {
+    server = await bench.server();
   });
-
-  it("the next server removes what a killed server and a killed watchdog left", async () => {
-    bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
-    const first = await bench.server();
-    await first.call("start_stack", { project: "shop", folder: "shop" });
-    const watchdog = watchdogOf(first.pid);
-    // Stopped, so that the watchdog cannot act before it is killed.
-    process.kill(watchdog, "SIGSTOP");
-    first.kill();
-    process.kill(watchdog, "SIGKILL");
-    // With namespaces the processes end with the server; run files and cgroups remain for the sweep.
-    expect(bench.processes().length + cgroupsOf(first.pid).length).toBeGreaterThan(0);
-    const second = await bench.server();
-    expect((await second.call("start_stack", { project: "shop" })).status).toBe("healthy");
-    expect(cgroupsOf(first.pid)).toEqual([]);
+  afterEach(async () => {
+    const { stacks } = await server.call("list_stacks");
+    for (const { project, state } of stacks) if (state !== "stopped") await server.call("stop_stack", { project });
   });
+  afterAll(() => bench.close());
 
   it("a cancelled start is rolled back", async () => {
-    bench.project("shop", {
+    bench.project("cancelled", {
       "compose.yaml": appCompose()
         .replace("/health", "/never-there")
         .replace("start_period: 20s", "start_period: 300s"),
       "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
     });
-    const server = await bench.server();
     const cancel = new AbortController();
     const starting = server.call(
       "start_stack",
-      { project: "shop", folder: "shop" },
+      { project: "cancelled", folder: "cancelled" },
       {
         signal: cancel.signal,
         onprogress: ({ message }) => {
@@ -183,45 +201,63 @@ describe.each(MODES)("recovery, %s", (mode) => {
       },
     );
     await expect(starting).rejects.toThrow(/enough/);
-    const stopped = await server.call("health_status", { project: "shop", wait_for: "stopped", timeout_seconds: 20 });
+    const stopped = await server.call("health_status", {
+      project: "cancelled",
+      wait_for: "stopped",
+      timeout_seconds: 20,
+    });
     expect(stopped.wait).toMatchObject({ met: true });
     expect(cgroupsOf(server.pid)).toEqual([]);
-    const { events } = await server.call("get_events", { project: "shop" });
+    const { events } = await server.call("get_events", { project: "cancelled" });
     expect(events.map((event: Answer) => event.type)).toContain("stack_start_failed");
   });
+
+  if (mode === "standalone") {
+    it("a second server is refused a stack that another one runs", async () => {
+      bench.project("locked", { "compose.yaml": appCompose(), "app.js": APP });
+      const [first, second] = [server, await bench.server()];
+      await first.call("start_stack", { project: "locked", folder: "locked" });
+      expect(await second.refused("start_stack", { project: "locked" })).toMatchObject({
+        code: "PROJECT_LOCKED",
+        details: { pid: first.pid },
+      });
+      await first.call("stop_stack", { project: "locked" });
+      expect((await second.call("start_stack", { project: "locked" })).status).toBe("healthy");
+    });
+    return;
+  }
+  // The modes do not differ in the rest.
 
   it("a start whose dependency never becomes healthy fails with its reason and leaves nothing running", async () => {
     const web =
       "  web:\n    image: node:20-alpine\n    depends_on: { app: { condition: service_healthy } }\n    x-local: { command: [node, app.js] }\n";
-    bench.project("shop", {
+    bench.project("waiting", {
       "compose.yaml": `${appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 0s").trimEnd()}\n${web}`,
       "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
     });
-    const server = await bench.server();
-    const error = await server.refused("start_stack", { project: "shop", folder: "shop" });
+    const error = await server.refused("start_stack", { project: "waiting", folder: "waiting" });
     expect(error).toMatchObject({ code: "SERVICE_START_FAILED", details: { service: "app" } });
     expect(error.message).toContain("HTTP 404");
     expect(error.details?.last_lines).toContainEqual(expect.stringContaining("listening on"));
     expect(cgroupsOf(server.pid)).toEqual([]);
-    expect((await server.call("health_status", { project: "shop" })).state).toBe("stopped");
+    expect((await server.call("health_status", { project: "waiting" })).state).toBe("stopped");
   });
 
   it("a start that exceeds its deadline reports the missing services", async () => {
-    bench.project("shop", {
+    bench.project("slow", {
       "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
       "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
     });
-    const server = await bench.server({ STACKWARDEN_START_TIMEOUT_SECONDS: "3" });
-    const waiting = await server.call("start_stack", { project: "shop", folder: "shop", timeout_seconds: 1 });
+    const client = await bench.server({ STACKWARDEN_START_TIMEOUT_SECONDS: "3" });
+    const waiting = await client.call("start_stack", { project: "slow", folder: "slow", timeout_seconds: 1 });
     expect(waiting).toMatchObject({ status: "starting", verified: false, missing: [{ service: "app" }] });
     expect(waiting.next.operation).toBe("health_status");
-    expect(await server.refused("start_stack", { project: "shop" })).toMatchObject({ code: "START_TIMEOUT" });
+    expect(await client.refused("start_stack", { project: "slow" })).toMatchObject({ code: "START_TIMEOUT" });
     expect(cgroupsOf(server.pid)).toEqual([]);
   });
 
   it("two projects with the same port run side by side", async () => {
     for (const name of ["one", "two"]) bench.project(name, { "compose.yaml": appCompose(), "app.js": APP });
-    const server = await bench.server();
     const started = await Promise.all(
       ["one", "two"].map((name) => server.call("start_stack", { project: name, folder: name })),
     );
@@ -237,42 +273,33 @@ describe.each(MODES)("recovery, %s", (mode) => {
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as { port: number };
     try {
-      bench.project("shop", { "compose.yaml": appCompose("", String(port)), "app.js": APP });
-      const server = await bench.server();
-      const error = await server.refused("start_stack", { project: "shop", folder: "shop" });
+      bench.project("fixed", { "compose.yaml": appCompose("", String(port)), "app.js": APP });
+      const error = await server.refused("start_stack", { project: "fixed", folder: "fixed" });
       expect(error.code).toBe("PORT_IN_USE");
       expect(error.message).toContain(String(port));
       expect(error.message).toContain("app");
       expect(cgroupsOf(server.pid)).toEqual([]);
-      const other = await server.call("start_stack", { project: "shop", ports: error.details?.free_ports });
+      const other = await server.call("start_stack", { project: "fixed", ports: error.details?.free_ports });
       expect(other.status).toBe("healthy");
     } finally {
       taken.close();
     }
   });
 
-  it.runIf(mode === "standalone")("a second server is refused a stack that another one runs", async () => {
-    bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
-    const [first, second] = [await bench.server(), await bench.server()];
-    await first.call("start_stack", { project: "shop", folder: "shop" });
-    expect(await second.refused("start_stack", { project: "shop" })).toMatchObject({
-      code: "PROJECT_LOCKED",
-      details: { pid: first.pid },
-    });
-    await first.call("stop_stack", { project: "shop" });
-    expect((await second.call("start_stack", { project: "shop" })).status).toBe("healthy");
-  });
-
   it("a project in a read-only folder runs, and nothing is written into the folder", async () => {
-    const folder = bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
+    const folder = bench.project("unwritable", { "compose.yaml": appCompose(), "app.js": APP });
     chmodSync(folder, 0o555);
     const before = readdirSync(folder);
-    const server = await bench.server();
-    expect((await server.call("start_stack", { project: "shop", folder: "shop" })).status).toBe("healthy");
-    await server.call("restart_service", { project: "shop", service: "app" });
+    expect((await server.call("start_stack", { project: "unwritable", folder: "unwritable" })).status).toBe("healthy");
+    await server.call("restart_service", { project: "unwritable", service: "app" });
     expect(readdirSync(folder)).toEqual(before);
     chmodSync(folder, 0o755);
   });
+});
+
+describe("recovery from a full disk", () => {
+  const bench = new TestBench("standalone");
+  afterAll(() => bench.close());
 
   it.runIf(isRoot)("a stack continues on a full disk, with a warning and its newest lines", async () => {
     mkdirSync(bench.state, { mode: 0o711 });
@@ -282,7 +309,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
       const server = await bench.server();
       const started = await server.call("start_stack", { project: "shop", folder: "shop" });
       const { url } = started.after.services.app.endpoints[0];
-      await fetch(`${url}/flood?lines=300000`);
+      await fetch(`${url}/flood?lines=150000`);
       await until(
         "the end",
         async () => (await server.call("get_logs", { project: "shop", grep: "flood done" })).lines.length > 0,
@@ -292,7 +319,6 @@ describe.each(MODES)("recovery, %s", (mode) => {
       expect(events.map((event: Answer) => event.message).join()).toContain("ENOSPC");
       await server.call("stop_stack", { project: "shop" });
       await server.close();
-      await bench.endBackground();
     } finally {
       execFileSync("umount", ["-l", bench.state]);
       rmSync(bench.state, { recursive: true, force: true });

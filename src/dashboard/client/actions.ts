@@ -88,10 +88,9 @@ export class Actions {
 
   restoreSnapshot({ project, state }: StackReport, snapshot: Snapshot): void {
     const isRunning = state !== "stopped" && state !== "lost";
-    askToRestore(snapshot, isRunning, (saveFirst) => {
+    askToRestore(snapshot, isRunning, () => {
       const failed = `${snapshot.name} was not restored.`;
       void this.#run(project, "", "Restoring…", failed, async () => {
-        if (saveFirst) await this.source.call("save_snapshot", { project });
         if (isRunning) await this.source.call("stop_stack", { project });
         const input = { project, snapshot: snapshot.name, confirm: true };
         const { message } = await this.source.call("restore_snapshot", input);

@@ -105,19 +105,18 @@ export function askToSave(act: (name: string) => Promise<void>): void {
 }
 
 /** @param act runs without being awaited */
-export function askToRestore(snapshot: Snapshot, isRunning: boolean, act: (saveFirst: boolean) => void): void {
-  const save = h("input", { type: "checkbox", checked: true });
+export function askToRestore(snapshot: Snapshot, isRunning: boolean, act: () => void): void {
   const volumes = Object.keys(snapshot.volumes).join(", ");
   open({
     title: `Restore ${snapshot.name}?`,
     body: [
       h("p", {}, `This replaces the current data of ${volumes} with that of ${moment(snapshot.created_at)}.`),
+      h("p", {}, "The current data is saved in an automatic snapshot first."),
       ...(isRunning ? [h("p", {}, "This stops the stack. Start it again afterwards.")] : []),
-      h("label", { class: "check" }, save, "Save the current data as a snapshot first"),
     ],
     confirm: isRunning ? "Stop and restore" : "Restore",
     danger: true,
-    act: async () => act(save.checked),
+    act: async () => act(),
   });
 }
 

@@ -2,6 +2,7 @@
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import type {
+  Availability,
   CheckPortsRequest,
   CheckServicesRequest,
   CopyVolumesRequest,
@@ -48,6 +49,12 @@ class LocalRuntime implements StackRuntime {
   async check(): Promise<RuntimeStatus> {
     const [{ checkRequirements }, host] = await Promise.all([import("./requirements-check.js"), this.#processHost()]);
     return checkRequirements(host);
+  }
+
+  /** A start needs no versions of Python and Redis, and tries a network when it opens its own. */
+  async availability(): Promise<Availability> {
+    const [{ isAvailable }] = await Promise.all([import("./requirements-check.js"), this.#processHost()]);
+    return isAvailable() ? { available: true, findings: [] } : this.check();
   }
 
   async checkServices({ definition, folder, settings }: CheckServicesRequest): Promise<ServiceCheck[]> {

@@ -110,7 +110,9 @@ export class LocalStack implements RuntimeStack {
     this.#definition = definition;
     const project = open_.projectId;
     this.#loopback = network ?? MACHINE_LOOPBACK;
-    this.#ledger = network === null ? new PortLedger(portRequests, { project }) : new NamespacePorts(project, network);
+    const warn = (service: string, message: string): void => open_.notice({ type: "warning", service, message });
+    this.#ledger =
+      network === null ? new PortLedger(portRequests, { project }) : new NamespacePorts(project, network, warn);
     this.#addresses = new ServiceAddresses(
       open_.stateDir,
       (service, port) => this.#ledger.hostPort(service, port),

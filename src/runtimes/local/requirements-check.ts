@@ -150,6 +150,9 @@ const READ_ONLY_VIEW: Enforcement = {
 /** Programs that not every stack needs. */
 const OPTIONAL = new Set(["postgres", "redis", "python", "namespaces"]);
 
+/** Whether `checkRequirements` would report the runtime as available: found without running a program. */
+export const isAvailable = (): boolean => [platform(), node()].every(({ ok }) => ok);
+
 /**
  * Never throws. PostgreSQL, Redis and Python are needed only by some stacks, so their absence does not make the runtime
  * unavailable: the start of a service that needs one names it.

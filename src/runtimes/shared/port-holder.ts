@@ -20,6 +20,8 @@ export interface Holding {
   containerOn?: (port: number, protocol: Protocol) => Promise<NamedOwner | null>;
   /** The stack of these ports, for the error of another stack that requests one of them. */
   project?: string;
+  /** Called for a connection that is closed because the server has `limit` of them. */
+  refused?: (port: number, limit: number) => void;
 }
 
 /** Connections to held ports of all stacks. A forwarded one has two descriptors: at most half of those of the server. */
@@ -28,12 +30,12 @@ let connectionCount = 0;
 let maxConnections: number | undefined;
 
 /** Every user of the machine can connect to published ports: the server keeps descriptors for its other work. */
-function isFull(): boolean {
+function connectionLimit(): number {
   maxConnections ??= Math.min(
     MOST_CONNECTIONS,
-    Number(/^Max open files\s+(\d+)/m.exec(readKernelFile("/proc/self/limits") ?? "")?.[1] ?? Infinity) / 4,
+    Math.floor(Number(/^Max open files\s+(\d+)/m.exec(readKernelFile("/proc/self/limits") ?? "")?.[1] ?? Infinity) / 4),
   );
-  return connectionCount >= maxConnections;
+  return maxConnections;
 }
 
 /** Open connections of each listener, which closes only after all of them. */
@@ -61,11 +63,16 @@ function holdUdp(port: number, { host = "127.0.0.1" }: Holding): Promise<UdpSock
   });
 }
 
-function holdTcp(port: number, { serve, host = "127.0.0.1" }: Holding): Promise<Server> {
+function holdTcp(port: number, { serve, refused, host = "127.0.0.1" }: Holding): Promise<Server> {
   return new Promise((resolve, reject) => {
     const open = new Set<Socket>();
     const server = createServer({ allowHalfOpen: true }, (socket) => {
-      if (serve === undefined || isFull()) return void socket.destroy();
+      if (serve === undefined) return void socket.destroy();
+      const limit = connectionLimit();
+      if (connectionCount >= limit) {
+        socket.destroy();
+        return refused?.(boundPort(server), limit);
+      }
       open.add(socket);
       connectionCount += 1;
       socket.once("close", () => {

@@ -35,6 +35,10 @@ export function nextSelection(present: ProjectSelection, request: StartRequest):
   };
 }
 
+/** The services of the next selection that earlier calls named and this one does not. */
+export const namedBefore = ({ services = [] }: ProjectSelection, request: StartRequest): string[] =>
+  request.services === undefined ? [] : services.filter((name) => !request.services?.includes(name));
+
 /**
  * The selection of a running stack after a call stops `stopped` and keeps `remaining`. It selects no service that did not
  * run.

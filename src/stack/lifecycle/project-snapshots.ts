@@ -3,6 +3,7 @@ import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { Mutex } from "../../system/mutex.js";
 import { allVolumes } from "../definition/all-volumes.js";
+import { forRuntime } from "../definition/for-runtime.js";
 import type { StackDefinition } from "../definition/types.js";
 import type { CallContext } from "../model.js";
 import type { StackRuntime } from "../runtime.js";
@@ -10,6 +11,7 @@ import type { Snapshot, SnapshotOutcome } from "../schemas/snapshots.js";
 import { SnapshotStore } from "../storage/snapshot-store.js";
 import type { ProjectParts } from "./project-parts.js";
 import { saveRedis } from "./redis-save.js";
+import { saveFirst } from "./save-first.js";
 import type { ServiceController } from "./service-controller.js";
 import { type Stack, unknownService } from "./stack.js";
 
@@ -100,14 +102,16 @@ export class ProjectSnapshots {
     const { supervisor, settings } = this.parts;
     const runtime = this.#runtime;
     if (runtime === undefined) return Promise.resolve(null);
-    return supervisor.withDefinition(settings(), async ({ definition }) => {
-      const volumes = request.volumes ?? this.#volumes(definition, request.service);
+    const { service } = request;
+    const save = async ({ definition }: { definition: StackDefinition }): Promise<Snapshot | null> => {
+      const volumes = request.volumes ?? this.#volumes(definition, service);
       if (volumes.length === 0) return null;
       const saved = await this.#copy(runtime, volumes, request, call);
       if (saved.bytes > 0) return saved;
       await this.#store.remove(saved.name);
       return null;
-    });
+    };
+    return supervisor.withDefinition(settings(), save, service);
   }
 
   /** @returns the snapshot, and sentences about data that it may lack */
@@ -118,7 +122,15 @@ export class ProjectSnapshots {
   ): Promise<{ saved: Snapshot; missing: string }> {
     const { choice } = this.parts.supervisor;
     if (choice === null) throw new StackwardenError("INTERNAL", "An open stack has no runtime.");
-    const volumes = this.#volumes(stack.definition, request.service);
+    const { service } = request;
+    const definition =
+      service === undefined || Object.hasOwn(stack.definition.services, service)
+        ? stack.definition
+        : forRuntime(
+            await this.parts.supervisor.definitionWith(service, this.parts.settings(), null),
+            choice.runtime.name,
+          );
+    const volumes = this.#volumes(definition, service);
     const writers = [...stack.units.values()].filter((unit) =>
       volumesOf(stack.definition, unit.name).some((volume) => volumes.includes(volume)),
     );
@@ -152,7 +164,7 @@ export class ProjectSnapshots {
     return this.#copying.run(async () => {
       const { automatic = false } = request;
       const name = request.name ?? (await this.#freeName());
-      const maxBytes = await this.#room(name, automatic);
+      const maxBytes = await this.#room(name);
       const unfinished = await this.#store.begin();
       try {
         call.progress({ progress: 0, total: 0, message: `copying ${volumes.join(", ")}` });
@@ -192,7 +204,7 @@ export class ProjectSnapshots {
    * Maximum bytes of a new snapshot.
    * @throws SNAPSHOT_EXISTS, SNAPSHOT_TOO_LARGE
    */
-  async #room(name: string, automatic: boolean): Promise<number> {
+  async #room(name: string): Promise<number> {
     const { maxCount, maxBytes } = this.parts.settings().snapshots;
     let all = await this.#store.list();
     if (all.some((one) => one.name === name))
@@ -212,7 +224,7 @@ export class ProjectSnapshots {
         "SNAPSHOT_TOO_LARGE",
         `${this.#id} has ${all.length} snapshots, the most that are kept.`,
         {
-          hint: `Delete one of: ${all.map((one) => one.name).join(", ")}.${automatic ? " Or call with snapshot: false." : ""}`,
+          hint: `Delete one of: ${all.map((one) => one.name).join(", ")}.`,
           details: { max_count: maxCount },
         },
       );
@@ -220,6 +232,7 @@ export class ProjectSnapshots {
     return Math.max(0, Math.min(free, maxBytes - used()));
   }
 
+  /** Replaces this project's volumes with a snapshot. Their present data is saved in an automatic snapshot first. */
   async restore(name: string, call: CallContext): Promise<SnapshotOutcome> {
     const begun = Date.now();
     const { storage, exclusive, supervisor, settings } = this.parts;
@@ -228,9 +241,13 @@ export class ProjectSnapshots {
     const alone = await exclusive.run(call, "restore", (own) =>
       supervisor.withDefinition(settings(), () =>
         this.reading(name, async (snapshot, data) => {
+          const saved = await saveFirst(() => this.#saveReplaced(snapshot, own), {
+            what: "The data was not replaced",
+            instead: "Or delete it first, without a snapshot: stop_stack with remove_volumes: true, snapshot: false.",
+          });
           await this.receive(snapshot, data, own);
           await storage.keepRuntime(snapshot.runtime);
-          return snapshot;
+          return { snapshot, saved };
         }),
       ),
     );
@@ -238,11 +255,21 @@ export class ProjectSnapshots {
       throw new StackwardenError("STACK_RUNNING", `The stack of ${id} is running: its data is in use.`, {
         hint: hint`Stop it first: ${callTo("stop_stack", { project: id })}.`,
       });
-    const snapshot = alone.value;
-    const message = `${Object.keys(snapshot.volumes).join(", ")}: restored from the snapshot ${name} of ${snapshot.created_at}.`;
+    const { snapshot, saved } = alone.value;
+    const before = saved === null ? "" : ` The data before is in the snapshot ${saved}.`;
+    const message = `${Object.keys(snapshot.volumes).join(", ")}: restored from the snapshot ${name} of ${snapshot.created_at}.${before}`;
+    const replaced = saved === null ? {} : { replaced: saved };
     const { events } = await storage.records();
-    events.add({ type: "snapshot_restored", message, actor: call.actor, data: { snapshot: name } });
-    return { project: id, message, snapshot, took_ms: Date.now() - begun };
+    events.add({ type: "snapshot_restored", message, actor: call.actor, data: { snapshot: name, ...replaced } });
+    return { project: id, message, snapshot, ...replaced, took_ms: Date.now() - begun };
+  }
+
+  /** @returns null when the snapshot's volumes have no data now */
+  async #saveReplaced({ runtime: name, volumes: restored }: Snapshot, call: CallContext): Promise<Snapshot | null> {
+    const runtime = this.parts.runtimes.find((one) => one.name === name);
+    const volumes = Object.keys(restored);
+    if (runtime === undefined || !(await this.#haveData(runtime, volumes, call.signal))) return null;
+    return this.#copy(runtime, volumes, { automatic: true }, call);
   }
 
   /**
@@ -304,21 +331,24 @@ export class ProjectSnapshots {
     const { supervisor, settings } = this.parts;
     const runtime = this.#runtime;
     if (runtime === undefined) return false;
-    return supervisor.withDefinition(settings(), async ({ definition }) => {
-      const volumes = allVolumes(definition);
-      if (volumes.length === 0) return false;
-      const unfinished = await this.#store.begin();
-      try {
-        const signal = new AbortController().signal;
-        await runtime.copyVolumes({ ...this.#data(volumes, signal), maxBytes: 0 }, unfinished.data);
-        return false;
-      } catch (error) {
-        if (error instanceof StackwardenError && error.code === "SNAPSHOT_TOO_LARGE") return true;
-        throw error;
-      } finally {
-        await unfinished.discard();
-      }
-    });
+    return supervisor.withDefinition(settings(), ({ definition }) =>
+      this.#haveData(runtime, allVolumes(definition), new AbortController().signal),
+    );
+  }
+
+  /** True when one of the volumes contains a file that is not empty. */
+  async #haveData(runtime: StackRuntime, volumes: readonly string[], signal: AbortSignal): Promise<boolean> {
+    if (volumes.length === 0) return false;
+    const unfinished = await this.#store.begin();
+    try {
+      await runtime.copyVolumes({ ...this.#data(volumes, signal), maxBytes: 0 }, unfinished.data);
+      return false;
+    } catch (error) {
+      if (error instanceof StackwardenError && error.code === "SNAPSHOT_TOO_LARGE") return true;
+      throw error;
+    } finally {
+      await unfinished.discard();
+    }
   }
 
   /**

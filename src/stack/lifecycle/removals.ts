@@ -6,6 +6,7 @@ import type { StackRuntime } from "../runtime.js";
 import { RUNTIME_TRAITS } from "../vocabulary.js";
 import type { ProjectParts } from "./project-parts.js";
 import type { ProjectSnapshots } from "./project-snapshots.js";
+import { saveFirst } from "./save-first.js";
 
 /** What a stop deletes. Default: nothing. */
 export interface Removal {
@@ -37,9 +38,6 @@ export interface Removed {
 }
 export const NOTHING: Removed = { removed: [], snapshot: null };
 
-/** Errors of a save that mean that there is no data, or that the runtime cannot copy it. */
-const NO_SNAPSHOT = new Set(["INVALID_INPUT", "UNSUPPORTED"]);
-
 export interface RemovalParts extends Pick<ProjectParts, "storage" | "runtimes"> {
   snapshots: ProjectSnapshots;
   /** Names of all volumes of the project: of the last start and of the present files, whichever services are active. */
@@ -59,7 +57,12 @@ export class Removals {
     // The project never ran, so it has no volumes.
     if (!storage.exists) return NOTHING;
     const volumes = await this.parts.volumes();
-    const snapshot = save ? await this.#saveFirst(volumes, call) : null;
+    const snapshot = save
+      ? await saveFirst(() => this.parts.snapshots.saveStopped({ automatic: true, volumes }, call), {
+          what: "The data was not deleted",
+          instead: "Or delete it without a snapshot: stop_stack with snapshot: false.",
+        })
+      : null;
     const removed = await this.#deleteVolumes(volumes);
     const { events } = await storage.records();
     events.add({
@@ -96,23 +99,6 @@ export class Removals {
       return volumes;
     } finally {
       await unlock();
-    }
-  }
-
-  /** @returns the name of the snapshot; null when there is no data or the runtime cannot copy it */
-  async #saveFirst(volumes: readonly string[], call: CallContext): Promise<string | null> {
-    try {
-      return (await this.parts.snapshots.saveStopped({ automatic: true, volumes }, call))?.name ?? null;
-    } catch (error) {
-      if (!(error instanceof StackwardenError) || NO_SNAPSHOT.has(error.code)) return null;
-      throw new StackwardenError(
-        error.code,
-        `The data was not deleted, because it cannot be saved first: ${error.message}`,
-        {
-          hint: `${error.hint} Or delete it without a snapshot: stop_stack with snapshot: false.`,
-          cause: error,
-        },
-      );
     }
   }
 }

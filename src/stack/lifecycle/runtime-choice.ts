@@ -2,7 +2,7 @@
 
 import { StackwardenError } from "../../errors.js";
 import { hint, setting } from "../../hint.js";
-import type { RuntimeName, RuntimeStatus, StackRuntime } from "../runtime.js";
+import type { Availability, RuntimeName, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
 import { DEFAULT_RUNTIME, RUNTIMES } from "../vocabulary.js";
 
@@ -12,7 +12,7 @@ export interface RuntimeChoice {
   reason: string;
 }
 
-const missing = (status: RuntimeStatus): string[] =>
+const missing = (status: Availability): string[] =>
   status.findings
     .filter((finding) => !finding.ok)
     .map((finding) => `${finding.message}${finding.fix === undefined ? "" : ` (${finding.fix})`}`);
@@ -49,7 +49,7 @@ export async function chooseRuntime(
   let later: RuntimeChoice | null = null;
   const refused: { name: RuntimeName; missing: string[] }[] = [];
   for (const runtime of candidates) {
-    const status = await runtime.check(project, settings);
+    const status = await (runtime.availability?.(project, settings) ?? runtime.check(project, settings));
     if (status.available && status.downloads !== undefined && configured === "auto") {
       later ??= { runtime, reason: `Runtime ${runtime.name} (no other one is available. ${status.downloads})` };
       refused.push({ name: runtime.name, missing: [status.downloads] });

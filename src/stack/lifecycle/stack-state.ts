@@ -80,7 +80,7 @@ const DONE: Record<Reached, { status: (unchecked: boolean) => StartOutcome["stat
  * | -------------------- | ------------------------------------------------------- | -------- |
  * | `running`            | `healthy` or `running`, `already_running`, `reconciled` | true     |
  * | `starting`           | `starting`                                              | false    |
- * | `stopping`, no start | `starting`: the caller has to call again                | false    |
+ * | `stopping`, no start | `starting`, though nothing is queued: `next` waits      | false    |
  * | any other            | `degraded`                                              | false    |
  */
 export function startVerdict(
@@ -99,7 +99,11 @@ export function startVerdict(
   const list = missing.length > 0 ? ` Not up: ${missing.join("; ")}.` : "";
   if (state === "starting") return { status: "starting", message: `The stack is starting.${list}`, verified: false };
   if (state === "stopping" && reached === null)
-    return { status: "starting", message: "The stack is still stopping; its start comes after that.", verified: false };
+    return {
+      status: "starting",
+      message: "The stack is still stopping, and this call started nothing. Repeat it when the stack has stopped.",
+      verified: false,
+    };
   const now = state === "degraded" ? "The stack runs, but not every service does." : `The stack is ${state}.`;
   const done = changes.length > 0 ? ` Changed: ${changes.join(", ")}.` : "";
   return { status: "degraded", message: `${now}${list}${done}`, verified: false };

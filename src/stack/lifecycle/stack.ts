@@ -31,6 +31,8 @@ export interface ReconcileOptions {
   restoring(): void;
   /** Longest time, in milliseconds, in which former instances become healthy again after a failure. */
   restoreMs: number;
+  /** Services that only earlier calls named. One that completed its work then does not run again. */
+  namedBefore: readonly string[];
 }
 
 /** True for a service that a start must bring up: it has ended or never started. */
@@ -136,6 +138,7 @@ export class Stack {
     for (const name of [...replaced.keys()])
       for (const follower of dependentsOf(name, Object.values(next.services), false))
         if (this.units.has(follower) && !replaced.has(follower)) replaced.set(follower, `it follows ${name}`);
+    for (const name of options.namedBefore) if (this.units.get(name)?.state === "completed") replaced.delete(name);
     options.changing();
     const again = [...this.units.values()].filter(idle).map(({ name }) => name);
     const former = formerOf(this, new Set([...removed, ...replaced.keys(), ...again]));

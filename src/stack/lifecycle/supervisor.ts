@@ -17,7 +17,7 @@ import { DefinitionReader, generatedIn, notGenerated } from "./definition-reader
 import { checkLimits } from "./limits.js";
 import { overrideNotes } from "./overrides.js";
 import { hasMoved, movedPorts } from "./port-plan.js";
-import { type ProjectSelection, selectionWithout } from "./project-selection.js";
+import { namedBefore, type ProjectSelection, selectionWithout } from "./project-selection.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { Scope, StopScope } from "./scope.js";
 import {
@@ -177,6 +177,7 @@ export class Supervisor {
           ? await this.#openStack(definition, settings, scope, steps.launched, records)
           : await this.#reconcile(before, definition, {
               restoreMs: settings.startTimeoutMs,
+              namedBefore: namedBefore(this.selection, request),
               scope,
               launched: steps.launched,
             });
@@ -277,9 +278,14 @@ export class Supervisor {
   /**
    * The definition of the files with a service that the open stack, or a start without options, may leave out: its profile is
    * not active, or a call excluded it. Its secrets are redacted from now on.
+   * @param records null: no secret is generated or redacted, for a caller that uses no value
    * @throws UNKNOWN_SERVICE when the files have no such service
    */
-  async definitionWith(service: string, settings: StackSettings, records: ProjectRecords): Promise<StackDefinition> {
+  async definitionWith(
+    service: string,
+    settings: StackSettings,
+    records: ProjectRecords | null,
+  ): Promise<StackDefinition> {
     const { selection } = this;
     let definition = await this.read(settings, records);
     if (!Object.hasOwn(definition.services, service)) {
@@ -295,7 +301,7 @@ export class Supervisor {
       });
       if (!Object.hasOwn(definition.services, service)) throw unknownService(service, Object.keys(definition.services));
     }
-    records.redactor.add([...hiddenSecrets(definition, this.parts.storage.id), ...records.secrets.values()]);
+    records?.redactor.add([...hiddenSecrets(definition, this.parts.storage.id), ...records.secrets.values()]);
     return definition;
   }
 
@@ -430,7 +436,7 @@ export class Supervisor {
   async #reconcile(
     stack: Stack,
     read: StackDefinition,
-    options: Pick<ReconcileOptions, "restoreMs"> & { scope: Scope; launched(): void },
+    options: Pick<ReconcileOptions, "restoreMs" | "namedBefore"> & { scope: Scope; launched(): void },
   ): Promise<Done> {
     const { scope, launched, ...how } = options;
     const { runtime } = stack.runtimeStack;

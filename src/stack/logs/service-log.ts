@@ -1,5 +1,6 @@
 /** One service's lines: the newest in memory, and all of them on disk up to the spool's bound. */
 
+import { isCommandLine } from "./command-lines.js";
 import { DroppedLines, type DroppedRange } from "./dropped-lines.js";
 import { type LogView, linesAfter } from "./log-view.js";
 import { indexAfter, LineRing } from "./ring.js";
@@ -103,8 +104,8 @@ export class ServiceLog {
     const lines: StoredLine[] = [];
     for (let index = this.#ring.size - 1; index >= 0 && lines.length < count; index -= 1) {
       const line = this.#ring.at(index) as StoredLine;
-      const own = line.stream !== "install" && (generation === undefined || line.generation === generation);
-      if (own) lines.push(line);
+      const own = line.stream !== "install" && !isCommandLine(line.text);
+      if (own && (generation === undefined || line.generation === generation)) lines.push(line);
     }
     return lines.reverse();
   }

@@ -83,7 +83,7 @@ export interface LogStore {
   /** Starts a new instance's log. */
   sink(service: string, generation: number): LogSink;
   query(query: LogQuery): Promise<LogPage>;
-  /** Synchronous view of the newest `count` lines of one instance (error reports). */
+  /** Synchronous view of the newest `count` lines that one instance itself printed (error reports). */
   lastLines(service: string, count: number, generation?: number): string[];
   /** Highest generation seen for a service, 0 when none (survives a restart of the server). */
   lastGeneration(service: string): number;

@@ -14,7 +14,7 @@ export const snapshot = z.object({
   bytes: number,
   /** Bytes of each volume. 0: the volume had no data, and is empty after a restore. */
   volumes: z.record(z.string(), number),
-  /** True for snapshots saved before volumes were deleted. The oldest of them are deleted to make room for new ones. */
+  /** True for snapshots saved before volumes were deleted or replaced. The oldest of them are deleted to make room for new ones. */
   automatic: z.boolean(),
 });
 export type Snapshot = z.infer<typeof snapshot>;
@@ -27,5 +27,12 @@ export const snapshotList = z.object({
 });
 export type SnapshotList = z.infer<typeof snapshotList>;
 
-export const snapshotOutcome = z.object({ project: text, message: text, snapshot, took_ms: number });
+export const snapshotOutcome = z.object({
+  project: text,
+  message: text,
+  snapshot,
+  /** Name of the automatic snapshot with the data that a restore replaced; absent when there was none. */
+  replaced: text.exactOptional(),
+  took_ms: number,
+});
 export type SnapshotOutcome = z.infer<typeof snapshotOutcome>;

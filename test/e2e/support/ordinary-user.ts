@@ -29,6 +29,10 @@ const works = (words: string[]): boolean =>
 export const canRunAs = (uid: number): boolean =>
   process.getuid?.() === 0 && works([...asUser(uid), process.execPath, BINARY, "--version"]);
 
+/** Whether a user may open a device for reading and writing. */
+export const canOpen = (uid: number, path: string): boolean =>
+  works([...asUser(uid), "/bin/sh", "-c", 'exec 3<>"$1"', "sh", path]);
+
 /** Why services of an ordinary user have no namespaces on this machine; null when they have some. */
 export function noUserNamespaces(uid: number): string | null {
   if (!canRunAs(uid)) return "it needs root, and a checkout that other users can run";

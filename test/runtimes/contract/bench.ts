@@ -132,10 +132,12 @@ export const endedBy = (exit: ServiceExit, signal: string): boolean =>
 
 /** The container port of every HTTP program of the contract. */
 export const WEB_PORT = 8123;
+/** Another container port. */
+export const OTHER_PORT = 8124;
 
 // Python starts faster with few imports, and fastest with those that are built in.
 
-/** An HTTP server with the paths /hang and /sick. */
+/** An HTTP server on the ports in PORT, with the paths /hang and /sick. */
 export const WEB = `
 import _signal as signal, _thread, os, socket, time
 def answer(connection):
@@ -150,13 +152,19 @@ def answer(connection):
     status = b"500 Sick" if path == b"/sick" else b"200 OK"
     connection.sendall(b"HTTP/1.0 %s\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (status, len(body), body))
     connection.close()
-server = socket.socket()
-server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-server.bind((os.environ["HOST"], int(os.environ["PORT"])))
-server.listen(16)
+def listener(port):
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((os.environ["HOST"], int(port)))
+    server.listen(16)
+    return server
+def serve(server):
+    while True: _thread.start_new_thread(answer, (server.accept()[0],))
+servers = [listener(port) for port in os.environ["PORT"].split()]
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 print("listening", flush=True)
-while True: _thread.start_new_thread(answer, (server.accept()[0],))
+for server in servers[1:]: _thread.start_new_thread(serve, (server,))
+serve(servers[0])
 `;
 
 /** Prints "up", then waits for SIGTERM. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { ExecRequest, ExecResult, RuntimeService, RuntimeStack } from "../../../src/stack/runtime.js";
 import { type Bench, RecordingSink, until, WAITS } from "./bench.js";
-import type { Given } from "./contract.js";
+import { type Given, shared } from "./contract.js";
 
 /** Part of the text of every command and of no service. */
 const COMMAND = "is-a-command";
@@ -122,14 +122,22 @@ while True:
     time.sleep(0.02)
 `;
 
+interface Commanded {
+  bench: Bench;
+  stack: RuntimeStack;
+  /** Runs. */
+  service: ServiceDefinition;
+  running: RuntimeService;
+  sink: RecordingSink;
+  /** Is never started. */
+  idle: ServiceDefinition;
+}
+
 /** Commands in a running instance. */
-function execTests(given: Given): void {
+function execTests(given: Given, all: () => Promise<Commanded>): void {
   describe("commands in a service", () => {
     it("a command has the service's environment and user, and separate streams", async () => {
-      const bench = given();
-      const service = bench.python("app", WAITS, { environment: { SAYS: "hello" } });
-      const { running, sink } = await bench.run(service);
-      await sink.shows("up");
+      const { bench, running, sink } = await all();
       const text =
         'import os, sys; print(os.environ["SAYS"], os.environ["MORE"], os.getuid(), os.getcwd()); print("wrong", file=sys.stderr); sys.exit(3)';
       const ran = await exec(running, program(bench, text), { environment: { MORE: "of it" } });
@@ -170,9 +178,7 @@ function execTests(given: Given): void {
     });
 
     it("a command reads its standard input to the end", async () => {
-      const bench = given();
-      const { running, sink } = await bench.run(bench.python("app", WAITS));
-      await sink.shows("up");
+      const { bench, running } = await all();
       const text = "import sys; data = sys.stdin.buffer.read(); print(len(data), sum(data))";
       const stdin = Buffer.from(Array.from({ length: 300_000 }, (_, at) => at % 251));
       const ran = await exec(running, program(bench, text), { stdin });
@@ -181,10 +187,7 @@ function execTests(given: Given): void {
     });
 
     it("a command in a terminal is resized, reads input and is interrupted by Ctrl-C, where supported", async () => {
-      const bench = given();
-      const service = bench.python("app", WAITS);
-      const { stack, running, sink } = await bench.run(service);
-      await sink.shows("up");
+      const { bench, stack, service, running } = await all();
       const drive = async (run: (exec: Omit<ExecRequest, "signal">) => Promise<ExecResult>): Promise<void> => {
         const own = terminal(91, 31);
         const output = new RecordingSink();
@@ -219,11 +222,9 @@ function execTests(given: Given): void {
     });
 
     it("output bytes arrive unchanged, and large output arrives completely", async () => {
-      const bench = given();
-      const { running, sink } = await bench.run(bench.python("app", WAITS));
-      await sink.shows("up");
-      const all = await exec(running, program(bench, "import sys; sys.stdout.buffer.write(bytes(range(256)) * 16)"));
-      expect(all.bytes.equals(Buffer.from(Array.from({ length: 4096 }, (_, at) => at % 256)))).toBe(true);
+      const { bench, running } = await all();
+      const ran = await exec(running, program(bench, "import sys; sys.stdout.buffer.write(bytes(range(256)) * 16)"));
+      expect(ran.bytes.equals(Buffer.from(Array.from({ length: 4096 }, (_, at) => at % 256)))).toBe(true);
       let bytes = 0;
       const flood = await running.exec({
         command: program(bench, "import sys\nfor n in range(4000): sys.stdout.write('x' * 4095 + '\\n')"),
@@ -237,17 +238,12 @@ function execTests(given: Given): void {
     });
 
     it("a command whose program is missing fails with COMMAND_NOT_FOUND", async () => {
-      const bench = given();
-      const service = bench.python("app", WAITS);
-      const { running, sink } = await bench.run(service);
-      await sink.shows("up");
+      const { running } = await all();
       await expect(exec(running, ["no-such-program-anywhere"])).rejects.toMatchObject({ code: "COMMAND_NOT_FOUND" });
     });
 
     it("a cancellation kills a command with all processes that it started", async () => {
-      const bench = given();
-      const { running, sink } = await bench.run(bench.python("app", WAITS));
-      await sink.shows("up");
+      const { bench, running } = await all();
       const end = new AbortController();
       const output = new RecordingSink();
       const ended = running.exec({
@@ -264,9 +260,7 @@ function execTests(given: Given): void {
     });
 
     it("the end of a command ends its background processes", async () => {
-      const bench = given();
-      const { running, sink } = await bench.run(bench.python("app", WAITS));
-      await sink.shows("up");
+      const { bench, running } = await all();
       const text = `import os, time\nif os.fork() == 0:\n    os.setsid()\n    while True: time.sleep(0.05)`;
       expect((await exec(running, program(bench, text))).exitCode).toBe(0);
       await noCommandRuns(bench);
@@ -275,11 +269,67 @@ function execTests(given: Given): void {
       expect((await exec(running, brief)).exitCode).toBe(0);
       await noCommandRuns(bench);
     });
+  });
+}
+
+function oneOffTests(all: () => Promise<Commanded>): void {
+  describe("one-off commands", () => {
+    it("a one-off command whose program is missing fails with COMMAND_NOT_FOUND", async () => {
+      const { bench, stack, idle } = await all();
+      await expect(oneOff(bench, stack, idle, ["no-such-program-anywhere"])).rejects.toMatchObject({
+        code: "COMMAND_NOT_FOUND",
+      });
+    });
+
+    it("a one-off command runs without its service, with its environment and separate input", async () => {
+      const { bench, stack, idle } = await all();
+      const text = 'import os, sys; print(os.environ["SAYS"], sys.stdin.read(), os.getuid() != 0); sys.exit(4)';
+      const ran = await oneOff(bench, stack, idle, program(bench, text), { stdin: Buffer.from("input") });
+      expect(ran).toMatchObject({ exitCode: 4, signal: null, out: "hello input True\n" });
+      await noCommandRuns(bench);
+    });
+
+    it("a one-off command does not affect a running service", async () => {
+      const { bench, stack, service, running } = await all();
+      const ran = await oneOff(bench, stack, service, program(bench, "print('beside')"));
+      expect(ran).toMatchObject({ exitCode: 0, out: "beside\n" });
+      expect((await exec(running, program(bench, "print('there')"))).out).toBe("there\n");
+    });
+
+    it("a cancellation kills a one-off command with all processes that it started", async () => {
+      const { bench, stack, idle } = await all();
+      const end = new AbortController();
+      const output = new RecordingSink();
+      const request = bench.request(idle, { signal: end.signal });
+      const ended = stack.runOneOff({
+        ...request,
+        exec: { command: escapes(bench), onOutput: (stream, chunk) => output.write(stream, chunk) },
+      });
+      await output.shows("escaped");
+      end.abort();
+      expect(killed(await ended)).toBe(true);
+      await noCommandRuns(bench);
+    });
+  });
+}
+
+export function commandTests(given: Given): void {
+  describe("commands", () => {
+    const all = shared(given, async (bench) => {
+      const environment = { SAYS: "hello" };
+      const service = bench.python("app", WAITS, { environment });
+      const idle = bench.python("idle", WAITS, { environment });
+      const stack = await bench.open([service, idle]);
+      const running = await bench.start(stack, service);
+      const sink = bench.sink("app");
+      await sink.shows("up");
+      return { stack, service, running, sink, idle };
+    });
+    execTests(given, all);
+    oneOffTests(all);
 
     it("a stop of the service ends its commands, and later ones are refused", async () => {
-      const bench = given();
-      const { running, sink } = await bench.run(bench.python("app", WAITS));
-      await sink.shows("up");
+      const { bench, running } = await all();
       const output = new RecordingSink();
       const ended = running.exec({
         command: escapes(bench),
@@ -292,65 +342,12 @@ function execTests(given: Given): void {
       expect(exitCode).not.toBe(0);
       await expect(exec(running, program(bench, "print(1)"))).rejects.toMatchObject({ code: "SERVICE_NOT_STARTED" });
     });
-  });
-}
-
-export function commandTests(given: Given): void {
-  execTests(given);
-  describe("one-off commands", () => {
-    it("a one-off command whose program is missing fails with COMMAND_NOT_FOUND", async () => {
-      const bench = given();
-      const service = bench.python("app", WAITS);
-      const stack = await bench.open([service]);
-      await expect(oneOff(bench, stack, service, ["no-such-program-anywhere"])).rejects.toMatchObject({
-        code: "COMMAND_NOT_FOUND",
-      });
-    });
-
-    it("a one-off command runs without its service, with its environment and separate input", async () => {
-      const bench = given();
-      const service = bench.python("app", WAITS, { environment: { SAYS: "hello" } });
-      const stack = await bench.open([service]);
-      const text = 'import os, sys; print(os.environ["SAYS"], sys.stdin.read(), os.getuid() != 0); sys.exit(4)';
-      const ran = await oneOff(bench, stack, service, program(bench, text), { stdin: Buffer.from("input") });
-      expect(ran).toMatchObject({ exitCode: 4, signal: null, out: "hello input True\n" });
-      await bench.nothingRuns();
-    });
-
-    it("a one-off command does not affect a running service", async () => {
-      const bench = given();
-      const service = bench.python("app", WAITS);
-      const { stack, running, sink } = await bench.run(service);
-      await sink.shows("up");
-      const ran = await oneOff(bench, stack, service, program(bench, "print('beside')"));
-      expect(ran).toMatchObject({ exitCode: 0, out: "beside\n" });
-      expect((await exec(running, program(bench, "print('there')"))).out).toBe("there\n");
-    });
-
-    it("a cancellation kills a one-off command with all processes that it started", async () => {
-      const bench = given();
-      const service = bench.python("app", WAITS);
-      const stack = await bench.open([service]);
-      const end = new AbortController();
-      const output = new RecordingSink();
-      const request = bench.request(service, { signal: end.signal });
-      const ended = stack.runOneOff({
-        ...request,
-        exec: { command: escapes(bench), onOutput: (stream, chunk) => output.write(stream, chunk) },
-      });
-      await output.shows("escaped");
-      end.abort();
-      expect(killed(await ended)).toBe(true);
-      await bench.nothingRuns();
-    });
 
     it("closing the stack ends its one-off commands", async () => {
-      const bench = given();
-      const service = bench.python("app", WAITS);
-      const stack = await bench.open([service]);
+      const { bench, stack, idle } = await all();
       const output = new RecordingSink();
       const ended = stack.runOneOff({
-        ...bench.request(service),
+        ...bench.request(idle),
         exec: { command: escapes(bench), onOutput: (stream, chunk) => output.write(stream, chunk) },
       });
       await output.shows("escaped");

@@ -1,5 +1,5 @@
 /** The contract of src/stack/runtime.ts that every runtime fulfils. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe } from "vitest";
+import { afterAll, afterEach, beforeAll, describe } from "vitest";
 import { Bench, type ContractTarget } from "./bench.js";
 import { dataTests } from "./data.js";
 import { endTests } from "./ends.js";
@@ -10,8 +10,39 @@ import { probeTests } from "./probes.js";
 import { publishTests } from "./publish.js";
 import { stackTests } from "./stack.js";
 
-/** Returns the bench of the current test. */
-export type Given = () => Bench;
+export interface Given {
+  /** Returns the bench of the current test. */
+  (): Bench;
+  target(): ContractTarget;
+}
+
+/**
+ * A bench for several tests of one describe, in which `begin` runs once, at the first call. A container for each test costs
+ * more processor time than everything that the tests do with it.
+ */
+export function shared<T extends object>(
+  given: Given,
+  begin: (bench: Bench) => Promise<T>,
+): () => Promise<T & { bench: Bench }> {
+  let bench: Bench | undefined;
+  afterAll(async () => {
+    await bench?.close();
+  });
+  return once(async () => {
+    const own = new Bench(given.target());
+    bench = own;
+    return { bench: own, ...(await begin(own)) };
+  });
+}
+
+/** A step that several tests need and the first of them takes. */
+export function once<T>(step: () => Promise<T>): () => Promise<T> {
+  let taken: Promise<T> | undefined;
+  return () => {
+    taken ??= step();
+    return taken;
+  };
+}
 
 /** The tests that every runtime passes. */
 export const ALL = [endTests, logTests, probeTests, environmentTests, limitTests, publishTests, dataTests, stackTests];
@@ -31,19 +62,24 @@ export function runtimeContract(
     `the StackRuntime contract of ${name}${skip === null ? "" : `: skipped, ${skip}`}`,
     () => {
       let target: ContractTarget;
-      let bench: Bench;
-      const given: Given = () => bench;
+      let bench: Bench | undefined;
+      const given: Given = Object.assign(
+        () => {
+          bench ??= new Bench(target);
+          return bench;
+        },
+        { target: () => target },
+      );
       beforeAll(async () => {
         target = await setup();
       });
       afterAll(async () => {
         await target?.close();
       });
-      beforeEach(() => {
-        bench = new Bench(target);
-      });
       afterEach(async () => {
-        await bench?.close();
+        const own = bench;
+        bench = undefined;
+        await own?.close();
       });
 
       for (const define of parts) define(given);

@@ -6,7 +6,7 @@ import { findCli } from "../../../src/runtimes/dagger/engine/discovery.js";
 import { RUNNER_VARIABLE } from "../../../src/runtimes/dagger/engine/engines.js";
 import { openSession } from "../../../src/runtimes/dagger/session/session.js";
 import { RecordingSink, WAITS } from "./bench.js";
-import type { Given } from "./contract.js";
+import { type Given, shared } from "./contract.js";
 
 /** @param env the environment that names the engine */
 export const daggerVolumeTests =
@@ -15,13 +15,21 @@ export const daggerVolumeTests =
     describe("volumes of a Dagger engine", () => {
       const mounts = [{ type: "volume" as const, source: "app-data", target: "/data", readOnly: false }];
 
-      it("a one-off command keeps the postmaster.pid of a running PostgreSQL", async () => {
-        const bench = given();
+      /** A service with a volume that looks like PostgreSQL's, and with a bind. */
+      const mounted = shared(given, async (bench) => {
+        bench.file("src/removed", "old");
         const program = `open("/data/postmaster.pid", "w").close()\n${WAITS}`;
-        const service = bench.python("app", program, { environment: { PGDATA: "/data" }, mounts });
+        const bind = { type: "bind" as const, source: join(bench.folder, "src"), target: "/srv/src", readOnly: false };
+        const fields = { environment: { PGDATA: "/data" }, mounts: [...mounts, bind] };
+        const service = bench.python("app", program, fields);
         const stack = await bench.open([service], { volumes: ["app-data"] });
-        await bench.start(stack, service);
+        const running = await bench.start(stack, service);
         await bench.sink("app").shows("up");
+        return { service, stack, running };
+      });
+
+      it("a one-off command keeps the postmaster.pid of a running PostgreSQL", async () => {
+        const { bench, service, stack } = await mounted();
         const output = new RecordingSink();
         const command = ["python3", "-c", `# ${bench.mark}\nimport os; print(os.listdir("/data"))`];
         const ran = await stack.runOneOff({
@@ -75,10 +83,7 @@ export const daggerVolumeTests =
       });
 
       it("changed files of a bind are copied into the running service without secrets", async () => {
-        const bench = given();
-        bench.file("src/removed", "old");
-        const mount = { type: "bind" as const, source: join(bench.folder, "src"), target: "/srv/src", readOnly: false };
-        const { running } = await bench.run(bench.python("app", WAITS, { mounts: [mount] }));
+        const { bench, running } = await mounted();
         bench.file("src/deep/script", "#!/bin/sh\necho new");
         chmodSync(join(bench.folder, "src/deep/script"), 0o755);
         bench.file("src/a b", "words");

@@ -1,24 +1,35 @@
 /** Data that outlives an instance: volumes and the project's current source. */
 import { describe, expect, it } from "vitest";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
-import { freePort } from "./bench.js";
-import type { Given } from "./contract.js";
+import { type Bench, freePort } from "./bench.js";
+import { type Given, shared } from "./contract.js";
 import { redis, redisStore } from "./redis.js";
 
 export function dataTests(given: Given): void {
   describe("data and source", () => {
-    const store = (port: number) => redisStore(given(), port);
-    const opened = (service: ServiceDefinition) => given().open([service], { volumes: ["store-data"] });
-
-    it("a volume keeps its data over restarts and stacks until it is removed", async () => {
-      const bench = given();
+    const inVolume = (bench: Bench, service: ServiceDefinition) => bench.open([service], { volumes: ["store-data"] });
+    /** A Redis server with a volume, into which it wrote a key. */
+    const store = shared(given, async (bench) => {
       const port = await freePort();
-      const service = store(port);
-      const stack = await opened(service);
+      const service = redisStore(bench, port);
+      const stack = await inVolume(bench, service);
       const first = await bench.start(stack, service);
       await bench.untilHealthy(first, { kind: "redis" });
+      return { port, service, stack, first, set: await redis(port, "SET", "kept", "by the volume") };
+    });
+
+    it("a redis check is healthy while the server runs and unhealthy after its stop", async () => {
+      const { bench, first } = await store();
+      expect(await bench.probe(first, { kind: "redis" })).toMatchObject({ healthy: true, message: "PONG" });
+      await first.stop({ graceMs: 10_000 });
+      expect((await bench.probe(first, { kind: "redis" }, 2000)).healthy).toBe(false);
+    });
+
+    it("a volume keeps its data over restarts and stacks until it is removed", async () => {
+      const { bench, port, service, stack, first, set } = await store();
+      const opened = (again: ServiceDefinition) => inVolume(bench, again);
       expect(first.user.uid).not.toBe(process.getuid?.() === 0 ? 0 : -1);
-      expect(await redis(port, "SET", "kept", "by the volume")).toBe("OK");
+      expect(set).toBe("OK");
       expect(await first.emptyVolumes).toEqual(["store-data"]);
       await first.stop({ graceMs: 10_000 });
       const second = await bench.start(stack, service);
@@ -52,17 +63,6 @@ export function dataTests(given: Given): void {
       const fifth = await bench.start(last, service);
       await bench.untilHealthy(fifth, { kind: "redis" });
       expect(await redis(port, "EXISTS", "kept")).toBe("0");
-    });
-
-    it("a redis check is healthy while the server runs and unhealthy after its stop", async () => {
-      const bench = given();
-      const service = store(await freePort());
-      const stack = await opened(service);
-      const running = await bench.start(stack, service);
-      await bench.untilHealthy(running, { kind: "redis" });
-      expect(await bench.probe(running, { kind: "redis" })).toMatchObject({ healthy: true, message: "PONG" });
-      await running.stop({ graceMs: 10_000 });
-      expect((await bench.probe(running, { kind: "redis" }, 2000)).healthy).toBe(false);
     });
 
     it("a restart uses the current source of the project", async () => {

@@ -5,8 +5,8 @@ import { networkInterfaces } from "node:os";
 import { describe, expect, it } from "vitest";
 import type { StackwardenError } from "../../../src/errors.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
-import { closeServer, freePort, listen, until, WAITS, WEB_PORT } from "./bench.js";
-import type { Given } from "./contract.js";
+import { closeServer, freePort, listen, OTHER_PORT, until, WAITS, WEB_PORT } from "./bench.js";
+import { type Given, once, shared } from "./contract.js";
 
 const publishes = (hostPort?: number, containerPort = WEB_PORT): Partial<ServiceDefinition> => ({
   ports: [{ containerPort, protocol: "tcp", ...(hostPort === undefined ? {} : { hostPort }) }],
@@ -27,15 +27,58 @@ const connects = (host: string, port: number): Promise<boolean> =>
     socket.once("connect", end(true)).once("error", end(false)).once("timeout", end(false));
   });
 
+/** Prints SEEN_AT, then again and again what the server at URL answers. */
+const ASKS = `
+import os, socket, time
+print(os.environ["SEEN_AT"], flush=True)
+host, port = os.environ["URL"].split("/")[2].split(":")
+while True:
+    try:
+        with socket.create_connection((host, int(port)), timeout=2) as connection:
+            connection.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+            reply = b""
+            while piece := connection.recv(65536): reply += piece
+        print("received", reply.split(b"\\r\\n\\r\\n")[1].decode(), flush=True)
+    except Exception as error:
+        print("failed", error, flush=True)
+    time.sleep(0.1)
+`;
+
 export function publishTests(given: Given): void {
   describe("published ports and service names", () => {
-    it("a published port is reachable on 127.0.0.1, and on other addresses only where reported", async () => {
-      const bench = given();
-      const { host = "127.0.0.1" } = bench.target;
+    /** A server that publishes one port and has another one, which a second service asks. */
+    const all = shared(given, async (bench) => {
       const port = await freePort();
-      const { stack, running } = await bench.run(bench.web("web", publishes(port)));
-      expect(stack.endpoints()).toEqual([{ service: "web", container_port: WEB_PORT, host, host_port: port }]);
+      const listens = { expose: [OTHER_PORT], environment: { PORT: `${WEB_PORT} ${OTHER_PORT}` } };
+      const local = { environment: { HOST: "{host}", PORT: `{port:${WEB_PORT}} {port:${OTHER_PORT}}` } };
+      const web = bench.web("web", { ...publishes(port), ...listens, local });
+      const asks = bench.python("asks", ASKS, {
+        environment: { URL: `http://web:${OTHER_PORT}/`, SEEN_AT: `http://{published:web:${WEB_PORT}}/` },
+      });
+      const stack = await bench.open([web, asks]);
+      const endpoints = stack.endpoints();
+      const running = await bench.start(stack, web);
       await bench.untilHealthy(running, HTTP);
+      return { port, web, asks, stack, endpoints, running };
+    });
+    const asking = once(async () => {
+      const { bench, stack, asks } = await all();
+      return bench.start(stack, asks);
+    });
+    /** Restarts the server. @returns what an attempt to listen on its port gave between the instances */
+    const restarted = once(async () => {
+      const { bench, port, web, stack, running } = await all();
+      await running.stop({ graceMs: 10_000 });
+      const attempt = await listen(port).then(closeServer, (error: unknown) => error);
+      const next = await bench.start(stack, { ...web, environment: { ...web.environment, SAYS: "again" } });
+      await bench.untilHealthy(next, HTTP);
+      return attempt;
+    });
+
+    it("a published port is reachable on 127.0.0.1, and on other addresses only where reported", async () => {
+      const { host = "127.0.0.1" } = given.target();
+      const { port, endpoints, running } = await all();
+      expect(endpoints).toEqual([{ service: "web", container_port: WEB_PORT, host, host_port: port }]);
       await until("it answers through its port", async () => (await answer(port).catch(() => "")) === "hello");
       const others = Object.values(networkInterfaces())
         .flatMap((addresses) => addresses ?? [])
@@ -96,60 +139,25 @@ export function publishTests(given: Given): void {
       await closeServer(await listen(port));
     });
 
-    it("a restart keeps the host port, at which the new instance replies", async () => {
-      const bench = given();
-      const port = await freePort();
-      const service = bench.web("web", publishes(port));
-      const { stack, running } = await bench.run(service);
-      await bench.untilHealthy(running, HTTP);
-      await running.stop({ graceMs: 10_000 });
-      await expect(listen(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
-      const changed = { ...service, environment: { ...service.environment, SAYS: "again" } };
-      const next = await bench.start(stack, changed);
-      await bench.untilHealthy(next, HTTP);
-      expect(stack.endpoints()[0]?.host_port).toBe(port);
-      await until("the new instance answers", async () => (await answer(port).catch(() => "")) === "again");
+    it("a service's environment contains the published address of another service", async () => {
+      const { bench, port } = await all();
+      await asking();
+      await bench.sink("asks").shows(`http://127.0.0.1:${port}/\n`);
     });
 
     it("a service reaches another one by name, also after that one restarts", async () => {
-      const bench = given();
-      const web = bench.web("web");
-      const asks = bench.python(
-        "asks",
-        `
-import os, time, urllib.request
-while True:
-    try:
-        print("received", urllib.request.urlopen(os.environ["URL"], timeout=2).read().decode(), flush=True)
-    except Exception as error:
-        print("failed", error, flush=True)
-    time.sleep(0.1)
-`,
-        { environment: { URL: `http://web:${WEB_PORT}/` } },
-      );
-      const stack = await bench.open([web, asks]);
-      const running = await bench.start(stack, web);
-      await bench.untilHealthy(running, HTTP);
-      const asking = await bench.start(stack, asks);
+      const { bench } = await all();
+      await asking();
       await bench.sink("asks").shows("received hello");
-      await running.stop({ graceMs: 10_000 });
-      const next = await bench.start(stack, { ...web, environment: { ...web.environment, SAYS: "back" } });
-      await bench.untilHealthy(next, HTTP);
-      await bench.sink("asks").shows("received back");
-      await asking.stop({ graceMs: 0 });
+      await restarted();
+      await bench.sink("asks").shows("received again");
     });
 
-    it("a service's environment contains the published address of another service", async () => {
-      const bench = given();
-      const port = await freePort();
-      const web = bench.web("web", publishes(port));
-      const reads = bench.python("reads", "import os; print(os.environ['SEEN_AT'])", {
-        environment: { SEEN_AT: `http://{published:web:${WEB_PORT}}/` },
-      });
-      const stack = await bench.open([web, reads]);
-      const running = await bench.start(stack, reads);
-      await running.exited;
-      expect(bench.sink("reads").text()).toBe(`http://127.0.0.1:${port}/\n`);
+    it("a restart keeps the host port, at which the new instance replies", async () => {
+      const { port, stack } = await all();
+      expect(await restarted()).toMatchObject({ code: "EADDRINUSE" });
+      expect(stack.endpoints()[0]?.host_port).toBe(port);
+      await until("the new instance answers", async () => (await answer(port).catch(() => "")) === "again");
     });
   });
 }

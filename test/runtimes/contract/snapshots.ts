@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { CopyVolumesRequest, RuntimeService, RuntimeStack } from "../../../src/stack/runtime.js";
 import { type Bench, freePort } from "./bench.js";
-import type { Given } from "./contract.js";
+import { type Given, shared } from "./contract.js";
 import { redis, redisStore } from "./redis.js";
 
 const VOLUMES = ["store-data"];
@@ -32,23 +32,29 @@ const restore = (bench: Bench, from: string, signal = new AbortController().sign
 
 export function snapshotTests(given: Given): void {
   describe("copies of volumes", () => {
-    const up = async (port: number): Promise<{ stack: RuntimeStack; running: RuntimeService }> => {
-      const bench = given();
+    const store = shared(given, async () => ({ port: await freePort() }));
+    interface Up {
+      stack: RuntimeStack;
+      running: RuntimeService;
+    }
+    /** Still runs at the end of its test. */
+    let third: Up | undefined;
+    const up = async (): Promise<Up> => {
+      const { bench, port } = await store();
       const service = redisStore(bench, port);
       const stack = await bench.open([service], { volumes: VOLUMES });
       const running = await bench.start(stack, service);
       await bench.untilHealthy(running, { kind: "redis" });
       return { stack, running };
     };
-    const down = async ({ stack, running }: { stack: RuntimeStack; running: RuntimeService }): Promise<void> => {
+    const down = async ({ stack, running }: Up): Promise<void> => {
       await running.stop({ graceMs: 10_000 });
       await stack.close();
     };
 
     it("a copy of a paused service's volumes can be restored into the same and another project", async () => {
-      const bench = given();
-      const port = await freePort();
-      const first = await up(port);
+      const { bench, port } = await store();
+      const first = await up();
       expect(await redis(port, "SET", "word", "before")).toBe("OK");
       const to = archive(bench);
       await first.running.pause();
@@ -61,7 +67,7 @@ export function snapshotTests(given: Given): void {
       await down(first);
 
       await restore(bench, to);
-      const second = await up(port);
+      const second = await up();
       expect(await redis(port, "GET", "word")).toBe("before");
       await down(second);
 
@@ -79,16 +85,13 @@ export function snapshotTests(given: Given): void {
 
       // A restore from an archive without the volume empties it.
       await restore(bench, archive(bench));
-      const third = await up(port);
+      third = await up();
       expect(await redis(port, "EXISTS", "word")).toBe("0");
-      await down(third);
-      await bench.target.runtime.removeVolumes(bench.projectId, bench.stateDir, VOLUMES);
     });
 
     it("a copy above its size limit and a cancelled copy or restore change nothing", async () => {
-      const bench = given();
-      const port = await freePort();
-      const first = await up(port);
+      const { bench, port } = await store();
+      const first = third ?? (await up());
       expect(await redis(port, "SET", "word", "kept")).toBe("OK");
       const to = archive(bench);
       await expect(copy(bench, to, { maxBytes: 10 })).rejects.toMatchObject({ code: "SNAPSHOT_TOO_LARGE" });
@@ -99,7 +102,7 @@ export function snapshotTests(given: Given): void {
       const whole = archive(bench);
       await copy(bench, whole);
       await expect(restore(bench, whole, end.signal)).rejects.toThrow("cancelled by the test");
-      const second = await up(port);
+      const second = await up();
       expect(await redis(port, "GET", "word")).toBe("kept");
       await down(second);
       await bench.target.runtime.removeVolumes(bench.projectId, bench.stateDir, VOLUMES);

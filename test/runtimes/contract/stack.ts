@@ -1,12 +1,13 @@
 /** The updates, cancellation, close and loss of a stack. */
 import { describe, expect, it } from "vitest";
-import { closeServer, freePort, listen, until, WAITS, WEB_PORT } from "./bench.js";
-import type { Given } from "./contract.js";
+import type { RuntimeService } from "../../../src/stack/runtime.js";
+import { Bench, closeServer, freePort, listen, until, WAITS, WEB_PORT } from "./bench.js";
+import { type Given, shared } from "./contract.js";
 
 export function stackTests(given: Given): void {
   describe("the stack", () => {
     it("check() reports the isolation with reasons, and capacity() reports CPUs and memory", async () => {
-      const { runtime } = given().target;
+      const { runtime } = given.target();
       // The check takes at most one second, in which an engine on a busy machine may not answer.
       let status = await runtime.check();
       for (let attempt = 1; attempt < 10 && !status.available; attempt += 1) status = await runtime.check();
@@ -20,33 +21,22 @@ export function stackTests(given: Given): void {
       expect(memory_mb).toBeGreaterThan(0);
     });
 
-    it("an update holds the new ports and releases the removed ones", async () => {
-      const bench = given();
-      const [first, second] = [await freePort(), await freePort()];
-      const ports = (hostPort: number) => ({
-        ports: [{ containerPort: WEB_PORT, hostPort, protocol: "tcp" as const }],
-      });
-      const stack = await bench.open([bench.web("old", ports(first))]);
-      const fresh = bench.web("new", ports(second));
-      await stack.update(bench.definition([fresh]));
-      expect(stack.endpoints().map(({ service, host_port }) => [service, host_port])).toEqual([["new", second]]);
-      await closeServer(await listen(first));
-      const running = await bench.start(stack, fresh);
-      await bench.untilHealthy(running, { kind: "http", port: WEB_PORT, path: "/", status: 200 });
+    const publishes = (hostPort: number) => ({
+      ports: [{ containerPort: WEB_PORT, hostPort, protocol: "tcp" as const }],
+    });
+    /** A stack whose definition tests update. */
+    const updated = shared(given, async (bench) => {
+      const first = await freePort();
+      const old = bench.web("old", publishes(first));
+      return { first, old, stack: await bench.open([old]) };
     });
 
     it("an update with a port in use changes nothing", async () => {
-      const bench = given();
-      const first = await freePort();
-      const ports = (hostPort: number) => ({
-        ports: [{ containerPort: WEB_PORT, hostPort, protocol: "tcp" as const }],
-      });
-      const old = bench.web("old", ports(first));
-      const stack = await bench.open([old]);
+      const { bench, old, stack } = await updated();
       const before = stack.endpoints();
       const blocker = await listen(0);
       const { port } = blocker.address() as { port: number };
-      const fresh = bench.web("new", ports(port));
+      const fresh = bench.web("new", publishes(port));
       const refused = stack.update(bench.definition([old, fresh]));
       await expect(refused).rejects.toMatchObject({ code: "PORT_IN_USE" });
       // checkPorts reports it without a start and holds no port.
@@ -56,33 +46,18 @@ export function stackTests(given: Given): void {
       expect(stack.endpoints()).toEqual(before);
       const running = await bench.start(stack, old);
       await bench.untilHealthy(running, { kind: "tcp", port: WEB_PORT });
+      await running.stop({ graceMs: 10_000 });
     });
 
-    it("a start that is cancelled beforehand starts no process", async () => {
-      const bench = given();
-      const service = bench.python("app", WAITS);
-      const stack = await bench.open([service]);
-      const abort = new AbortController();
-      abort.abort(new Error("changed my mind"));
-      await expect(bench.start(stack, service, { signal: abort.signal })).rejects.toThrow();
-      await bench.nothingRuns();
-    });
-
-    it("a cancelled start leaves no process and can be repeated", async () => {
-      const bench = given();
-      const service = bench.python("app", WAITS);
-      const stack = await bench.open([service]);
-      for (const afterMs of [0, 30, 150]) {
-        const abort = new AbortController();
-        const timer = setTimeout(() => abort.abort(new Error("changed my mind")), afterMs);
-        const outcome = await bench.start(stack, service, { signal: abort.signal }).catch(() => null);
-        clearTimeout(timer);
-        // The cancellation may be too late; then the service runs.
-        await outcome?.stop({ graceMs: 0 });
-        await bench.nothingRuns();
-      }
-      await bench.start(stack, service);
-      await bench.sink("app").shows("up");
+    it("an update holds the new ports and releases the removed ones", async () => {
+      const { bench, first, stack } = await updated();
+      const second = await freePort();
+      const fresh = bench.web("new", publishes(second));
+      await stack.update(bench.definition([fresh]));
+      expect(stack.endpoints().map(({ service, host_port }) => [service, host_port])).toEqual([["new", second]]);
+      await closeServer(await listen(first));
+      const running = await bench.start(stack, fresh);
+      await bench.untilHealthy(running, { kind: "http", port: WEB_PORT, path: "/", status: 200 });
     });
 
     it("a cancelled opening holds no port", async () => {
@@ -90,18 +65,45 @@ export function stackTests(given: Given): void {
       const port = await freePort();
       const abort = new AbortController();
       abort.abort(new Error("changed my mind"));
-      const web = bench.web("web", { ports: [{ containerPort: WEB_PORT, hostPort: port, protocol: "tcp" }] });
+      const web = bench.web("web", publishes(port));
       await expect(bench.open([web], {}, abort.signal)).rejects.toThrow();
       await closeServer(await listen(port));
     });
 
-    it("close() ends every service and releases the ports, and can be repeated", async () => {
-      const bench = given();
+    /** A stack whose starts are cancelled before it closes. */
+    const ended = shared(given, async (bench) => {
       const port = await freePort();
-      const web = bench.web("web", { ports: [{ containerPort: WEB_PORT, hostPort: port, protocol: "tcp" }] });
-      const app = bench.python("app", WAITS);
-      const stack = await bench.open([web, app]);
-      const started = await Promise.all([bench.start(stack, web), bench.start(stack, app)]);
+      const [web, app] = [bench.web("web", publishes(port)), bench.python("app", WAITS)];
+      return { port, web, app, stack: await bench.open([web, app]) };
+    });
+    let running: RuntimeService | undefined;
+
+    it("a start that is cancelled beforehand starts no process", async () => {
+      const { bench, app, stack } = await ended();
+      const abort = new AbortController();
+      abort.abort(new Error("changed my mind"));
+      await expect(bench.start(stack, app, { signal: abort.signal })).rejects.toThrow();
+      await bench.nothingRuns();
+    });
+
+    it("a cancelled start leaves no process and can be repeated", async () => {
+      const { bench, app, stack } = await ended();
+      for (const afterMs of [0, 30, 150]) {
+        const abort = new AbortController();
+        const timer = setTimeout(() => abort.abort(new Error("changed my mind")), afterMs);
+        const outcome = await bench.start(stack, app, { signal: abort.signal }).catch(() => null);
+        clearTimeout(timer);
+        // The cancellation may be too late; then the service runs.
+        await outcome?.stop({ graceMs: 0 });
+        await bench.nothingRuns();
+      }
+      running = await bench.start(stack, app);
+      await bench.sink("app").shows("up");
+    });
+
+    it("close() ends every service and releases the ports, and can be repeated", async () => {
+      const { bench, port, web, app, stack } = await ended();
+      const started = [await bench.start(stack, web), running ?? (await bench.start(stack, app))];
       await bench.sink("app").shows("up");
       await stack.close();
       await Promise.all(started.map((one) => one.exited));
@@ -118,7 +120,6 @@ export function stackTests(given: Given): void {
 
     it("two projects with the same service names are separate", async () => {
       const bench = given();
-      const { Bench } = await import("./bench.js");
       const other = new Bench(bench.target);
       try {
         const [ports, says] = [

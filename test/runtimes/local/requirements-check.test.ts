@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
+import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
 import { checkRequirements, type Search } from "../../../src/runtimes/local/requirements-check.js";
 import type { Enforcement } from "../../../src/stack/runtime.js";
 import { DirectHost } from "./support/direct-host.js";
@@ -147,5 +148,37 @@ describe("checkRequirements", () => {
       machine({ version });
       expect((await check({})).of("node")).toEqual({ check: "node", ok: true, message: `Node.js ${version}` });
     }
+  });
+});
+
+describe("LocalRuntime.availability", () => {
+  const runtime = () => {
+    let networks = 0;
+    const networkEnforcement = async () => {
+      networks += 1;
+      return own;
+    };
+    const processHost = Object.assign(new DirectHost(), { networkEnforcement });
+    return {
+      local: createLocalRuntime({ stateDir: dir.path, processHost, warn: () => undefined }),
+      networks: () => networks,
+    };
+  };
+
+  it("an available runtime is reported without findings, and no network is tried", async () => {
+    const { local, networks } = runtime();
+    expect(await local.availability?.()).toEqual({ available: true, findings: [] });
+    expect(networks()).toBe(0);
+    await local.check();
+    expect(networks()).toBe(1);
+  });
+
+  it("an unavailable runtime is reported with the findings of the check", async () => {
+    machine({ version: "20.18.1" });
+    const { local } = runtime();
+    const answer = await local.availability?.();
+    expect(answer).toMatchObject({ available: false });
+    expect(answer?.findings).toContainEqual(expect.objectContaining({ check: "node", ok: false }));
+    expect(answer).toEqual(await local.check());
   });
 });

@@ -43,6 +43,27 @@ describe("commandVerdict", () => {
   });
 
   it.each<[number, string, string[]]>([
+    [0, "LOADING Redis is loading the dataset in memory", ["redis-cli", "ping"]],
+    [0, "LOADING Valkey is loading the dataset in memory", ["valkey-cli", "ping"]],
+    [
+      0,
+      "(error) LOADING Redis is loading the dataset in memory\n",
+      ["/bin/sh", "-c", "redis-cli -a $P ping || exit 1"],
+    ],
+    [1, "LOADING Redis is loading the dataset in memory\n", ["redis-cli", "-e", "ping"]],
+  ])('exit code %i with output "%s" of %j means that Redis is loading its data', (exit, output, command) => {
+    expect(() => commandVerdict(exit, output, command)).toThrow(ServiceStarting);
+    expect(() => commandVerdict(exit, output, command)).toThrow(/LOADING .* is loading the dataset/);
+  });
+
+  it.each<[string, string[]]>([
+    ["PONG", ["redis-cli", "ping"]],
+    ["LOADING 3 of 3", ["./check"]],
+  ])('exit code 0 with output "%s" of %j is a successful check', (output, command) => {
+    expect(commandVerdict(0, output, command)).toBe(output);
+  });
+
+  it.each<[number, string, string[]]>([
     [2, "/var/run/postgresql:5432 - no response", ["pg_isready"]],
     [1, "", ["/bin/sh", "-c", "pg_isready -q || exit 1"]],
     [1, "", ["/bin/sh", "-c", "pg_isready -q && test -f /ready"]],

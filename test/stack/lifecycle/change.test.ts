@@ -208,6 +208,39 @@ describe("start of a running stack", () => {
     expect(domain.runtime.services.get("app")?.generation).toBe(1);
   });
 
+  it("a migration that a call named runs again only when a call names it", async () => {
+    const files = (mode: string, ofDatabase = "") =>
+      write(
+        compose(service("db", ofDatabase), service("web")) +
+          `
+  migrate:
+    image: example/migrate
+    profiles: [tools]
+    environment: { MODE: ${mode} }
+    depends_on: { db: { condition: service_healthy, restart: true } }
+    x-local: { command: [run] }
+`,
+      );
+    const runs = () => domain.runtime.started().filter((name) => name === "migrate").length;
+    const start = (services: string[]) => {
+      domain.runtime.scripts = { migrate: { ends: [{ afterMs: 20, exitCode: 0 }] } };
+      return manager.start({ project: "shop", services }, call());
+    };
+    files("one");
+    await start(["web", "migrate"]);
+    expect(runs()).toBe(1);
+    // Its definition changes, then that of a database with which it restarts.
+    files("two");
+    await start(["web"]);
+    files("two", "environment: { A: b }");
+    expect((await start(["web"])).message).toContain("db replaced");
+    expect(runs()).toBe(1);
+    expect((await manager.report("shop")).services.migrate?.state).toBe("completed");
+    files("three");
+    await start(["migrate"]);
+    expect(runs()).toBe(2);
+  });
+
   it("a later start keeps ports and profiles, and new ports apply after the start in progress", async () => {
     const text = compose(service("app", 'ports: ["8000"]'), service("extra", "profiles: [more]"));
     write(text);
@@ -290,6 +323,20 @@ describe("stop", () => {
     expect((await manager.start({ project: "shop", timeoutMs: 50 }, call())).status).toBe("starting");
     expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
     expect((await eventsOf(manager, "shop", "stack_stopped")).length).toBe(1);
+  });
+
+  it("a start whose time ends during a stop says that it started nothing, and nothing starts after the stop", async () => {
+    await up(compose(service("app", "stop_grace_period: 1s")));
+    domain.runtime.scripts = { app: { ignoresStop: true } };
+    await manager.stop({ project: "shop", timeoutMs: 50 }, call());
+    const early = await manager.start({ project: "shop", timeoutMs: 50 }, call());
+    expect(early).toMatchObject({
+      message: "The stack is still stopping, and this call started nothing. Repeat it when the stack has stopped.",
+      next: { operation: "health_status", input: { project: "shop", wait_for: "stopped" } },
+    });
+    const { wait } = await manager.health({ project: "shop", waitFor: "stopped" }, call());
+    expect(wait?.met).toBe(true);
+    expect(domain.runtime.started()).toEqual([]);
   });
 });
 

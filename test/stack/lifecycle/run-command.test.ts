@@ -90,6 +90,17 @@ describe("run_command", () => {
     ]);
   });
 
+  it("the last lines of a crashed service are its own, not those of a command that ran in it", async () => {
+    const manager = domain.manager();
+    domain.runtime.scripts.web = { prints: "listening", exec: prints("migrated\n") };
+    await manager.start({ project: "shop" }, call());
+    await manager.runCommand(ask(), call());
+    domain.runtime.service("web").end({ exitCode: 1 });
+    await until("it crashed", async () => (await eventsOf(manager, "shop", "service_crashed")).length === 1);
+    const [crash] = await eventsOf(manager, "shop", "service_crashed");
+    expect(crash?.data?.last_lines).toEqual(["listening"]);
+  });
+
   it("run_command redacts secrets and removes control characters, also from binary output", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());

@@ -200,6 +200,38 @@ describe("snapshots", () => {
     expect(await manager.stop({ project: "shop", removeVolumes: true }, call())).not.toHaveProperty("snapshot");
   });
 
+  it("a restore saves the data that it replaces first and names the snapshot", async () => {
+    const manager = await started();
+    await manager.saveSnapshot({ project: "shop", name: "one" }, call());
+    await manager.stop({ project: "shop" }, call());
+    domain.runtime.volumes.set("shop/data", 70);
+    const { message, replaced = "" } = await manager.restoreSnapshot({ project: "shop", snapshot: "one" }, call());
+    expect(volume("shop/data")).toBe(100);
+    expect(message).toContain(`The data before is in the snapshot ${replaced}.`);
+    expect((await manager.snapshots("shop")).snapshots.at(-1)).toMatchObject({ name: replaced, automatic: true });
+    await manager.restoreSnapshot({ project: "shop", snapshot: replaced }, call());
+    expect(volume("shop/data")).toBe(70);
+    // No data remains to save.
+    domain.runtime.volumes.clear();
+    expect(await manager.restoreSnapshot({ project: "shop", snapshot: "one" }, call())).not.toHaveProperty("replaced");
+  });
+
+  it("a restore that cannot save the present data changes nothing, and needs no room where there is none", async () => {
+    const manager = await started({ snapshots: { maxCount: 1, maxBytes: 1000 } });
+    await manager.saveSnapshot({ project: "shop", name: "one" }, call());
+    await manager.stop({ project: "shop" }, call());
+    domain.runtime.volumes.set("shop/data", 70);
+    await expect(manager.restoreSnapshot({ project: "shop", snapshot: "one" }, call())).rejects.toMatchObject({
+      code: "SNAPSHOT_TOO_LARGE",
+      message: expect.stringContaining("The data was not replaced"),
+      hint: expect.stringContaining("snapshot: false"),
+    });
+    expect(volume("shop/data")).toBe(70);
+    await manager.stop({ project: "shop", removeVolumes: true, snapshot: false }, call());
+    await manager.restoreSnapshot({ project: "shop", snapshot: "one" }, call());
+    expect(volume("shop/data")).toBe(100);
+  });
+
   it.each<[string, (manager: ReturnType<Domain["manager"]>) => Promise<unknown>]>([
     ["was stopped before", (manager) => manager.stop({ project: "shop", services: ["files"] }, call())],
     ["was left out before", (manager) => manager.stop({ project: "shop" }, call())],

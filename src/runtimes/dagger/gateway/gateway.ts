@@ -9,6 +9,7 @@ import type { StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint } from "../../../stack/runtime.js";
 import { raceAbort, timeoutSignal } from "../../../system/wait.js";
 import { PortLedger } from "../../shared/port-ledger.js";
+import { refusedConnections } from "../../shared/refused-connections.js";
 import { publishedRequests } from "../stack/published-ports.js";
 import { GATEWAY_PATH, GATEWAY_SCRIPT, TOKEN_VARIABLE } from "./gateway-script.js";
 import { Link, systemError } from "./link.js";
@@ -54,7 +55,13 @@ class SessionGateway implements Gateway {
   #again = AGAIN_MS;
 
   constructor(private readonly options: GatewayOptions) {
-    this.#ledger = new PortLedger(publishedRequests, { serve: (socket, port) => void this.#serve(socket, port) });
+    this.#ledger = new PortLedger(publishedRequests, {
+      serve: (socket, port) => void this.#serve(socket, port),
+      refused: refusedConnections(
+        (port) => this.#endpoint(port)?.service,
+        (_service, message) => options.warn(message),
+      ),
+    });
   }
 
   reserve(definition: StackDefinition): Promise<void> {
@@ -138,9 +145,13 @@ class SessionGateway implements Gateway {
     });
   }
 
+  #endpoint(port: number): Endpoint | undefined {
+    return this.endpoints().find(({ host_port }) => host_port === port);
+  }
+
   async #serve(socket: Socket, port: number): Promise<void> {
     socket.on("error", () => {});
-    const endpoint = this.endpoints().find(({ host_port }) => host_port === port);
+    const endpoint = this.#endpoint(port);
     const link = this.#running?.link;
     if (endpoint === undefined || link === undefined) {
       socket.resetAndDestroy();

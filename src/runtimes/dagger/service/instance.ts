@@ -53,13 +53,16 @@ export class Instance {
 
   async #follow(reported: Promise<ServiceExit>): Promise<ServiceExit> {
     const { output, over, forget } = this.options;
+    // A session has many instances, one after the other: none leaves a listener.
+    const ended = new AbortController();
     const lost = new Promise<ServiceExit>((resolve) => {
       const tell = () => resolve(exitOf(null, Date.now()));
       if (over.aborted) tell();
-      else over.addEventListener("abort", tell, { once: true });
+      else over.addEventListener("abort", tell, { once: true, signal: ended.signal });
     });
     const printed = output.ended.then(async ({ exitCode, at }) => exitOf(exitCode, at, await this.#byMemory(exitCode)));
     const exit = await Promise.race([printed, reported, lost]);
+    ended.abort();
     // A session that is over delivers nothing more.
     await output.close(over.aborted ? 0 : undefined);
     this.exit = exit;

@@ -7,6 +7,7 @@ import { dependencies, downloadCache } from "./dependency-cache.js";
 import { type InstallContext, installingAs } from "./install-context.js";
 import { installStep, lastLines } from "./install-step.js";
 import { installerEnvironment } from "./installer-environment.js";
+import { virtualEnvironmentCommand } from "./virtual-environment.js";
 
 /** Increase it when the installation method changes, so that existing environments are rebuilt. */
 const RECIPE = "2";
@@ -65,7 +66,7 @@ export async function installPython(
     build: async (venv) => {
       const env = { ...installerEnvironment(context), PIP_CACHE_DIR: await downloadCache(context) };
       await installStep(context, "Creating the virtual environment", {
-        argv: [python, "-m", "venv", ...(empty ? ["--without-pip"] : []), venv],
+        argv: empty ? [python, "-m", "venv", "--without-pip", venv] : virtualEnvironmentCommand(python, venv),
         cwd: context.home,
         env,
       });

@@ -199,7 +199,12 @@ export class NetworkNamespace implements Loopback {
       this.#end(`pasta, which connects its network, ended (${text})`);
     });
     for (const until = Date.now() + READY_MS; this.gateway() === null; await sleep(STEP_MS)) {
-      if (how !== null) throw new Error(`pasta cannot connect a network namespace: ${lastLine() || how}`);
+      if (how !== null) {
+        const line = lastLine() || how;
+        // Some machines give this device to root only.
+        const advice = /\btun\b/.test(line) ? " (this user must be able to open /dev/net/tun: chmod 0666)" : "";
+        throw new Error(`pasta cannot connect a network namespace: ${line}${advice}`);
+      }
       if (Date.now() > until) throw new Error("pasta did not connect a network namespace in time");
     }
     pasta.unref();

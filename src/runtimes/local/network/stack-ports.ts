@@ -4,6 +4,7 @@ import type { StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint } from "../../../stack/runtime.js";
 import { timeoutSignal } from "../../../system/wait.js";
 import { type BusyPort, PortLedger, type Reassigned } from "../../shared/port-ledger.js";
+import { refusedConnections } from "../../shared/refused-connections.js";
 import { LOOPBACK, publishedPlaceholders } from "../address-rewrite.js";
 import { type Forward, join } from "../forward.js";
 import { portRequests } from "../port-requests.js";
@@ -42,12 +43,15 @@ export class NamespacePorts implements StackPorts {
   /** Published ports that services use as `{published:…}`, by the port: they lead to the same service inside. */
   readonly #mirrors = new Map<number, { to: number; forward: Forward }>();
 
+  /** @param warn reports a warning about a service */
   constructor(
     project: string,
     private readonly loopback: Loopback,
+    warn: (service: string, message: string) => void,
   ) {
     this.#published = new PortLedger((service) => portRequests(service).filter(({ published }) => published), {
       project,
+      refused: refusedConnections((hostPort) => this.#endpoint(hostPort)?.service, warn),
       serve: (socket, hostPort) => {
         const target = this.#behind(hostPort);
         if (target === undefined) return void socket.destroy();
@@ -62,8 +66,12 @@ export class NamespacePorts implements StackPorts {
     });
   }
 
+  #endpoint(hostPort: number): Endpoint | undefined {
+    return this.#published.endpoints().find(({ host_port }) => host_port === hostPort);
+  }
+
   #behind(hostPort: number): number | undefined {
-    const endpoint = this.#published.endpoints().find(({ host_port }) => host_port === hostPort);
+    const endpoint = this.#endpoint(hostPort);
     return endpoint === undefined ? undefined : this.hostPort(endpoint.service, endpoint.container_port);
   }
 

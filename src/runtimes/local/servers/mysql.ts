@@ -49,15 +49,34 @@ function accounts(context: PrepareContext): Accounts {
 const text = (value: string): string => `'${value.replace(/[\\']/g, (char) => `\\${char}`)}'`;
 const name = (value: string): string => `\`${value.replaceAll("`", "``")}\``;
 
+/**
+ * MariaDB's installation also creates root for the machine's name and addresses, without a password. With
+ * `skip-name-resolve` every local user could log in as that root.
+ */
+const REMOVE_OPEN_ACCOUNTS = [
+  "SET @open = (SELECT CONCAT('DROP USER ', GROUP_CONCAT(QUOTE(User), '@', QUOTE(Host))) FROM mysql.user",
+  "  WHERE User = '' OR (User = 'root' AND Host <> 'localhost'));",
+  "SET @open = IFNULL(@open, 'DO 0');",
+  "PREPARE remove_open FROM @open;",
+  "EXECUTE remove_open;",
+  "DEALLOCATE PREPARE remove_open;",
+];
+
+/** The image does not create a user without a password either. */
+const lacksPassword = ({ user, password }: Pick<Accounts, "user" | "password">): boolean =>
+  user !== "" && user !== "root" && password === "";
+
 /** The statements that the official images run in a new database. */
-export function accountStatements({ rootPassword, database, user, password }: Accounts): string {
+export function accountStatements(accounts: Accounts): string {
+  const { rootPassword, database, user, password } = accounts;
   const lines = [
+    ...REMOVE_OPEN_ACCOUNTS,
     `ALTER USER 'root'@'localhost' IDENTIFIED BY ${text(rootPassword)};`,
     `CREATE USER 'root'@'%' IDENTIFIED BY ${text(rootPassword)};`,
     "GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION;",
   ];
   if (database !== "") lines.push(`CREATE DATABASE IF NOT EXISTS ${name(database)};`);
-  if (user !== "" && user !== "root") {
+  if (user !== "" && user !== "root" && !lacksPassword(accounts)) {
     for (const host of ["%", "localhost"]) {
       lines.push(`CREATE USER ${text(user)}@'${host}' IDENTIFIED BY ${text(password)};`);
       if (database !== "") lines.push(`GRANT ALL ON ${name(database)}.* TO ${text(user)}@'${host}';`);
@@ -88,6 +107,7 @@ export function serverOptions(service: PrepareContext["request"]["service"]): st
 
 /** Parameters: server, client, data, socket, file with the accounts, database, then the scripts. */
 const INITIALISE = `server=$1; client=$2; data=$3; socket=$4; accounts=$5; database=$6; shift 6
+if [ -z "$socket" ]; then folder=$(mktemp -d /tmp/stackwarden-XXXXXX) || exit 1; trap 'rm -rf "$folder"' EXIT; socket=$folder/m.sock; fi
 "$server" --no-defaults --datadir="$data" --socket="$socket" --pid-file="$data/init.pid" --skip-networking >&2 &
 pid=$!
 tries=0
@@ -99,7 +119,7 @@ done
 stop() { kill -TERM $pid 2>/dev/null; wait $pid; }
 "$client" --no-defaults --socket="$socket" -uroot < "$accounts" || { stop; exit 2; }
 export MYSQL_PWD="$MYSQL_ROOT_PASSWORD" MYSQL_UNIX_PORT="$socket"
-sql() { "$client" --no-defaults --socket="$socket" -uroot --comments $database; }
+sql() { "$client" --no-defaults --socket="$socket" -uroot --comments \${database:+"--database=$database"}; }
 sql_file() { sql < "$1"; }
 ${RUN_INIT_SCRIPTS}`;
 
@@ -184,7 +204,7 @@ async function initialise(
     const shell = (await findIn(["bash"], SERVICE_PATH)) ?? "/bin/sh";
     const result = await host.run({
       ...step,
-      argv: [shell, "-c", INITIALISE, "init", server, client, fresh, socket, file, login.database, ...places],
+      argv: [shell, "-c", INITIALISE, "init", server, client, fresh, socket ?? "", file, login.database, ...places],
       env: { ...service.environment, ...env, MYSQL_ROOT_PASSWORD: login.rootPassword },
       sink,
     });
@@ -201,9 +221,15 @@ async function initialise(
   }
 }
 
-/** In namespaces /tmp is private and short enough for the path of a socket. */
-const socketIn = ({ host }: PrepareContext, folder: string): string =>
-  host.sandboxEnforcement().level === "enforced" ? "/tmp/mysqld.sock" : join(folder, "m.sock");
+/** Longest path of a Unix socket on every system: 104 bytes with the final NUL on macOS, 108 on Linux. */
+const MAX_SOCKET_PATH = 103;
+
+/** The socket's path; null where it would be too long. In namespaces /tmp is private and short. */
+function socketIn({ host }: PrepareContext, folder: string): string | null {
+  if (host.sandboxEnforcement().level === "enforced") return "/tmp/mysqld.sock";
+  const socket = join(folder, "m.sock");
+  return Buffer.byteLength(socket) > MAX_SOCKET_PATH ? null : socket;
+}
 
 export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan> {
   const { service } = context.request;
@@ -223,9 +249,14 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
   const isOther = image !== undefined && version !== null && isOtherVersion(parseImageName(image).tag, version);
   if (isOther || (found.isMariaDb && service.server === "mysql"))
     notes.push(`Runs ${title} ${version ?? ""} instead of ${image}.`);
+  const login = accounts(context);
+  if (lacksPassword(login)) notes.push(`The user ${login.user} is not created: MYSQL_PASSWORD is missing or empty.`);
+  if (login.rootPassword === "")
+    notes.push(`${title} has no root password: every local user of this machine can connect.`);
   if (volume === null) notes.push("Has no named volume: its data goes when the stack's volumes are removed.");
   // Health checks of the file name neither socket nor port.
-  await writePrivateFile(join(context.home, ".my.cnf"), `[client]\nsocket=${socket}\nport=${port}\n`, context.user);
+  const socketLine = socket === null ? "protocol=tcp" : `socket=${socket}`;
+  await writePrivateFile(join(context.home, ".my.cnf"), `[client]\n${socketLine}\nport=${port}\n`, context.user);
   const env = {
     ...service.environment,
     PATH: ["/usr/sbin", ...SERVICE_PATH].join(":"),
@@ -241,7 +272,8 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
       `--datadir=${data}`,
       `--port=${port}`,
       "--bind-address=127.0.0.1",
-      `--socket=${socket}`,
+      // A relative path is one in the data folder.
+      `--socket=${socket ?? "m.sock"}`,
       `--pid-file=${join(context.tmp, "mysqld.pid")}`,
       ...(found.isMariaDb ? [] : ["--mysqlx=OFF"]),
     ],

@@ -13,10 +13,15 @@ const STARTING =
 /** pg_isready alone; its exit code 1 means that the server rejects connections while it starts, with `-q` without output. */
 const PG_ISREADY = /^(?:\S*\/)?pg_isready(?:\s[^|&;<>()`]*)?$/;
 
+/** The clients of Redis exit with 0 when the server answers with an error, as it does while it loads its data. */
+const REDIS_CLIENT = /\b(?:redis|valkey|keydb)-cli\b/;
+const REDIS_LOADING = /^(?:\(error\) )?LOADING /m;
+
 function saysStarting(exit: number | string | null, output: string, command: readonly string[]): boolean {
   const [program = "", flag, script] = command;
   const text = /(?:^|\/)(?:ba|da|a)?sh$/.test(program) && flag === "-c" ? (script ?? "").trim() : command.join(" ");
-  return STARTING.test(output) || (exit === 1 && PG_ISREADY.test(text));
+  if (REDIS_CLIENT.test(text) && REDIS_LOADING.test(output)) return true;
+  return exit !== 0 && (STARTING.test(output) || (exit === 1 && PG_ISREADY.test(text)));
 }
 
 /** Shells exit with 127 for a missing program, and with 126 for a file that cannot be run. */
@@ -35,10 +40,11 @@ export const lacksProgram = (output: string): boolean => NO_PROGRAM.test(output)
  */
 export function commandVerdict(exit: number | string | null, output: string, command: readonly string[]): string {
   const line = lastLine(output);
-  if (exit === 0) return line === "" ? "exit code 0" : line;
+  const starting = saysStarting(exit, output, command);
+  if (exit === 0 && !starting) return line === "" ? "exit code 0" : line;
   const text = `exit code ${exit ?? "unknown"}${line === "" ? "" : `: ${line}`}`;
   if (exit === 127 || (exit === 126 && CANNOT_RUN.test(line)) || lacksProgram(line))
     throw new CheckProgramMissing(`the service lacks the program that its health check runs (${text})`);
-  if (saysStarting(exit, output, command)) throw new ServiceStarting(text);
+  if (starting) throw new ServiceStarting(text);
   throw new Error(text);
 }

@@ -1,4 +1,5 @@
 /** An instance with a simulated engine: its output, the entry script's messages, its end and its stop. */
+import { getEventListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
@@ -136,6 +137,8 @@ describe("the end of an instance", () => {
     expect(running.exit).toBe(await running.exited);
     expect(await running.stop(1000, "SIGTERM")).toBe(await running.exited);
     expect(calls).toEqual(["forgotten"]);
+    // A session has any number of instances.
+    expect(getEventListeners(over.signal, "abort")).toEqual([]);
   });
 
   it("SIGKILL is an OOM kill only with a memory limit and an OOM kill counted by the kernel", async () => {

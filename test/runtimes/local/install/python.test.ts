@@ -1,10 +1,13 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { installPython, pythonFor } from "../../../../src/runtimes/local/install/python.js";
 import { installPythonEnvironment } from "../../../../src/runtimes/local/install/python-environment.js";
+import { createVirtualEnvironment } from "../../../../src/runtimes/local/install/virtual-environment.js";
 import { InstallFixture, wheel } from "../support/install-context.js";
+
+const isRoot = process.getuid?.() === 0;
 
 describe("installPython", () => {
   const fixture = new InstallFixture();
@@ -12,7 +15,7 @@ describe("installPython", () => {
     execFileSync(join(venv, "bin/python"), ["-c", code], {
       encoding: "utf8",
       cwd: "/",
-      ...(process.getuid?.() === 0 ? { uid, gid: uid } : {}),
+      ...(isRoot ? { uid, gid: uid } : {}),
     }).trim();
   const pips = () => fixture.host.ran.filter((argv) => argv.includes("pip")).length;
   let before: string[];
@@ -48,6 +51,55 @@ describe("installPython", () => {
     expect(third.installed).toBe(true);
     expect(run(third.venv, context.user.uid, "import stacktiny; print(stacktiny.VERSION)")).toBe("2.0");
     expect(existsSync(first.venv)).toBe(false);
+  });
+
+  it("a virtual environment has the pip and setuptools of ensurepip, which its user can remove completely", async () => {
+    const context = await fixture.context({ service: "packages" });
+    const python = "/usr/bin/python3";
+    // A shebang with a space in the program's path does not work.
+    const venv = join(context.home, "with space");
+    await createVirtualEnvironment(context, python, venv);
+    const as = {
+      encoding: "utf8",
+      cwd: "/",
+      env: { HOME: context.home },
+      ...(isRoot ? { uid: context.user.uid, gid: context.user.gid } : {}),
+    } as const;
+    const [, major, minor] = /^Python (\d+)\.(\d+)/.exec(execFileSync(python, ["-V"], as)) ?? [];
+    const packages = Number(minor) < 12 ? ["pip", "setuptools"] : ["pip"];
+    const site = join(venv, `lib/python${major}.${minor}/site-packages`);
+    for (const name of packages) expect(statSync(join(site, name, "__init__.py")).uid).toBe(context.user.uid);
+    if (packages.includes("setuptools")) {
+      // Services cannot write into an environment, so that Python would compile the modules at each import.
+      expect(readdirSync(join(site, "setuptools/__pycache__"))).toContain(`__init__.cpython-${major}${minor}.pyc`);
+      execFileSync(join(venv, "bin/python"), ["-c", "import setuptools, pkg_resources"], as);
+    }
+    const programs = () => readdirSync(join(venv, "bin")).filter((name) => name.startsWith("pip"));
+    expect(programs().sort()).toEqual(["pip", "pip3", `pip${major}.${minor}`]);
+    const removed = execFileSync(join(venv, "bin/pip"), ["uninstall", "--yes", ...packages], as);
+    for (const name of packages) expect(removed).toContain(`Successfully uninstalled ${name}-`);
+    expect(programs()).toEqual([]);
+    expect(existsSync(site) ? readdirSync(site) : []).toEqual([]);
+  });
+
+  it.runIf(process.platform === "linux")("without ensurepip, the error has the lines of `python -m venv`", async () => {
+    const context = await fixture.context({ service: "bad" });
+    const script = "import os, sys; print(os.path.realpath(sys.executable)); print(os.path.dirname(os.__file__))";
+    const [program = "", library = ""] = execFileSync("/usr/bin/python3", ["-c", script], { encoding: "utf8" }).split(
+      "\n",
+    );
+    const folder = join(fixture.dir.path, "without-ensurepip");
+    const copy = { program: join(folder, "bin/python3"), library: join(folder, "lib", basename(library)) };
+    for (const path of Object.values(copy)) mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(copy.library);
+    copyFileSync(program, copy.program);
+    for (const name of readdirSync(library))
+      if (name !== "ensurepip") symlinkSync(join(library, name), join(copy.library, name));
+    await expect(createVirtualEnvironment(context, copy.program, join(context.home, "venv"))).rejects.toMatchObject({
+      code: "DEPENDENCY_INSTALL_FAILED",
+      message: 'Creating the virtual environment for "bad" ended with 1.',
+      details: { last_lines: expect.arrayContaining([expect.stringContaining("ensurepip is not")]) },
+    });
   });
 
   it("a requirements file without packages gives a virtual environment without pip", async () => {

@@ -48,6 +48,13 @@ describe("MySQL", () => {
     expect(sql).toContain("GRANT ALL ON `sh``op`.* TO 'app'@'%';");
   });
 
+  it("accountStatements creates no user without a password, and removes accounts of the installation first", () => {
+    const sql = accountStatements({ rootPassword: "x", database: "shop", user: "app", password: "" });
+    expect(sql).not.toContain("'app'");
+    expect(sql.indexOf("EXECUTE remove_open;")).toBeGreaterThan(0);
+    expect(sql.indexOf("EXECUTE remove_open;")).toBeLessThan(sql.indexOf("CREATE USER 'root'@'%'"));
+  });
+
   it("serverOptions keeps the options of the command except those that the runtime sets", () => {
     const command = ["mysqld", "--character-set-server=utf8mb4", "--port=1", "--default-authentication-plugin=x"];
     expect(serverOptions(service("db", { command }))).toEqual([
@@ -181,6 +188,8 @@ describe("servers that are installed", () => {
   it.skipIf(!hasMariaDb)(
     "MariaDB has the accounts, the database and the data of its scripts, also after a restart",
     async () => {
+      // The path of a socket in it would be too long.
+      const volume = "data-of-the-todo-list-in-the-database";
       fixture.file("init/01.sql", "create table todo (title text); insert into todo values ('kept');");
       const db = service("db", {
         image: "mysql:8",
@@ -192,7 +201,7 @@ describe("servers that are installed", () => {
         },
         ports: published(3306),
         mounts: [
-          { type: "volume", source: "data", target: "/var/lib/mysql", readOnly: false },
+          { type: "volume", source: volume, target: "/var/lib/mysql", readOnly: false },
           { type: "bind", source: `${fixture.folder}/init`, target: "/docker-entrypoint-initdb.d", readOnly: true },
         ],
       });
