@@ -57,7 +57,7 @@ async function tryNamespaces(tools: SandboxTools, setpriv: string): Promise<void
       cwd: "/",
       env: {},
       user,
-      tools: { setpriv, perl: null, keyring: [], exactShell: false },
+      tools: { setpriv, perl: null, withoutKeys: [], exactShell: false },
       stdin: "pipe",
       namespaces,
     });
