@@ -49,6 +49,14 @@ it("the package contains every file that its documents link to", () => {
   expect(broken).toEqual([]);
 });
 
+it("the program contains zod's messages in English only, so that commands do not read 50 translations", () => {
+  const chunks = join(unpacked, "dist/chunks");
+  const messages = readdirSync(chunks).flatMap((name) => [
+    ...readFileSync(join(chunks, name), "utf8").matchAll(/^\/\/ node_modules\/zod\/v4\/locales\/(.*)$/gm),
+  ]);
+  expect(messages.map(([, file]) => file)).toEqual(["en.js"]);
+});
+
 it("the package contains the licence notices of the bundled packages", () => {
   const notices = readFileSync(join(unpacked, "dist/THIRD_PARTY_NOTICES.txt"), "utf8");
   for (const name of [

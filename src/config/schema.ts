@@ -1,6 +1,6 @@
 /** The schema of stackwarden.yaml and the type of the configuration, both made from the table of settings. */
 import * as z from "zod";
-import { SETTINGS, type SettingTable } from "./settings.js";
+import { SETTINGS, type SettingTable, type Zod } from "./settings.js";
 
 /** Groups that are absent when none of their settings is given. */
 const OPTIONAL_GROUPS: readonly string[] = ["oauth"];
@@ -24,15 +24,29 @@ export type RawConfig = Nested<{ [K in Key]: RawValue<K> }>;
 /** The settings as the server uses them: camel case, milliseconds and bytes. */
 export type SettingValues = Nested<{ [K in Key as ConfigPath<K>]: RawValue<K> }>;
 
+/** Not `z` itself: the bundle would then contain all of zod, with its messages in fifty languages, and every command read it. */
+const builders: Zod = {
+  array: z.array,
+  boolean: z.boolean,
+  enum: z.enum,
+  int: z.int,
+  number: z.number,
+  record: z.record,
+  strictObject: z.strictObject,
+  string: z.string,
+  union: z.union,
+  url: z.url,
+};
+
 function buildSchema() {
   const fields: Record<string, z.ZodType> = {};
   const groups: Record<string, Record<string, z.ZodType>> = {};
   for (const { key, schema } of SETTINGS) {
     const [group = "", name] = key.split(".");
-    if (name === undefined) fields[key] = schema(z);
+    if (name === undefined) fields[key] = schema(builders);
     else {
       groups[group] ??= {};
-      groups[group][name] = schema(z);
+      groups[group][name] = schema(builders);
     }
   }
   for (const [name, shape] of Object.entries(groups))

@@ -2,7 +2,7 @@
  * Every setting of the operator, one row each: type and default, environment variable, flag, place in `Config`, and what a
  * file of the working directory may decide. Documentation, precedence and error messages come from this table.
  */
-import type * as Zod from "zod";
+import type * as zod from "zod";
 import { variableOf } from "../hint.js";
 import { PROJECT_ID } from "../stack/project-id.js";
 import { durationMs } from "../stack/text/duration.js";
@@ -25,9 +25,15 @@ export type Rule =
   /** Counts where the operator decides nothing. */
   | { kind: "choice"; why: string };
 
+/** The functions of zod that the table uses. */
+export type Zod = Pick<
+  typeof zod,
+  "array" | "boolean" | "enum" | "int" | "number" | "record" | "strictObject" | "string" | "union" | "url"
+>;
+
 export interface Setting {
   /** Type, bounds and default. Takes zod as an argument, because the command line reads this table without it. */
-  readonly schema: (z: typeof Zod) => Zod.ZodType;
+  readonly schema: (z: Zod) => zod.ZodType;
   /** How a flag's or a variable's text is read. Default: text. A mapping is set in stackwarden.yaml only. */
   readonly kind?: Kind;
   /** Path in `Config`. Default: the key in camel case. */
@@ -84,16 +90,15 @@ const DAGGER_CLI_SOURCE = "https://dl.dagger.io/dagger/releases";
 /** Encrypted, because the checksum comes from the same place; a mirror on this machine needs no encryption. */
 const CLI_SOURCE = /^(?:https:\/\/[^\s@]+|http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?(?:\/[^\s@]*)?)$/;
 
-const path = (z: typeof Zod) =>
+const path = (z: Zod) =>
   z
     .string()
     .min(1, "must not be empty")
     .max(4096)
     .refine((text) => !CONTROL.test(text), "must hold no control characters");
-const engineName = (z: typeof Zod) =>
-  z.string().regex(ENGINE_NAME, "an engine's name is lower-case letters, digits, _ and -");
-const scope = (z: typeof Zod) => z.string().regex(SCOPE, "must be one word of printable ASCII characters");
-const url = (z: typeof Zod) => z.url({ error: "must be a URL" });
+const engineName = (z: Zod) => z.string().regex(ENGINE_NAME, "an engine's name is lower-case letters, digits, _ and -");
+const scope = (z: Zod) => z.string().regex(SCOPE, "must be one word of printable ASCII characters");
+const url = (z: Zod) => z.url({ error: "must be a URL" });
 
 const milliseconds = (seconds: number): number => Math.round(seconds * 1000);
 /** Megabytes as everywhere in the project: 1 MB = 1,048,576 bytes. */

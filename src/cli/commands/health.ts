@@ -1,7 +1,7 @@
 /** `stackwarden health`: exit code 0 only when every service that has a check is healthy and every other one runs. */
 import type { HealthOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
-import { staleNote } from "../output/stack-table.js";
+import { leftOutNote, staleNote } from "../output/stack-table.js";
 import { table } from "../output/table.js";
 import { bold, dim, green, paintState, red } from "../output/terminal.js";
 import { type CliHost, type CommonOptions, given, openSession } from "../session.js";
@@ -25,7 +25,7 @@ function show(report: HealthOutcome): string {
   const all = report.unchecked.length === Object.keys(report.services).length;
   const overall = report.overall_healthy ? green(all ? "running" : "healthy") : red("not healthy");
   const wait = report.wait === null ? [] : [dim(report.wait.reason)];
-  const stale = Object.values(report.services).flatMap(staleNote).map(dim);
+  const stale = [...Object.values(report.services).flatMap(staleNote), ...leftOutNote(report)].map(dim);
   return [`${bold(report.project)}  ${overall}`, table(head, rows), ...unchecked, ...stale, ...wait].join("\n");
 }
 

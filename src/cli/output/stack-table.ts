@@ -41,10 +41,17 @@ export const staleNote = ({ service, stale }: Pick<ServiceReport, "service" | "s
         `${service} is stale: ${stale.reason} Run: stackwarden ${stale.fix === "start_stack" ? "up -d" : `restart ${service}`}`,
       ];
 
+/** For example `Stopped or left out by a call: cache. Run: stackwarden up -d cache`. */
+export const leftOutNote = ({ left_out = [] }: Pick<StackReport, "left_out">): string[] =>
+  left_out.length === 0
+    ? []
+    : [`Stopped or left out by a call: ${left_out.join(", ")}. Run: stackwarden up -d ${left_out.join(" ")}`];
+
 export function stackTable(report: StackReport): string {
   const head = ["SERVICE", "STATE", "UP", "RESTARTS", "USER", "LIMITS", "PUBLISHED"].map(dim);
   const title = `${bold(report.project)}  ${paintState(report.state)}  ${dim(`${report.runtime} · ${report.folder}`)}`;
   const notes = [
+    ...leftOutNote(report),
     ...Object.values(report.services).flatMap(staleNote),
     ...report.notes,
     ...Object.values(report.services).flatMap((one) => one.notes.map((note) => `${one.service}: ${note}`)),

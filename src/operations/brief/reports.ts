@@ -7,13 +7,15 @@ import { limitLines, serviceLine, staleLine, withoutEmpty } from "./service-line
 
 const text = z.string();
 
+const LEFT_OUT = "stopped or left out by a call";
+
 export const briefStacks = {
   output: z.object({ stacks: z.array(z.record(z.string(), z.unknown())) }),
   of: ({ stacks }: { stacks: StackReport[] }) => ({ stacks: stacks.map(briefStack) }),
 };
 
 function briefStack(stack: StackReport): Record<string, unknown> {
-  const { project, state, folder, folder_missing, runtime, services, idle_stop, watching } = stack;
+  const { project, state, folder, folder_missing, runtime, services, left_out = [], idle_stop, watching } = stack;
   // The names that run_command takes, by service.
   const commands = Object.fromEntries(
     Object.entries(services).flatMap(([name, service]) =>
@@ -36,7 +38,7 @@ function briefStack(stack: StackReport): Record<string, unknown> {
     folder,
     folder_missing,
     runtime,
-    services: Object.fromEntries(lines),
+    services: Object.fromEntries([...lines, ...left_out.map((name) => [name, LEFT_OUT])]),
     commands,
     watching,
     idle_stop: idle_stop === undefined ? null : `after ${idle_stop.seconds} s without a call`,
@@ -54,13 +56,14 @@ export const briefHealth = {
     wait: z.unknown().optional(),
     timestamp: text,
   }),
-  of: ({ project, state, overall_healthy, unchecked, services, wait, timestamp }: HealthOutcome) => ({
+  of: ({ project, state, overall_healthy, unchecked, services, left_out = [], wait, timestamp }: HealthOutcome) => ({
     project,
     state,
     overall_healthy,
     ...withoutEmpty({ unchecked }),
-    services: Object.fromEntries(
-      Object.entries(services).map(([name, { healthy, status, message, error, stale, ...health }]) => [
+    services: Object.fromEntries([
+      ...left_out.map((name) => [name, { status: "stopped", message: LEFT_OUT }]),
+      ...Object.entries(services).map(([name, { healthy, status, message, error, stale, ...health }]) => [
         name,
         withoutEmpty({
           healthy,
@@ -74,7 +77,7 @@ export const briefHealth = {
           stale: stale === undefined ? null : staleLine(stale),
         }),
       ]),
-    ),
+    ]),
     ...(wait === null ? {} : { wait }),
     timestamp,
   }),

@@ -3,7 +3,6 @@
 import type { Project } from "../lifecycle/project.js";
 import { statsOf } from "../lifecycle/queries.js";
 import { STANDING } from "../lifecycle/service-state.js";
-import { unknownService } from "../lifecycle/stack.js";
 import { isCommandLine } from "../logs/command-lines.js";
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent, StatsReport } from "../model.js";
@@ -31,7 +30,7 @@ export async function diagnosisOf(
   const stack = await project.report();
   const names = Object.keys(stack.services).length > 0 ? Object.keys(stack.services) : project.services;
   const { service } = request;
-  if (service !== undefined && !names.includes(service)) throw unknownService(service, names);
+  if (service !== undefined && !names.includes(service)) await project.requireServices([service]);
   const health = project.healthNow(names);
   const stats = await useOf(project);
   const { events, lines } = await recorded(project, names, sinceMs, request.signal);
@@ -60,6 +59,7 @@ export async function diagnosisOf(
     stack,
     health,
     services,
+    leftOut: [...new Set([...project.leftOut, ...(service === undefined || services.has(service) ? [] : [service])])],
     events,
     definition,
     capacityMb,

@@ -1,4 +1,5 @@
 /** Diagnoses a stack: ranks the probable causes of a problem from health, exits, events, logs and resource use. */
+import { leftOutHealth } from "../lifecycle/left-out.js";
 import { asSentence, missingServices, wellSentence } from "../lifecycle/stack-state.js";
 import type { LogLine } from "../logs/types.js";
 import type { ServiceHealth, StackEvent } from "../model.js";
@@ -168,7 +169,11 @@ function outdated(facts: Facts, shown: readonly string[]): string {
 /** @param shown names of the services that the report covers */
 function summary(facts: Facts, cause: Cause | null, shown: readonly string[]): string {
   const services = Object.values(facts.health.services).filter(({ service }) => shown.includes(service));
-  if (cause === null) return `No fault is visible. ${observed(services)}${untested(services)}${outdated(facts, shown)}`;
+  const absent = facts.leftOut.filter((name) => shown.includes(name));
+  const out = absent.length === 0 ? "" : ` Stopped or left out by a call: ${absent.join(", ")}.`;
+  if (cause === null && services.length === 0 && out !== "") return `No fault is visible.${out}`;
+  if (cause === null)
+    return `No fault is visible. ${observed(services)}${untested(services)}${outdated(facts, shown)}${out}`;
   if (facts.health.overall_healthy) return `${observed(services)} Possible problem: ${cause.explanation}`;
   return cause.explanation;
 }
@@ -202,6 +207,19 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
       lines: idle && only === undefined ? [] : tellingLines(service, name === only),
     };
   }
+  for (const name of facts.leftOut)
+    if (only === undefined || only === name)
+      services[name] = {
+        state: "stopped",
+        healthy: false,
+        message: leftOutHealth(name).message,
+        restarts: 0,
+        crashes: 0,
+        last_exit: null,
+        depends_on: [],
+        pressure: [],
+        lines: [],
+      };
   const isRelevant = (event: StackEvent): boolean =>
     only === undefined || event.service === null || Object.hasOwn(services, event.service);
   const events = facts.events.filter(isRelevant);

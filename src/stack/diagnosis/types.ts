@@ -38,6 +38,8 @@ export interface Facts {
   stack: StackReport;
   health: HealthReport;
   services: ReadonlyMap<string, ServiceEvidence>;
+  /** Services that are not part of the stack, because calls stopped them or left them out. */
+  leftOut: readonly string[];
   /** Events of the period covered, oldest first. */
   events: StackEvent[];
   /** Why the current compose file cannot be used; null when it can. */

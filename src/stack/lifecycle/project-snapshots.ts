@@ -3,6 +3,7 @@ import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { Mutex } from "../../system/mutex.js";
 import { allVolumes } from "../definition/all-volumes.js";
+import { forRuntime } from "../definition/for-runtime.js";
 import type { StackDefinition } from "../definition/types.js";
 import type { CallContext } from "../model.js";
 import type { StackRuntime } from "../runtime.js";
@@ -101,14 +102,16 @@ export class ProjectSnapshots {
     const { supervisor, settings } = this.parts;
     const runtime = this.#runtime;
     if (runtime === undefined) return Promise.resolve(null);
-    return supervisor.withDefinition(settings(), async ({ definition }) => {
-      const volumes = request.volumes ?? this.#volumes(definition, request.service);
+    const { service } = request;
+    const save = async ({ definition }: { definition: StackDefinition }): Promise<Snapshot | null> => {
+      const volumes = request.volumes ?? this.#volumes(definition, service);
       if (volumes.length === 0) return null;
       const saved = await this.#copy(runtime, volumes, request, call);
       if (saved.bytes > 0) return saved;
       await this.#store.remove(saved.name);
       return null;
-    });
+    };
+    return supervisor.withDefinition(settings(), save, service);
   }
 
   /** @returns the snapshot, and sentences about data that it may lack */
@@ -119,7 +122,15 @@ export class ProjectSnapshots {
   ): Promise<{ saved: Snapshot; missing: string }> {
     const { choice } = this.parts.supervisor;
     if (choice === null) throw new StackwardenError("INTERNAL", "An open stack has no runtime.");
-    const volumes = this.#volumes(stack.definition, request.service);
+    const { service } = request;
+    const definition =
+      service === undefined || Object.hasOwn(stack.definition.services, service)
+        ? stack.definition
+        : forRuntime(
+            await this.parts.supervisor.definitionWith(service, this.parts.settings(), null),
+            choice.runtime.name,
+          );
+    const volumes = this.#volumes(definition, service);
     const writers = [...stack.units.values()].filter((unit) =>
       volumesOf(stack.definition, unit.name).some((volume) => volumes.includes(volume)),
     );

@@ -7,7 +7,7 @@ import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { allVolumes } from "../definition/all-volumes.js";
 import { forRuntime } from "../definition/for-runtime.js";
-import type { LimitChange } from "../definition/types.js";
+import type { LimitChange, ServiceDefinition } from "../definition/types.js";
 import type {
   CallContext,
   CheckRequest,
@@ -33,6 +33,7 @@ import { checkStack } from "./check-stack.js";
 import { DataTransfer } from "./data-transfer.js";
 import { Exclusive } from "./exclusive.js";
 import { IdleStop } from "./idle-stop.js";
+import { leftOut } from "./left-out.js";
 import { changeLimits } from "./limit-change.js";
 import { argumentsOf, type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
@@ -48,7 +49,7 @@ import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
 import { unknownService } from "./stack.js";
-import { healthReport, stackReport, staleField } from "./stack-report.js";
+import { healthReport, isLeftOut, stackReport, staleField } from "./stack-report.js";
 import { type StackPhase, stackState } from "./stack-state.js";
 import { StaleServices } from "./stale-services.js";
 import { Supervisor, type SupervisorOptions } from "./supervisor.js";
@@ -171,6 +172,39 @@ export class Project {
   /** Names of the services of the last start, in definition order. */
   get services(): string[] {
     return [...(this.supervisor.stack?.units.keys() ?? this.storage.services)];
+  }
+
+  /** Services that a call stopped or left out of the open stack. */
+  get leftOut(): string[] {
+    const { running, selection } = this.supervisor;
+    return running === null ? [] : (selection.without ?? []).filter((name) => !running.units.has(name));
+  }
+
+  /** True for a service that is not part of the open stack and that nothing starts. */
+  isLeftOut(service: string): boolean {
+    const { state, leftOut: names } = this;
+    return this.open && isLeftOut(service, { state, units: this.supervisor.stack?.units, leftOut: names });
+  }
+
+  /**
+   * Requires that the stack or the project's files have these services: a call can have left one out of the stack.
+   * @throws UNKNOWN_SERVICE that lists the valid names
+   */
+  async requireServices(services: readonly string[] = []): Promise<void> {
+    const present = [...(await this.names()), ...this.leftOut];
+    for (const service of services) if (!present.includes(service)) await this.#defined(service, present);
+  }
+
+  /**
+   * A service as the files define it.
+   * @param present names for the error when the files cannot be read
+   */
+  async #defined(service: string, present?: readonly string[]): Promise<ServiceDefinition> {
+    const { services } = await this.supervisor.definitionWith(service, this.#settings, null).catch((error: unknown) => {
+      const unknown = error instanceof StackwardenError && error.code === "UNKNOWN_SERVICE";
+      throw unknown || present === undefined ? error : unknownService(service, present);
+    });
+    return services[service] as ServiceDefinition;
   }
 
   /**
@@ -298,9 +332,8 @@ export class Project {
 
   /** @throws UNKNOWN_SERVICE */
   async #leavesSome(services: readonly string[]): Promise<boolean> {
+    await this.requireServices(services);
     const running = await this.names();
-    const unknown = services.find((name) => !running.includes(name));
-    if (unknown !== undefined) throw unknownService(unknown, running);
     for (const name of services) {
       const whole = this.supervisor.stack?.units.get(name)?.definition.instanceOf;
       if (whole !== undefined && !services.includes(whole))
@@ -321,8 +354,16 @@ export class Project {
     begun: number,
   ): Promise<StopOutcome> {
     const { units } = this.supervisor.stack ?? {};
-    const whole = services.filter((name) => units?.get(name)?.definition.instanceOf === undefined);
+    const idle = services.filter((name) => units?.has(name) !== true);
+    const whole = services.filter(
+      (name) => units?.get(name)?.definition.instanceOf === undefined && !idle.includes(name),
+    );
     const stopping = this.withInstances(whole);
+    if (stopping.length === 0) {
+      const report = await this.report();
+      const unchanged = { project: this.id, ...NOTHING, before: report, after: report, begun, services: [], idle };
+      return stopOutcome({ ...unchanged, status: "already_stopped" });
+    }
     const request = {
       project: this.id,
       stop: whole,
@@ -337,6 +378,7 @@ export class Project {
       after,
       begun,
       services: stopping,
+      idle,
     });
   }
 
@@ -406,17 +448,12 @@ export class Project {
   ): Promise<LimitsOutcome> {
     const begun = Date.now();
     const { service } = request;
-    const unit = this.open ? await this.#runningUnit(service) : null;
-    let written = unit?.definition.limits;
-    if (written === undefined) {
-      const { services } = await this.#definition.read();
-      if (!Object.hasOwn(services, service)) throw unknownService(service, Object.keys(services));
-      written = services[service]?.limits ?? {};
-    }
+    const unit = this.supervisor.running?.units.get(service) ?? null;
+    const { limits: written } = unit?.definition ?? (await this.#defined(service));
     const change = async (): Promise<LimitsOutcome> =>
       changeLimits({
         ...request,
-        written: written ?? {},
+        written,
         unit,
         supervisor: this.supervisor,
         storage: this.storage,
@@ -468,6 +505,7 @@ export class Project {
       lease: this.lease,
       watch: this.#watch,
       overrides: this.supervisor.notes(),
+      leftOut: this.leftOut,
       peek: () => this.#definition.read(),
     });
   }
@@ -498,12 +536,15 @@ export class Project {
   /** The health report from the last checks. Runs no check. */
   healthNow(names: string[] = this.services): HealthReport {
     return healthReport(
-      this.id,
-      this.state,
-      this.supervisor.stack?.units ?? null,
+      {
+        project: this.id,
+        state: this.state,
+        units: this.supervisor.stack?.units,
+        stale: this.#stale,
+        leftOut: this.leftOut,
+        stored: () => this.storage.exists,
+      },
       names,
-      this.#stale,
-      () => this.storage.exists,
     );
   }
 
@@ -521,12 +562,16 @@ export class Project {
     );
   }
 
-  /** @throws STACK_NOT_RUNNING, UNKNOWN_SERVICE */
+  /** @throws STACK_NOT_RUNNING, SERVICE_NOT_STARTED, UNKNOWN_SERVICE */
   async #runningUnit(service: string): Promise<ServiceController> {
     const { running } = this.supervisor;
-    if (running !== null) return running.unit(service);
-    const names = await this.names().catch((): string[] => []);
-    if (names.length > 0 && !names.includes(service)) throw unknownService(service, names);
+    const unit = running?.units.get(service);
+    if (unit !== undefined) return unit;
+    await this.requireServices([service]).catch((error: unknown) => {
+      // A definition that cannot be read does not hide that the stack does not run.
+      if (running !== null || (error instanceof StackwardenError && error.code === "UNKNOWN_SERVICE")) throw error;
+    });
+    if (running !== null) throw leftOut(this.id, service);
     throw new StackwardenError("STACK_NOT_RUNNING", `The stack of ${this.id} is not running.`, {
       hint: hint`Start it with ${callTo("start_stack", { project: this.id })}.`,
     });

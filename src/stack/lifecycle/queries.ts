@@ -15,10 +15,10 @@ import type {
   StatsRequest,
 } from "../model.js";
 import type { EventQuery } from "../storage/events.js";
+import { LEFT_OUT, leftOut } from "./left-out.js";
 import { pressure } from "./limits.js";
 import type { Project } from "./project.js";
 import { STANDING } from "./service-state.js";
-import { unknownService } from "./stack.js";
 import { asSentence, wellSentence } from "./stack-state.js";
 
 type Subscribe = (listener: (change: StackChange) => void) => () => void;
@@ -32,6 +32,8 @@ function decide(
   const { state } = project;
   const outcome = (met: boolean, reason: string): HealthOutcome["wait"] => ({ condition, met, reason });
   if (condition === "stopped") return state === "stopped" ? outcome(true, "The stack is stopped.") : null;
+  const out = (services ?? []).filter((name) => state !== "starting" && project.isLeftOut(name));
+  if (out.length > 0) return outcome(false, `${out.join(", ")}: ${LEFT_OUT}`);
   const units = [...(project.supervisor.stack?.units.values() ?? [])];
   if (state === "running") {
     const services = units.map((unit) => ({ service: unit.name, status: unit.state }));
@@ -88,9 +90,8 @@ export async function healthOf(
   call: Pick<CallContext, "signal">,
   subscribe: Subscribe,
 ): Promise<HealthOutcome> {
+  await project.requireServices(request.services);
   const names = await project.names();
-  const unknown = request.services?.find((service) => !names.includes(service));
-  if (unknown !== undefined) throw unknownService(unknown, names);
   const services = request.services === undefined ? undefined : project.withInstances(request.services);
   let wait: HealthOutcome["wait"] = null;
   if (request.waitFor !== undefined)
@@ -110,9 +111,8 @@ const notRunning = (project: Project, more = ""): StackwardenError =>
 export async function logsOf(project: Project, query: LogQuery, subscribe: Subscribe): Promise<LogReport> {
   const requested = query.services ?? [];
   if (!project.storage.exists) {
-    const names = await project.names();
-    const unknown = requested.find((service) => !names.includes(service));
-    throw unknown === undefined ? notRunning(project) : unknownService(unknown, names);
+    await project.requireServices(requested);
+    throw notRunning(project);
   }
   const { logs } = await project.storage.records();
   const wrote = (service: string): boolean => logs.lastGeneration(service) > 0;
@@ -121,12 +121,13 @@ export async function logsOf(project: Project, query: LogQuery, subscribe: Subsc
     if (requested.length > 0 && requested.every(wrote)) return requested;
     throw error;
   });
-  const unknown = requested.find((service) => !names.includes(service) && !wrote(service));
-  if (unknown !== undefined) throw unknownService(unknown, names);
+  await project.requireServices(requested.filter((service) => !names.includes(service) && !wrote(service)));
   const services = requested.length > 0 ? project.withInstances(requested) : names;
   if (!services.some(wrote)) {
     if (project.state === "stopped" || project.state === "lost")
       throw notRunning(project, " and never printed anything");
+    const [out] = services.filter((service) => project.isLeftOut(service));
+    if (out !== undefined) throw leftOut(project.id, out);
     throw new StackwardenError("SERVICE_NOT_STARTED", `${services.join(", ")} has not started yet.`, {
       hint: hint`Its dependencies start first. Wait with ${callTo("health_status", { project: project.id, wait_for: "healthy" })}.`,
       details: { services },
@@ -158,7 +159,7 @@ function untilEnded(project: Project, services: string[], caller: AbortSignal | 
     if (!ended || project.state === "starting" || timer !== undefined) return;
     reason =
       running !== null
-        ? `${units.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`
+        ? `${services.map((name) => `${name} is ${stack?.units.get(name)?.state ?? "stopped"}`).join(", ")}.`
         : "The stack is not running.";
     timer = setTimeout(() => over.abort(), LAST_LINES_MS);
   };
@@ -181,14 +182,17 @@ export async function statsOf(
   { services: requested, history = false }: Omit<StatsRequest, "project">,
 ): Promise<StatsReport> {
   const { running } = project.supervisor;
+  await project.requireServices(requested);
   const names = await project.names();
-  const unknown = requested?.find((service) => !names.includes(service));
-  if (unknown !== undefined) throw unknownService(unknown, names);
   if (running === null) throw notRunning(project);
   const services: StatsReport["services"] = Object.create(null);
   await Promise.all(
     (requested === undefined ? names : project.withInstances(requested)).map(async (name) => {
-      const unit = running.unit(name);
+      const unit = running.units.get(name);
+      if (unit === undefined) {
+        services[name] = { state: "stopped", stats: null, limits: null, pressure: [] };
+        return;
+      }
       const past = history ? { history: [...running.usage.of(name)] } : {};
       services[name] = { state: unit.state, stats: null, limits: unit.applied, pressure: [], ...past };
       const stats = (await unit.instance?.stats()) ?? null;
@@ -202,10 +206,7 @@ export async function statsOf(
 }
 
 export async function eventsOf(project: Project, query: EventQuery): Promise<EventPage> {
-  if (query.service !== undefined) {
-    const names = await project.names();
-    if (!names.includes(query.service)) throw unknownService(query.service, names);
-  }
+  if (query.service !== undefined) await project.requireServices([query.service]);
   if (!project.storage.exists) return { project: project.id, events: [], next_cursor: 0, omitted: 0 };
   const { events } = await project.storage.records();
   return events.query(query);

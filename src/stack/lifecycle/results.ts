@@ -92,13 +92,16 @@ export function stopOutcome(
     kept?: readonly string[];
     /** The stopped services, when the others keep running. */
     services?: readonly string[];
+    /** Services that were to stop and did not run. */
+    idle?: readonly string[];
   },
 ): StopOutcome {
-  const { project, status, removed, deleted, snapshot, forgotten, kept = [], before, after, begun, services } = outcome;
+  const { project, status, removed, deleted, snapshot, forgotten, kept = [], before, after, begun } = outcome;
+  const { services, idle = [] } = outcome;
+  const absent = idle.length === 0 ? "" : `Not running before: ${say(idle)}. `;
+  const stopped = services === undefined || services.length === 0 ? "Nothing was stopped" : `Stopped: ${say(services)}`;
   const alone =
-    services !== undefined && status === "stopped"
-      ? `Stopped: ${say([...services])}. The other services keep running.`
-      : null;
+    services !== undefined && status !== "stopping" ? `${absent}${stopped}. The other services keep running.` : null;
   const deletion =
     removed.length > 0
       ? ` Deleted volumes: ${say(removed)}.`

@@ -4,6 +4,7 @@ import type { ServiceDefinition, StackDefinition } from "../definition/types.js"
 import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "../model.js";
 import type { RuntimeName } from "../runtime.js";
 import type { IdleStop } from "./idle-stop.js";
+import { leftOutHealth } from "./left-out.js";
 import { hasMoved, movedPorts } from "./port-plan.js";
 import type { ServiceController } from "./service-controller.js";
 import { declaredNames } from "./service-report.js";
@@ -62,19 +63,36 @@ export const staleField = (unit: ServiceController, services: StaleServices): Pi
   return stale === null ? {} : { stale };
 };
 
-export function healthReport(
-  project: string,
-  state: StackState,
-  units: ReadonlyMap<string, ServiceController> | null,
-  names: readonly string[],
-  stale: StaleServices,
-  stored: () => boolean,
-): HealthReport {
+/** States in which nothing starts a service without a controller. */
+const SETTLED: readonly StackState[] = ["running", "degraded"];
+
+/** True for a service that is not part of the open stack and that nothing starts. */
+export const isLeftOut = (
+  service: string,
+  { state, units, leftOut }: { state: StackState; units: Units | undefined; leftOut: readonly string[] },
+): boolean => units?.has(service) !== true && (leftOut.includes(service) || SETTLED.includes(state));
+
+type Units = ReadonlyMap<string, ServiceController>;
+
+export interface HealthFacts {
+  project: string;
+  state: StackState;
+  /** Undefined before the first start by this server. */
+  units: Units | undefined;
+  stale: StaleServices;
+  /** Services that a call stopped or left out of the open stack. */
+  leftOut: readonly string[];
+  /** Returns false when nothing is stored of the project. */
+  stored(): boolean;
+}
+
+export function healthReport(facts: HealthFacts, names: readonly string[]): HealthReport {
+  const { project, state, units, stale, leftOut, stored } = facts;
   const services: Record<string, ServiceHealth> = Object.create(null);
   for (const name of names) {
     const unit = units?.get(name);
-    services[name] =
-      unit === undefined ? idleHealth(name, state, stored) : { ...unit.health(), ...staleField(unit, stale) };
+    if (unit !== undefined) services[name] = { ...unit.health(), ...staleField(unit, stale) };
+    else services[name] = isLeftOut(name, facts) ? leftOutHealth(name) : idleHealth(name, state, stored);
   }
   return {
     project,
@@ -82,6 +100,7 @@ export function healthReport(
     overall_healthy: overallHealthy(state),
     unchecked: uncheckedServices(Object.values(services)),
     services,
+    ...(leftOut.length === 0 ? {} : { left_out: [...leftOut] }),
     timestamp: new Date().toISOString(),
   };
 }
@@ -99,6 +118,8 @@ export interface StackFacts {
   watch: Pick<Watch, "services" | "note">;
   /** Notes on ports and limits that calls set. */
   overrides: readonly string[];
+  /** Services that a call stopped or left out of the open stack. */
+  leftOut: readonly string[];
   /** Reads the current definition, for a stack that this server never started. */
   peek(): Promise<StackDefinition>;
 }
@@ -110,6 +131,7 @@ export async function stackReport({
   lease,
   watch,
   overrides,
+  leftOut,
   peek,
   ...facts
 }: StackFacts): Promise<StackReport> {
@@ -147,6 +169,7 @@ export async function stackReport({
       : {}),
     ...(watch.services.length > 0 ? { watching: watch.services } : {}),
     services,
+    ...(leftOut.length === 0 ? {} : { left_out: [...leftOut] }),
     notes,
   };
 }

@@ -278,9 +278,14 @@ export class Supervisor {
   /**
    * The definition of the files with a service that the open stack, or a start without options, may leave out: its profile is
    * not active, or a call excluded it. Its secrets are redacted from now on.
+   * @param records null: no secret is generated or redacted, for a caller that uses no value
    * @throws UNKNOWN_SERVICE when the files have no such service
    */
-  async definitionWith(service: string, settings: StackSettings, records: ProjectRecords): Promise<StackDefinition> {
+  async definitionWith(
+    service: string,
+    settings: StackSettings,
+    records: ProjectRecords | null,
+  ): Promise<StackDefinition> {
     const { selection } = this;
     let definition = await this.read(settings, records);
     if (!Object.hasOwn(definition.services, service)) {
@@ -296,7 +301,7 @@ export class Supervisor {
       });
       if (!Object.hasOwn(definition.services, service)) throw unknownService(service, Object.keys(definition.services));
     }
-    records.redactor.add([...hiddenSecrets(definition, this.parts.storage.id), ...records.secrets.values()]);
+    records?.redactor.add([...hiddenSecrets(definition, this.parts.storage.id), ...records.secrets.values()]);
     return definition;
   }
 

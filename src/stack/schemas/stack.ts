@@ -10,6 +10,9 @@ const time = z.string();
 
 export const stackState = z.enum(STACK_STATES);
 
+/** Services that a call stopped or left out of the running stack; absent when there are none. */
+const leftOut = z.array(text).exactOptional();
+
 export const stackReport = z
   .object({
     project: text,
@@ -32,6 +35,7 @@ export const stackReport = z
     /** Services that are replaced when their files change (`develop.watch`); absent when the stack is not watched. */
     watching: z.array(text).exactOptional(),
     services: z.record(z.string(), serviceReport),
+    left_out: leftOut,
     notes: z.array(text),
   })
   .meta({ id: "stack" });
@@ -45,6 +49,7 @@ const health = {
   /** Running services without a health check. */
   unchecked: z.array(text),
   services: z.record(z.string(), serviceHealth),
+  left_out: leftOut,
   timestamp: time,
 };
 export const healthReport = z.object(health);

@@ -4,7 +4,7 @@
  */
 
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { readdir, readFile, rm, rmdir } from "node:fs/promises";
+import { readdir, readFile, rmdir } from "node:fs/promises";
 import { isAbsolute, join, resolve, sep } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
@@ -12,6 +12,7 @@ import { atomicWrite, ensureTraversableDir, removeUnfinished, storageError } fro
 import { isBeneath } from "../../system/is-beneath.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
 import { Mutex } from "../../system/mutex.js";
+import { removePrivate } from "../../system/remove-private.js";
 import { defaultProjectId } from "../default-project.js";
 import { type KeptLimits, keepChange } from "../definition/override-limits.js";
 import type { LimitChange, Limits } from "../definition/types.js";
@@ -180,8 +181,7 @@ export class ProjectStore {
     const unlock = await this.lock(project);
     try {
       await first(directory);
-      for (const name of await readdir(directory))
-        if (name !== "lock") await rm(join(directory, name), { recursive: true, force: true });
+      for (const name of await readdir(directory)) if (name !== "lock") await removePrivate(join(directory, name));
     } catch (error) {
       if (error instanceof StackwardenError) throw error;
       throw storageError(`${directory} cannot be deleted`, error);

@@ -3,16 +3,24 @@
  * The data is owned by the services' users, but only the server can access the folder.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, statfs } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import { atomicWrite, storageError } from "../../system/atomic-write.js";
+import { removePrivate } from "../../system/remove-private.js";
 import { SNAPSHOT_NAME } from "../project-id.js";
 import { type Snapshot, snapshot } from "../schemas/snapshots.js";
 
 const RECORD = "snapshot.json";
 const DATA = "data";
 const UNFINISHED = ".unfinished-";
+
+/**
+ * A name of constant length: a tree whose paths are as long as the kernel permits could not be removed under a longer
+ * one.
+ */
+const unfinishedName = (): string =>
+  `${UNFINISHED}${String(process.pid).padStart(7, "0")}-${randomBytes(6).toString("hex")}`;
 
 export interface UnfinishedSnapshot {
   /** Folder for the snapshot's data. */
@@ -67,7 +75,7 @@ export class SnapshotStore {
   async begin(): Promise<UnfinishedSnapshot> {
     await this.#make();
     await this.#sweep();
-    const path = join(this.folder, `${UNFINISHED}${process.pid}-${randomBytes(6).toString("hex")}`);
+    const path = join(this.folder, unfinishedName());
     const data = join(path, DATA);
     let finished = false;
     try {
@@ -93,7 +101,7 @@ export class SnapshotStore {
 
   async remove(name: string): Promise<void> {
     // Rename the folder first, so that a partially deleted snapshot is never restored.
-    const trash = join(this.folder, `${UNFINISHED}${process.pid}-${randomBytes(6).toString("hex")}`);
+    const trash = join(this.folder, unfinishedName());
     await rename(join(this.folder, name), trash).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw storageError(`The snapshot ${name} cannot be removed`, error);
     });
@@ -117,7 +125,7 @@ export class SnapshotStore {
   }
 
   #remove(path: string): Promise<void> {
-    return rm(path, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 }).catch((error: unknown) => {
+    return removePrivate(path).catch((error: unknown) => {
       throw storageError("A snapshot cannot be removed", error);
     });
   }

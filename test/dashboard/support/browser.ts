@@ -26,5 +26,14 @@ if (NO_CHROMIUM)
   );
 
 export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: chromiumPath() ?? "", args: ["--disable-gpu", "--disable-dev-shm-usage"] });
+  return chromium.launch({
+    executablePath: chromiumPath() ?? "",
+    args: [
+      "--disable-gpu",
+      "--disable-dev-shm-usage",
+      // The pages of a context share a process: the start of one costs more than a short test in it.
+      "--renderer-process-limit=1",
+      "--disable-site-isolation-trials",
+    ],
+  });
 }

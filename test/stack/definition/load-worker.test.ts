@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import { loadStack } from "../../../src/stack/definition/load.js";
 import { createWorkerLoader, type WorkerLoader } from "../../../src/stack/definition/load-worker.js";
@@ -204,6 +204,32 @@ it.each([
     expect(readFileSync(started, "utf8")).toHaveLength(workers);
   },
 );
+
+it("a load waits for a worker that is still starting instead of starting another", async () => {
+  const [started, gate] = [join(base, "started-slow"), join(base, "gate")];
+  const program = join(base, "program-slow.mjs");
+  const real = pathToFileURL(resolve("dist/load-worker.js")).href;
+  writeFileSync(
+    program,
+    `import { appendFileSync, existsSync } from "node:fs";
+appendFileSync(${JSON.stringify(started)}, "x");
+while (!existsSync(${JSON.stringify(gate)})) await new Promise((resolve) => setTimeout(resolve, 5));
+await import(${JSON.stringify(real)});
+`,
+  );
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const own = createWorkerLoader({ program, busyMs: 100 });
+    const both = [own.loadStack(request(STACK)), own.loadStack(request(STACK))];
+    await vi.advanceTimersByTimeAsync(10_000);
+    writeFileSync(gate, "");
+    await Promise.all(both);
+    await own.close();
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(readFileSync(started, "utf8")).toHaveLength(1);
+});
 
 it("packed and unpacked keep buffers and objects without prototypes", () => {
   const bare = Object.assign(Object.create(null), { constructor: { list: [Buffer.from("x"), null, 1] } });

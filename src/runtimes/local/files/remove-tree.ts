@@ -1,18 +1,23 @@
 /** Removes trees whose content services control, even while processes of a service still change them. */
+
 import { randomBytes } from "node:crypto";
-import { rename, rmdir, unlink } from "node:fs/promises";
+import { chmod, rename, rmdir, unlink } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { hasDescriptorPaths } from "../../../system/open-beneath.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { isServiceUid } from "../process/user-range.js";
 import { Budget } from "./budget.js";
-import { Folder, type Name } from "./folder.js";
-import { codeOf, isRootServer, withStorage } from "./storage.js";
+import { type Entry, Folder, type Name } from "./folder.js";
+import { codeOf, withStorage } from "./storage.js";
 
 /** Maximum number of open descriptors; entries that are nested more deeply are first moved up. */
 const MAX_DEPTH = 64;
 const MAX_MS = 10 * 60_000;
 /** How often a folder is emptied again when new entries appear. */
 const ROUNDS = 20;
+
+const OPEN = 0o700;
 
 const NOT_FOLDER = new Set(["ENOTDIR", "ELOOP"]);
 const MISSING = "ENOENT";
@@ -68,6 +73,7 @@ class Removal {
   /** @returns false when another attempt is needed: the folder was replaced, filled again, or is not empty yet */
   async #emptied(parent: Folder, name: Name, depth: number): Promise<boolean> {
     try {
+      await openToServer(parent, name);
       const folder = await parent.folder(name);
       if (depth === 0) this.#top = folder;
       try {
@@ -96,10 +102,29 @@ class Removal {
   async #moveUp(folder: Folder, name: Name): Promise<void> {
     this.#budget.entry();
     this.#moved = true;
+    await openToServer(folder, name);
     const target = this.#top?.at(`.removing-${randomBytes(8).toString("hex")}`) as string;
     await rename(folder.at(name), target).catch((error: unknown) => {
       if (codeOf(error) !== MISSING) throw error;
     });
+  }
+}
+
+/** A folder of the server's user in which that user cannot remove entries. */
+const isClosed = ({ stats }: Entry): boolean =>
+  stats.isDirectory() && (stats.mode & OPEN) !== OPEN && stats.uid === process.getuid?.();
+
+/**
+ * A server that is not root has the rights of a folder's owner only, who can have taken them away (`chmod 555`, as Go
+ * does in its cache of modules).
+ */
+async function openToServer(parent: Folder, name: Name): Promise<void> {
+  if (isRootServer() || !hasDescriptorPaths) return;
+  const entry = await parent.entry(name);
+  try {
+    if (entry !== null && isClosed(entry) && entry.stats.dev === parent.stats.dev) await chmod(entry.path, OPEN);
+  } finally {
+    await entry?.close();
   }
 }
 

@@ -1,4 +1,5 @@
 /** MySQL or MariaDB of the system: loopback only, created as the official images do. */
+
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
@@ -9,6 +10,7 @@ import { SERVICE_PATH } from "../binaries.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
 import { initScripts, isInitMount, RUN_INIT_SCRIPTS } from "../providers/init-scripts.js";
+import { initStep } from "../providers/init-step.js";
 import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
 import { isOtherVersion, programVersion } from "../providers/program-version.js";
 import { adopt, dataBase, variable } from "../providers/provider-data.js";
@@ -49,15 +51,34 @@ function accounts(context: PrepareContext): Accounts {
 const text = (value: string): string => `'${value.replace(/[\\']/g, (char) => `\\${char}`)}'`;
 const name = (value: string): string => `\`${value.replaceAll("`", "``")}\``;
 
+/**
+ * MariaDB's installation also creates root for the machine's name and addresses, without a password. With
+ * `skip-name-resolve` every local user could log in as that root.
+ */
+const REMOVE_OPEN_ACCOUNTS = [
+  "SET @open = (SELECT CONCAT('DROP USER ', GROUP_CONCAT(QUOTE(User), '@', QUOTE(Host))) FROM mysql.user",
+  "  WHERE User = '' OR (User = 'root' AND Host <> 'localhost'));",
+  "SET @open = IFNULL(@open, 'DO 0');",
+  "PREPARE remove_open FROM @open;",
+  "EXECUTE remove_open;",
+  "DEALLOCATE PREPARE remove_open;",
+];
+
+/** The image does not create a user without a password either. */
+const lacksPassword = ({ user, password }: Pick<Accounts, "user" | "password">): boolean =>
+  user !== "" && user !== "root" && password === "";
+
 /** The statements that the official images run in a new database. */
-export function accountStatements({ rootPassword, database, user, password }: Accounts): string {
+export function accountStatements(accounts: Accounts): string {
+  const { rootPassword, database, user, password } = accounts;
   const lines = [
+    ...REMOVE_OPEN_ACCOUNTS,
     `ALTER USER 'root'@'localhost' IDENTIFIED BY ${text(rootPassword)};`,
     `CREATE USER 'root'@'%' IDENTIFIED BY ${text(rootPassword)};`,
     "GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION;",
   ];
   if (database !== "") lines.push(`CREATE DATABASE IF NOT EXISTS ${name(database)};`);
-  if (user !== "" && user !== "root") {
+  if (user !== "" && user !== "root" && !lacksPassword(accounts)) {
     for (const host of ["%", "localhost"]) {
       lines.push(`CREATE USER ${text(user)}@'${host}' IDENTIFIED BY ${text(password)};`);
       if (database !== "") lines.push(`GRANT ALL ON ${name(database)}.* TO ${text(user)}@'${host}';`);
@@ -100,7 +121,7 @@ done
 stop() { kill -TERM $pid 2>/dev/null; wait $pid; }
 "$client" --no-defaults --socket="$socket" -uroot < "$accounts" || { stop; exit 2; }
 export MYSQL_PWD="$MYSQL_ROOT_PASSWORD" MYSQL_UNIX_PORT="$socket"
-sql() { "$client" --no-defaults --socket="$socket" -uroot --comments $database; }
+sql() { "$client" --no-defaults --socket="$socket" -uroot --comments \${database:+"--database=$database"}; }
 sql_file() { sql < "$1"; }
 ${RUN_INIT_SCRIPTS}`;
 
@@ -148,19 +169,8 @@ async function initialise(
   const work = await ensureDir(join(base, `.init-${randomBytes(6).toString("hex")}`), 0o700, user);
   const fresh = join(work, "mysql");
   const socket = socketIn(context, work);
-  const env = { PATH: ["/usr/sbin", ...SERVICE_PATH].join(":"), LANG: "C.UTF-8", HOME: work, TMPDIR: work };
-  const step = {
-    cwd: work,
-    env,
-    user,
-    signal,
-    timeoutMs: TIMEOUT_MS,
-    project: stack.projectId,
-    service: service.name,
-    limits: request.limits,
-    visible: [stack.stateDir],
-    named: true,
-  };
+  const env = { PATH: ["/usr/sbin", ...SERVICE_PATH].join(":"), LANG: "C.UTF-8" };
+  const step = initStep(context, { work, env, timeoutMs: TIMEOUT_MS });
   try {
     const installer = await findIn(["mariadb-install-db", "mysql_install_db"], [dirname(server), ...systemDirs()]);
     const made = await host.run({
@@ -230,6 +240,10 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
   const isOther = image !== undefined && version !== null && isOtherVersion(parseImageName(image).tag, version);
   if (isOther || (found.isMariaDb && service.server === "mysql"))
     notes.push(`Runs ${title} ${version ?? ""} instead of ${image}.`);
+  const login = accounts(context);
+  if (lacksPassword(login)) notes.push(`The user ${login.user} is not created: MYSQL_PASSWORD is missing or empty.`);
+  if (login.rootPassword === "")
+    notes.push(`${title} has no root password: every local user of this machine can connect.`);
   if (volume === null) notes.push("Has no named volume: its data goes when the stack's volumes are removed.");
   // Health checks of the file name neither socket nor port.
   const socketLine = socket === null ? "protocol=tcp" : `socket=${socket}`;

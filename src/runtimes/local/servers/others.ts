@@ -1,10 +1,12 @@
 /** memcached, MongoDB, RabbitMQ and Mailpit of the machine: loopback only. */
+import { randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { SERVICE_PATH } from "../binaries.js";
 import { ensureDir, ownerOf, writePrivateFile } from "../files/create.js";
+import { readOwnFile } from "../files/read.js";
 import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
 import { adopt, dataBase, variable } from "../providers/provider-data.js";
 import { requireServer } from "./find-server.js";
@@ -134,6 +136,17 @@ export async function prepareMailpit(context: PrepareContext): Promise<LaunchPla
   });
 }
 
+const COOKIE = ".erlang.cookie";
+/** The form of Erlang's own cookies, which have at most 36 random bits. */
+const WEAK_COOKIE = /^[A-Z]{20}$/;
+
+/** The cookie is a password: with it a program can run any code in the node. */
+async function ensureCookie(data: string, { user }: PrepareContext): Promise<void> {
+  const cookie = (await readOwnFile(data, COOKIE)) ?? "";
+  if (cookie === "" || WEAK_COOKIE.test(cookie))
+    await writePrivateFile(join(data, COOKIE), randomBytes(32).toString("hex"), user);
+}
+
 export async function prepareRabbitmq(context: PrepareContext): Promise<LaunchPlan> {
   const program = await requireServer("rabbitmq", context);
   const { data, notes, emptyVolumes } = await dataFolder(context, "rabbitmq");
@@ -155,6 +168,7 @@ export async function prepareRabbitmq(context: PrepareContext): Promise<LaunchPl
     `[${management ? "rabbitmq_management" : ""}].\n`,
     context.user,
   );
+  await ensureCookie(data, context);
   const node = `rabbit-${service.name.replace(/[^A-Za-z0-9]/g, "")}-${portOf(context, 5672)}@localhost`;
   return base(context, {
     argv: [program],
@@ -173,6 +187,7 @@ export async function prepareRabbitmq(context: PrepareContext): Promise<LaunchPl
       RABBITMQ_PID_FILE: join(context.tmp, "pid"),
       // The distribution port follows the service's own, so that several nodes of the machine do not meet.
       RABBITMQ_DIST_PORT: String(20_000 + (portOf(context, 5672) % 20_000)),
+      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `-kernel inet_dist_use_interface {${LOOPBACK.replaceAll(".", ",")}}`,
       ERL_EPMD_ADDRESS: LOOPBACK,
     },
     notes,

@@ -48,6 +48,13 @@ describe("MySQL", () => {
     expect(sql).toContain("GRANT ALL ON `sh``op`.* TO 'app'@'%';");
   });
 
+  it("accountStatements creates no user without a password, and removes accounts of the installation first", () => {
+    const sql = accountStatements({ rootPassword: "x", database: "shop", user: "app", password: "" });
+    expect(sql).not.toContain("'app'");
+    expect(sql.indexOf("EXECUTE remove_open;")).toBeGreaterThan(0);
+    expect(sql.indexOf("EXECUTE remove_open;")).toBeLessThan(sql.indexOf("CREATE USER 'root'@'%'"));
+  });
+
   it("serverOptions keeps the options of the command except those that the runtime sets", () => {
     const command = ["mysqld", "--character-set-server=utf8mb4", "--port=1", "--default-authentication-plugin=x"];
     expect(serverOptions(service("db", { command }))).toEqual([
