@@ -1,13 +1,14 @@
 /** Changes the owner of file trees. */
+
 import type { Stats } from "node:fs";
 import { chmod, chown } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { isServiceUid } from "../process/user-range.js";
 import type { ServiceUser } from "../types.js";
 import { Budget } from "./budget.js";
 import { Folder, type Name } from "./folder.js";
-import { isRootServer } from "./storage.js";
 
 type Owner = Pick<ServiceUser, "uid" | "gid">;
 

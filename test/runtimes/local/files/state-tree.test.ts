@@ -18,8 +18,9 @@ import { ensureDir, privateDirs, writePrivateFile } from "../../../../src/runtim
 import { ensureMountPoint, removeMountPoints } from "../../../../src/runtimes/local/files/mount-point.js";
 import { chownTree, claimTree, shareTree } from "../../../../src/runtimes/local/files/own-tree.js";
 import { removeTree } from "../../../../src/runtimes/local/files/remove-tree.js";
-import { isRootServer, storageFailure, withStorage } from "../../../../src/runtimes/local/files/storage.js";
+import { storageFailure, withStorage } from "../../../../src/runtimes/local/files/storage.js";
 import { FIRST_UID } from "../../../../src/runtimes/local/process/user-range.js";
+import { isRootServer } from "../../../../src/system/root-server.js";
 import { tempDir } from "../support/fixture.js";
 
 const user = { uid: 71_234, gid: 71_234, name: "one", enforcement: { level: "none" as const, reason: "test" } };
