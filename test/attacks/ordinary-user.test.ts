@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, type Server, until } from "../e2e/support/bench.js";
 import { asUser, canOpen, noUserNamespaces, OrdinaryUser } from "../e2e/support/ordinary-user.js";
 import { processesNaming } from "./support/processes.js";
-import { hasKeyrings, readSessionKey, withSessionKey } from "./support/session-keyring.js";
+import { hasKeyrings, readLinkedKey, readSessionKey, withSessionKey, withUserKey } from "./support/session-keyring.js";
 
 const UID = 12_345;
 const missing = noUserNamespaces(UID);
@@ -105,6 +105,19 @@ describe.skipIf(missing !== null)(
       user.bench.wrapper = [...asUser(UID), ...withSessionKey];
       const words = readSessionKey.map((one) => `'${one}'`).join(" ");
       expect(await look(words)).toMatch(/^no key: .+\n$/);
+    });
+
+    // Before, the service and the command read the key in 2 of 2 runs: the kernel allows a user to link its keyrings by number.
+    it.runIf(hasKeyrings)("do not read the keys of the user's own keyring", async () => {
+      user.bench.wrapper = [...asUser(UID), ...withUserKey];
+      const words = readLinkedKey.map((one) => `'${one}'`).join(" ");
+      const seen = await look(words);
+      const command = [...readLinkedKey];
+      const { stdout } = await server.call("run_command", { project, service: "app", command });
+      expect(seen + stdout).toMatch(/^no key: .+\nno key: .+\n$/);
+      // The user itself can do so.
+      const [program = "", ...rest] = [...asUser(UID), ...readLinkedKey];
+      expect(spawnSync(program, rest, { encoding: "utf8" }).stdout).toMatch(/^a key/);
     });
 
     const git = (cwd: string, ...args: string[]) => {

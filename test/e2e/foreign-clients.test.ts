@@ -51,6 +51,24 @@ async function look(client: Any): Promise<void> {
   await client.close();
 }
 
+const CONNECTIONS = ["http auto", "http legacy", "stdio auto", "stdio legacy"];
+let seen: Promise<Map<string, Any>> | undefined;
+
+/** What each connection of the Python client saw. */
+async function runPython(): Promise<Map<string, Any>> {
+  const script = join(ROOT, "test", "e2e", "support", "foreign_client.py");
+  const args = [script, "shop", `${serving.url}/mcp`, process.execPath, BINARY, "mcp"];
+  const running = run(python, args, { cwd: bench.projects, env: { ...environment(), TOKEN: serving.token } });
+  running.child.stdin?.end(`${CONNECTIONS.join("\n")}\n`);
+  const lines = (await running).stdout.trim().split("\n");
+  return new Map(CONNECTIONS.map((one, index) => [one, JSON.parse(lines[index] ?? "null")]));
+}
+
+const seenByPython = async (transport: string, mode: string): Promise<Any> => {
+  seen ??= runPython();
+  return (await seen).get(`${transport} ${mode}`);
+};
+
 describe("clients over HTTP", () => {
   it("the TypeScript SDK's client of version 1 works over HTTP", async () => {
     const client = new ClientV1({ name: "v1", version: "1" });
@@ -72,11 +90,7 @@ describe("clients over HTTP", () => {
   );
 
   it.each(["auto", "legacy"])("the Python SDK's client works over HTTP in mode %s", async (mode) => {
-    const script = join(ROOT, "test", "e2e", "support", "foreign_client.py");
-    const { stdout } = await run(python, [script, "http", mode, "shop", `${serving.url}/mcp`], {
-      env: { ...environment(), TOKEN: serving.token },
-    });
-    lookAt(JSON.parse(stdout));
+    lookAt(await seenByPython("http", mode));
   });
 });
 
@@ -94,17 +108,12 @@ describe("clients over stdio", () => {
   );
 
   it.each(["auto", "legacy"])("the Python SDK's client works over stdio in mode %s", async (mode) => {
-    const script = join(ROOT, "test", "e2e", "support", "foreign_client.py");
-    const { stdout } = await run(python, [script, "stdio", mode, "shop", process.execPath, BINARY, "mcp"], {
-      cwd: bench.projects,
-      env: environment(),
-    });
-    lookAt(JSON.parse(stdout));
+    lookAt(await seenByPython("stdio", mode));
   });
 });
 
 function lookAt(seen: Any): void {
-  expect(seen).toMatchObject({
+  expect(seen, seen.error).toMatchObject({
     protocol: "2025-11-25",
     server: "stackwarden",
     refused: [true, "INVALID_INPUT"],

@@ -25,11 +25,13 @@ const pids = (): number[] =>
 const living = (status: string): boolean => status !== "" && !/^State:\s*[ZX]/m.test(status);
 
 /** Living processes of a user. */
-export const processesOfUid = (uid: number): number[] =>
-  pids().filter((pid) => {
+export const processesOfUid = (uid: number): number[] => {
+  const owned = new RegExp(`^Uid:.*\\b${uid}\\b`, "m");
+  return pids().filter((pid) => {
     const status = text(`/proc/${pid}/status`);
-    return living(status) && new RegExp(`^Uid:.*\\b${uid}\\b`, "m").test(status);
+    return living(status) && owned.test(status);
   });
+};
 
 /** Living processes that have the text in their arguments. */
 export const processesNaming = (mark: string): number[] =>

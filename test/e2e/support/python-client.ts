@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { virtualEnvironmentCommand } from "../../../src/runtimes/local/install/virtual-environment.js";
 import { kept } from "./package.js";
 
 const VERSION = "2.3.0";
@@ -11,7 +12,8 @@ const run = promisify(execFile);
 export async function pythonClient(): Promise<string> {
   const { stdout } = await run("python3", ["-c", "import sys; print(sys.version.split()[0])"]);
   const folder = await kept(`python-${stdout.trim()}-mcp@${VERSION}`, async (fresh) => {
-    await run("python3", ["-m", "venv", fresh]);
+    const [command = "", ...args] = virtualEnvironmentCommand("python3", fresh);
+    await run(command, args);
     const install = ["install", "--quiet", "--disable-pip-version-check", `mcp==${VERSION}`];
     await run(join(fresh, "bin", "python"), ["-m", "pip", ...install]);
   });

@@ -10,7 +10,7 @@ import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { engineCall } from "../../support/docker/engine-call.mjs";
-import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
+import { BUSYBOX } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
 import { Bench, freePort, WEB_PORT } from "../contract/bench.js";
 
@@ -24,8 +24,7 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
 
   beforeAll(async () => {
     // BuildKit, the default builder of Docker Engine 23 and later, builds in the default network.
-    daemon = await startDaemon({ images: ["busybox:latest"], bridge: true });
-    await buildImage(daemon.socket, "own-user:1", ["USER app"]);
+    daemon = await startDaemon({ bridge: true });
     home = mkdtempSync(join(tmpdir(), "stackwarden-docker-home-"));
     runtime = createDockerRuntime({
       settings: { host: daemon.host, retry: { maxRetries: 1, baseDelayMs: 20 } },
@@ -52,8 +51,10 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     expect((await contents(daemon.socket)).containers).toEqual([]);
   });
 
+  /** Only with a network where the test needs one: it takes the engine as long as the container. */
   const shell = (script: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition => {
-    const { user: _user, ...service } = bench.python("app", "", { image: "own-user:1", ...fields });
+    const network = "networks" in fields ? {} : { networkMode: "none" as const };
+    const { user: _user, ...service } = bench.python("app", "", { image: "own-user:1", ...network, ...fields });
     return { ...service, command: ["sh", "-c", `# ${bench.mark}\n${script}`], ...("user" in fields ? fields : {}) };
   };
   const bind = (source: string, more: { createHostPath?: false; outside?: true } = {}) => ({
@@ -94,7 +95,6 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
   });
 
   it("a data folder that the service cannot write fails the start, and another folder gets a note", async () => {
-    await buildImage(daemon.socket, "data:1", ["USER app", "VOLUME /bound"]);
     mkdirSync(join(bench.folder, "data"), { mode: 0o755 });
     const mounts = [bind(join(bench.folder, "data"))];
     const data = shell("true", { image: "data:1", mounts });
@@ -112,7 +112,6 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
   });
 
   it("a service runs as 1000 when its image lacks the usual user of images with its name", async () => {
-    await buildImage(daemon.socket, "acme/rabbitmq:1", ["VOLUME /var/lib/data"]);
     const service = shell("id -u; touch /var/lib/data/x && echo written", { image: "acme/rabbitmq:1" });
     const { running, sink } = await bench.run(service);
     await running.exited;
@@ -268,7 +267,6 @@ while True:
   });
 
   it("removeNewVolumes deletes only the volumes that were created for its instance", async () => {
-    await buildImage(daemon.socket, "declares:1", ["USER app", "VOLUME /declared"]);
     const mounts = [{ type: "volume" as const, source: "data", target: "/data", readOnly: false }];
     const service = shell("touch /data/x /declared/x; sleep 100", { image: "declares:1", mounts });
     const volumes = async () =>
@@ -304,7 +302,7 @@ while True:
     });
     const resolve =
       "import socket; print(len(set(socket.gethostbyname_ex('app')[2])), len(socket.gethostbyname_ex('app-2')[2]))";
-    const client = { ...shell("true"), name: "client", command: ["python3", "-c", resolve] };
+    const client = { ...shell("true", { networks: {} }), name: "client", command: ["python3", "-c", resolve] };
     const { services } = forRuntime(bench.definition([app, client]), "docker");
     const stack = await bench.open(Object.values(services));
     const names = ["app", "app-2", "app-3"];

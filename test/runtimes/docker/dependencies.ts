@@ -39,6 +39,7 @@ export function dependencyTests(given: () => { bench: Bench; daemon: TestDaemon 
     const service = bench.python("app", "", {
       ...(kind === "node" ? { image: "node:20-alpine" } : {}),
       workingDir: "/app",
+      networkMode: "none",
       mounts: [{ type: "bind", source: bench.folder, target: "/app", readOnly: false }],
       ...fields,
     });

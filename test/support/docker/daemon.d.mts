@@ -10,7 +10,6 @@ export function whyNoDaemon(): string | null;
 export function startDaemon(options?: {
   images?: string[];
   arguments?: string[];
-  root?: string;
   bridge?: boolean;
 }): Promise<TestDaemon>;
 export function contents(socket: string): Promise<{ containers: string[]; networks: string[]; volumes: string[] }>;

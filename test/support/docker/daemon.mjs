@@ -11,11 +11,11 @@ import {
   rmSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { perRun } from "../per-run.mjs";
 import { engineCall } from "./engine-call.mjs";
-import { BUSYBOX, importBase, makeImages } from "./images.mjs";
+import { BUSYBOX, importImages } from "./images.mjs";
 
 const succeeds = (/** @type {string} */ command, /** @type {string[]} */ args) =>
   spawnSync(command, args, { stdio: "ignore" }).status === 0;
@@ -63,20 +63,25 @@ function addBridge() {
   return name;
 }
 
-/**
- * Fills the data folder of a daemon that has not started with the file system of the images, which takes a daemon seconds
- * to import. Layers are never changed, so that daemons share their files; the daemon's databases are copied.
- * @param {string} data
- */
-async function fillFromTemplate(data) {
-  const template = await perRun("docker-images", async (folder) => {
-    const daemon = await startDaemon({ images: [] });
-    await importBase(daemon.socket);
+/** The data folder of a daemon that has the images, in `folder`. */
+async function makeTemplate(/** @type {string} */ folder) {
+  const daemon = await startDaemon({ images: [] });
+  try {
+    await importImages(daemon.socket);
     await daemon.end("SIGTERM");
     renameSync(join(daemon.folder, "data"), join(folder, "data"));
+  } finally {
     await daemon.close();
-  });
-  if (template === null) return;
+  }
+}
+
+/**
+ * Fills the data folder of a daemon that has not started with the images, whose creation takes a daemon seconds. Layers
+ * are never changed, so that daemons share their files; the daemon's databases are copied.
+ */
+async function fillFromTemplate(/** @type {string} */ data) {
+  const template = await perRun("docker-images", makeTemplate);
+  if (template === null) return makeTemplate(dirname(data));
   const from = join(template, "data");
   mkdirSync(data, { mode: 0o710 });
   for (const part of readdirSync(from)) {
@@ -88,11 +93,11 @@ async function fillFromTemplate(data) {
 }
 
 /**
- * @param {{images?: string[], arguments?: string[], root?: string, bridge?: boolean}} [options] images: of `images.mjs`,
- * default all; `[]`: none. bridge: the daemon has a default network
+ * @param {{images?: string[], arguments?: string[], bridge?: boolean}} [options] images: those of `images.mjs` that the
+ * test uses; the daemon has all of them, and with `[]` none. bridge: the daemon has a default network
  */
 export async function startDaemon(options = {}) {
-  const folder = mkdtempSync(join(options.root ?? tmpdir(), "stackwarden-dockerd-"));
+  const folder = mkdtempSync(join(tmpdir(), "stackwarden-dockerd-"));
   const socket = join(folder, "docker.sock");
   const log = join(folder, "log");
   const bridge = options.bridge === true ? addBridge() : "none";
@@ -151,7 +156,6 @@ export async function startDaemon(options = {}) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
   });
-  if (options.images?.length !== 0) await makeImages(socket, options.images);
   return {
     folder,
     socket,

@@ -1,5 +1,5 @@
-export function buildImage(socket: string, tag: string, instructions: string[]): Promise<void>;
-export function importBase(socket: string): Promise<void>;
+export function buildImage(socket: string, tag: string, instructions: string[], from?: string): Promise<void>;
+export function importImages(socket: string): Promise<void>;
 export function makeImages(socket: string, names?: string[]): Promise<void>;
 export function instructionsOf(name: string): string[];
 export const BUSYBOX: string;

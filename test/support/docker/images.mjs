@@ -10,6 +10,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -79,7 +80,32 @@ const IMAGES = {
     'ENTRYPOINT ["postgres-entrypoint.sh"]',
     'CMD ["postgres"]',
   ],
+  "own-user:1": ["USER app", "HEALTHCHECK --interval=1s CMD true"],
+  "root-by-name:1": ["USER toor"],
+  "with-data:1": ["VOLUME /extra"],
+  "root-folder:1": ["USER app"],
+  "data:1": ["USER app", "VOLUME /bound"],
+  "declares:1": ["USER app", "VOLUME /declared"],
+  "acme/rabbitmq:1": ["VOLUME /var/lib/data"],
 };
+
+/** The instruction that an import by the Engine API cannot apply. */
+const BUILT = /^STOPSIGNAL /;
+
+/**
+ * Replaces the program that gives a new virtual environment its pip: a copy of the machine's, which is compiled already.
+ * The original unpacks and compiles pip and setuptools, which takes seconds.
+ */
+const ENSUREPIP = `import os, shutil, sys, sysconfig
+source = os.path.join(sys.base_prefix, "lib", os.path.basename(sysconfig.get_path("stdlib")), "site-packages")
+target = sysconfig.get_path("purelib")
+for name in os.listdir(source):
+    shutil.copytree(os.path.join(source, name), os.path.join(target, name))
+program = os.path.join(sysconfig.get_path("scripts"), "pip")
+with open(program, "w") as file:
+    file.write(f"#!{sys.executable}\\nfrom pip._internal.cli.main import main\\nraise SystemExit(main())\\n")
+os.chmod(program, 0o755)
+`;
 
 /** @param {string[]} programs @returns {string[]} */
 export function libraries(programs) {
@@ -120,7 +146,7 @@ function fileSystem(root) {
   const standard = execFileSync(pythonProgram, ["-c", "import os; print(os.path.dirname(os.__file__))"], {
     encoding: "utf8",
   }).trim();
-  const left = /\/(test|tests|site-packages|dist-packages|idlelib|tkinter|lib2to3|config-[^/]*)$/;
+  const left = /\/(test|tests|site-packages|dist-packages|idlelib|tkinter|lib2to3|config-[^/]*|_tkinter\..*)$/;
   cpSync(standard, join(root, standard), {
     recursive: true,
     verbatimSymlinks: true,
@@ -128,6 +154,12 @@ function fileSystem(root) {
     preserveTimestamps: true,
     filter: (path) => !left.test(path),
   });
+  const pip = spawnSync(pythonProgram, ["-c", "import pip; print(*pip.__path__)"], { encoding: "utf8" });
+  if (pip.status === 0) {
+    // As in the official images.
+    copy(pip.stdout.trim(), join(relative("/", standard), "site-packages/pip"));
+    write(join(standard, "ensurepip/__main__.py"), ENSUREPIP);
+  }
   copy(realpathSync(pythonProgram), "usr/bin/python3");
   copy(realpathSync(pythonProgram), relative("/", realpathSync(pythonProgram)));
   symlinkSync("python3", join(root, "usr/bin/python"));
@@ -161,20 +193,23 @@ function fileSystem(root) {
     }
   }
 
-  const extensions = execFileSync("sh", ["-c", `ls ${standard}/lib-dynload/*.so`], { encoding: "utf8" });
+  const modules = readdirSync(join(root, standard, "lib-dynload")).map((name) => join(standard, "lib-dynload", name));
   const programs = [
     realpathSync(BUSYBOX),
     realpathSync(process.execPath),
     realpathSync(pythonProgram),
     ...[redis, client].filter((path) => path !== undefined),
     ...(existsSync(native) ? [join(native, "bin/postgres"), join(native, "bin/initdb")] : []),
-    ...extensions.trim().split("\n"),
+    ...modules.filter((path) => path.endsWith(".so")),
   ];
   for (const library of libraries(programs)) {
     if (library.startsWith(native)) continue;
     if (!existsSync(join(root, library))) copy(library, relative("/", library));
   }
 
+  write("srv/data/sub/file", "kept\n");
+  chmodSync(join(root, "srv/data/sub"), 0o700);
+  mkdirSync(join(root, "cache"), { mode: 0o700 });
   for (const [path, user] of /** @type {[string, keyof typeof USERS][]} */ ([
     ["data", "redis"],
     ["var/lib/postgresql/data", "postgres"],
@@ -212,16 +247,23 @@ export async function must(socket, method, path, body) {
   if (status >= 300 || /"error":/.test(text)) throw new Error(`${method} ${path}: ${status} ${text.slice(0, 500)}`);
 }
 
+/** A build adds it by itself, an import does not. */
+const PATH = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** An interpreter outside /usr needs the path of its library. */
+const pythonHome = () => `ENV PYTHONHOME=${machinePython()[0]}`;
+
 /**
  * Builds an image of one Dockerfile without context files.
- * @param {string} socket @param {string} tag @param {string[]} instructions after `FROM` the common root file system
+ * @param {string} socket @param {string} tag
+ * @param {string[]} instructions after `FROM`
+ * @param {string} [from] default: the common root file system
  */
-export async function buildImage(socket, tag, instructions) {
+export async function buildImage(socket, tag, instructions, from = BASE) {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-dockerfile-"));
   try {
-    // An interpreter outside /usr needs the path of its library.
-    const home = `ENV PYTHONHOME=${machinePython()[0]}`;
-    writeFileSync(join(folder, "Dockerfile"), `FROM ${BASE}\n${home}\n${instructions.join("\n")}\n`);
+    const own = from === BASE ? [pythonHome(), ...instructions] : instructions;
+    writeFileSync(join(folder, "Dockerfile"), `${[`FROM ${from}`, ...own].join("\n")}\n`);
     await must(socket, "POST", `/build?t=${encodeURIComponent(tag)}&forcerm=1`, tar(folder));
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -229,7 +271,7 @@ export async function buildImage(socket, tag, instructions) {
 }
 
 /** Imports the root file system that the stand-ins share; only where the daemon does not have it. @param {string} socket */
-export async function importBase(socket) {
+async function importBase(socket) {
   if ((await engineCall(socket, "GET", `/images/${BASE}/json`)).status === 200) return;
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-image-"));
   try {
@@ -249,6 +291,44 @@ export async function importBase(socket) {
 export async function makeImages(socket, names = Object.keys(IMAGES)) {
   await importBase(socket);
   for (const name of names) await buildImage(socket, name, IMAGES[name] ?? []);
+}
+
+/** Folder of this machine with the only layer of an image; null for a storage driver that has none. */
+async function layerFolder(/** @type {string} */ socket, /** @type {string} */ image) {
+  const { text } = await engineCall(socket, "GET", `/images/${image}/json`);
+  return JSON.parse(text).GraphDriver?.Data?.UpperDir ?? null;
+}
+
+/**
+ * Makes all stand-ins in a new daemon of this machine. Their common layer is imported almost empty and filled afterwards:
+ * the daemon needs several seconds to read the whole archive, and each instruction of a Dockerfile costs it a container.
+ * @param {string} socket
+ */
+export async function importImages(socket) {
+  const folder = mkdtempSync(join(tmpdir(), "stackwarden-layer-"));
+  /** @type {[string, string[]][]} */
+  const built = [];
+  try {
+    mkdirSync(join(folder, "usr"));
+    for (const [name, instructions] of [[BASE, []], .../** @type {[string, string[]][]} */ (Object.entries(IMAGES))]) {
+      const [repo = "", tag = ""] = name.split(":");
+      const query = new URLSearchParams({ fromSrc: "-", repo, tag });
+      const imported = name === BASE ? [] : [PATH, pythonHome(), ...instructions.filter((one) => !BUILT.test(one))];
+      for (const one of imported) query.append("changes", one);
+      await must(socket, "POST", `/images/create?${query}`, tar(folder));
+      const rest = instructions.filter((one) => BUILT.test(one));
+      if (rest.length > 0) built.push([name, rest]);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const layer = await layerFolder(socket, BASE);
+  if (layer === null) {
+    await must(socket, "DELETE", `/images/${BASE}?force=1`);
+    return makeImages(socket);
+  }
+  fileSystem(layer);
+  for (const [name, instructions] of built) await buildImage(socket, name, instructions, name);
 }
 
 /** @param {string} name */
