@@ -75,7 +75,8 @@ async function prepareVolume(
     const own = [user.uid, ...uids.map(({ uid }) => uid)];
     await withStorage("Giving a volume to its services", () => shareTree(folder, own, group));
   }
-  return { folder: await ensureDir(folder, SHARED_MODE, { uid: 0, gid: group }), group };
+  const uid = (await ownerOf(folder))?.uid ?? 0;
+  return { folder: await ensureDir(folder, SHARED_MODE, { uid, gid: group }), group };
 }
 
 /** The folder of this machine that stands for a path of the container. */

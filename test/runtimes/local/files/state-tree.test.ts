@@ -114,7 +114,7 @@ describe("directories of the state tree", () => {
         return [uid, gid, (mode & 0o7777).toString(8)];
       };
       await shareTree(at("volume"), [one, two], group);
-      expect(owned("volume")).toEqual([0, group, "2770"]);
+      expect(owned("volume")).toEqual([one, group, "2770"]);
       expect(owned("volume/inner")).toEqual([one, group, "2770"]);
       expect(owned("volume/inner/script")).toEqual([one, group, "770"]);
       expect(owned("volume/inner/former")).toEqual([one, group, "660"]);
