@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { appCompose, BINARY, type Server, until } from "../e2e/support/bench.js";
 import { asUser, canOpen, noUserNamespaces, OrdinaryUser } from "../e2e/support/ordinary-user.js";
 import { processesNaming } from "./support/processes.js";
-import { hasKeyrings, readSessionKey, withSessionKey } from "./support/session-keyring.js";
+import { hasKeyrings, readLinkedKey, readSessionKey, withSessionKey, withUserKey } from "./support/session-keyring.js";
 
 const UID = 12_345;
 const VOLUME = "    volumes: ['kept:/srv/kept']\nvolumes: { kept: {} }\n";
@@ -49,10 +49,24 @@ ${more}`,
     describe("of one server", () => {
       beforeAll(async () => {
         user = new OrdinaryUser(UID);
-        if (hasKeyrings) user.bench.wrapper = [...asUser(UID), ...withSessionKey];
+        if (hasKeyrings) user.bench.wrapper = [...asUser(UID), ...withUserKey, ...withSessionKey];
         server = await user.server();
       });
       afterAll(() => user.bench.close());
+
+      // The first test, because the key expires.
+      // Before, the service and the command read the key in 2 of 2 runs: the kernel allows a user to link its keyrings by number.
+      it.runIf(hasKeyrings)("do not read the keys of the user's own keyring", async () => {
+        const project = "linked-keys";
+        const words = readLinkedKey.map((one) => `'${one}'`).join(" ");
+        const seen = await look(words, { project });
+        const command = [...readLinkedKey];
+        const { stdout } = await server.call("run_command", { project, service: "app", command });
+        expect(seen + stdout).toMatch(/^no key: .+\nno key: .+\n$/);
+        // The user itself can do so.
+        const [program = "", ...rest] = [...asUser(UID), ...readLinkedKey];
+        expect(spawnSync(program, rest, { encoding: "utf8" }).stdout).toMatch(/^a key/);
+      });
 
       it.skipIf(!existsSync("/usr/bin/pasta") || !canOpen(UID, "/dev/net/tun"))(
         "have a network for each stack: the same ports in the code of two projects do not meet",

@@ -3,7 +3,8 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { operations } from "../../src/operations/index.js";
 import { endBackground, ROOT, TestBench } from "./support/bench.js";
 import { installed } from "./support/package.js";
@@ -22,8 +23,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function inspect(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  // The file as it is, with a state directory of the test.
+interface Result {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Arguments for the server of mcp.json: the file as it is, with a state directory of the test. */
+function configured(): string[] {
   const { mcpServers } = JSON.parse(readFileSync(join(ROOT, "mcp.json"), "utf8"));
   mcpServers.stackwarden.env = {
     STACKWARDEN_STATE_DIR: join(folder, "state"),
@@ -32,18 +39,29 @@ function inspect(...args: string[]): Promise<{ code: number; stdout: string; std
   };
   const config = join(folder, "mcp.json");
   writeFileSync(config, JSON.stringify({ mcpServers }));
-  return runInspector(["--config", config, "--server", "stackwarden", ...args]);
+  return ["--config", config, "--server", "stackwarden"];
 }
 
-function runInspector(args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+/** Runs a program on Node.js. */
+function execute(args: string[], input = ""): Promise<Result> {
   return new Promise((resolve) => {
-    execFile(
+    const child = execFile(
       process.execPath,
-      [program(), "--cli", ...args],
+      args,
       { cwd: ROOT, env: { ...process.env, MCP_INSPECTOR_SECRET_STORE: "memory" }, maxBuffer: 10_000_000 },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
+    child.stdin?.end(input);
   });
+}
+
+/** Runs the command line once for each of these arguments, in one process. */
+async function inEachRun(...runs: string[][]): Promise<Result[]> {
+  const module = pathToFileURL(inspector("clients", "cli", "build", "index.js")).href;
+  const script = join(ROOT, "test", "e2e", "support", "inspector-runs.mjs");
+  const { code, stdout, stderr } = await execute([script], JSON.stringify({ module, runs }));
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout);
 }
 
 function program(): string {
@@ -51,58 +69,65 @@ function program(): string {
   return inspector(bin["mcp-inspector"] ?? Object.values(bin)[0] ?? "");
 }
 
+const METHODS = ["resources/list", "resources/templates/list", "prompts/list"];
+/** Tools and the exit codes of their calls: the error of a tool is 5. */
+const TOOLS: [tool: string, code: number][] = [
+  ["health_status", 0],
+  ["get_events", 0],
+  ["get_logs", 5],
+  ["get_stats", 5],
+];
+const json = ["--format", "json"];
+
 it("the inspector accepts the schemas of all tools", async () => {
-  const { code, stdout, stderr } = await inspect("--method", "tools/list", "--strict", "--format", "json");
+  const listed = ["--method", "tools/list", "--strict", ...json];
+  const { code, stdout, stderr } = await execute([program(), "--cli", ...configured(), ...listed]);
   expect(stderr).not.toMatch(/schema.*(error|warn)/i);
   expect(code).toBe(0);
   expect(JSON.parse(stdout).result.tools).toHaveLength(operations.length);
 });
 
-it.each(["resources/list", "resources/templates/list", "prompts/list"])(
-  "the inspector's %s succeeds",
-  async (method) => {
-    const { code, stdout } = await inspect("--method", method, "--format", "json");
+describe("one process of the inspector's command line", () => {
+  let results: Result[];
+  const call = (tool: string, ...args: string[]) => ["--method", "tools/call", "--tool-name", tool, ...args, ...json];
+  beforeAll(async () => {
+    const server = configured();
+    results = await inEachRun(
+      ...METHODS.map((method) => [...server, "--method", method, ...json]),
+      [...server, ...call("list_stacks")],
+      ...TOOLS.map(([tool]) => [...server, ...call(tool, "--tool-arg", "project=commandcenter")]),
+    );
+  });
+
+  it.each(METHODS)("the inspector's %s succeeds", (method) => {
+    const { code, stdout } = results[METHODS.indexOf(method)] as Result;
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toHaveProperty("result");
-  },
-);
+  });
 
-it("the inspector calls tools and receives errors as error results", async () => {
-  const listed = await inspect("--method", "tools/call", "--tool-name", "list_stacks", "--format", "json");
-  expect(JSON.parse(listed.stdout).result.structuredContent).toEqual({ stacks: [] });
-  for (const [tool, code] of [
-    ["health_status", 0],
-    ["get_events", 0],
-    ["get_logs", 5],
-    ["get_stats", 5],
-  ] as const) {
-    const args = [
-      "--method",
-      "tools/call",
-      "--tool-name",
-      tool,
-      "--tool-arg",
-      "project=commandcenter",
-      "--format",
-      "json",
-    ];
-    const answer = await inspect(...args);
-    expect(answer.code, `${tool}: ${answer.stdout}`).toBe(code);
-  }
+  it("the inspector calls tools and receives errors as error results", () => {
+    const [listed, ...answers] = results.slice(METHODS.length);
+    expect(JSON.parse(listed?.stdout ?? "").result.structuredContent).toEqual({ stacks: [] });
+    expect(answers).toHaveLength(TOOLS.length);
+    for (const [index, [tool, code]] of TOOLS.entries())
+      expect(answers[index]?.code, `${tool}: ${answers[index]?.stdout}`).toBe(code);
+  });
 });
 
 it("the inspector lists and calls over HTTP with the token, and fails without it", async () => {
   const bench = new TestBench();
   const serving = await serveOn(bench);
   try {
-    const over = (...args: string[]) => runInspector([`${serving.url}/mcp`, "--transport", "http", ...args]);
+    const server = [`${serving.url}/mcp`, "--transport", "http"];
     const token = ["--header", `Authorization: Bearer ${serving.token}`];
-    const listed = await over(...token, "--method", "tools/list", "--strict", "--format", "json");
+    const [listed, called, refused] = (await inEachRun(
+      [...server, ...token, "--method", "tools/list", "--strict", ...json],
+      [...server, ...token, "--method", "tools/call", "--tool-name", "list_stacks", ...json],
+      [...server, "--method", "tools/list", "--stored-auth-only"],
+    )) as [Result, Result, Result];
     expect(listed.code, listed.stderr).toBe(0);
     expect(JSON.parse(listed.stdout).result.tools).toHaveLength(operations.length);
-    const called = await over(...token, "--method", "tools/call", "--tool-name", "list_stacks", "--format", "json");
     expect(JSON.parse(called.stdout).result.structuredContent).toEqual({ stacks: [] });
-    const refused = await over("--method", "tools/list", "--stored-auth-only");
     expect(refused.code).not.toBe(0);
     expect(refused.stdout).not.toContain("start_stack");
   } finally {

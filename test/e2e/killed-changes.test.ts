@@ -92,24 +92,38 @@ const isFree = (port: number): Promise<boolean> =>
     probe.listen({ port, host: "127.0.0.1", exclusive: true }, () => probe.close(() => resolve(true)));
   });
 
+/** One project for both modes: first background servers run it, then servers of the client. */
+const bench = new TestBench("shared");
+const order = join(bench.folder, "crash.json");
+const env = { NODE_OPTIONS: `--require ${join(ROOT, "test/e2e/support/crash.cjs")}`, CRASH_ORDER: order };
+/** Ports that no other test uses: a killed server's ports are free for any stack. */
+let ports: Record<string, number>;
+let rounds = 0;
+
+beforeAll(async () => {
+  await bench.withPostgres();
+  bench.project(PROJECT, { "compose.yaml": STACK, "app.js": APP });
+  const first = await freePort(3);
+  ports = { db: first, cache: first + 1, app: first + 2 };
+});
+afterAll(() => bench.close());
+
 describe.each(MODES)("server killed during a change, %s", (mode) => {
-  const bench = new TestBench(mode);
-  const order = join(bench.folder, "crash.json");
   let server: Server;
   let running: Answer;
   let files: string[];
   let enforced = false;
-  let rounds = 0;
-  /** Ports that no other test uses: a killed server's ports are free for any stack. */
-  let ports: Record<string, number>;
   /** Each moment costs a start, so that each is tried in one of the two modes. */
   const share = <T>(moments: T[]): T[] => moments.filter((_, index) => index % 2 === MODES.indexOf(mode));
 
+  const connected = () => bench.server(env, mode === "standalone" ? ["--standalone"] : []);
+  /** The process that runs the stack. */
+  const pidOf = () => (mode === "shared" ? (bench.background() as number) : server.stdio);
   const start = async (): Promise<void> => {
     running = await server.call("start_stack", { project: PROJECT, folder: PROJECT, ports });
     expect(running).toMatchObject({ status: "healthy", verified: true });
     // The live server may still be writing; files that a killed server left remain.
-    const pid = mode === "shared" ? bench.background() : server.pid;
+    const pid = pidOf();
     await until("the server's writes end", () =>
       filesOf(bench.state).every((file) => !new RegExp(`\\.${pid}\\.[0-9a-f]{8}$`).test(file)),
     );
@@ -141,7 +155,7 @@ describe.each(MODES)("server killed during a change, %s", (mode) => {
     rounds += 1;
     await before.db.query("insert into rounds values ($1)", [rounds]);
     await before.cache.rpush("rounds", rounds);
-    const pid = mode === "shared" ? (bench.background() as number) : server.pid;
+    const pid = pidOf();
     if (!bench.pids.includes(pid)) bench.pids.push(pid);
     writeFileSync(order, JSON.stringify({ call, path, when }));
     const end = await server.call(tool, { project: PROJECT, ...input }).then(
@@ -163,7 +177,7 @@ describe.each(MODES)("server killed during a change, %s", (mode) => {
       readdirSync(join(bench.state, "run")).every((file) => !file.startsWith(`${pid}.`)),
     );
 
-    if (mode === "standalone") server = await bench.server(env);
+    if (mode === "standalone") server = await connected();
     await start();
     expect(filesOf(bench.state), name).toEqual(files);
     const after = await connect();
@@ -177,22 +191,17 @@ describe.each(MODES)("server killed during a change, %s", (mode) => {
     after.cache.disconnect();
   }
 
-  const env = { NODE_OPTIONS: `--require ${join(ROOT, "test/e2e/support/crash.cjs")}`, CRASH_ORDER: order };
   beforeAll(async () => {
-    await bench.withPostgres();
-    bench.project(PROJECT, { "compose.yaml": STACK, "app.js": APP });
-    server = await bench.server(env);
-    const first = await freePort(3);
-    ports = { db: first, cache: first + 1, app: first + 2 };
+    server = await connected();
     await start();
     files = filesOf(bench.state);
     enforced = running.after.services.db.limits.memory_mb.enforcement.level === "enforced";
     const { db, cache } = await connect();
-    await db.query("create table rounds (n int)");
+    await db.query("create table if not exists rounds (n int)");
     await db.end();
     cache.disconnect();
   });
-  afterAll(() => bench.close());
+  afterAll(() => bench.endBackground());
 
   it("a server killed during restart_service leaves nothing, and the stack starts again with its data", async () => {
     for (const { service, ...moment } of share([...RESTART, ...(enforced ? RESTART_IN_CGROUPS : [])]))

@@ -39,7 +39,7 @@ export interface WorkerLoaderOptions {
   idleMs?: number;
   /**
    * Milliseconds that a load waits for a worker at work before it starts another, which takes longer than most loads.
-   * Default 100.
+   * They begin when that worker is ready: another one would not be ready before it. Default 100.
    */
   busyMs?: number;
   /** Path of the worker's program. Default: next to the bundle, or in dist/ when run from the sources. */
@@ -82,13 +82,19 @@ export function createWorkerLoader(options: WorkerLoaderOptions = {}): WorkerLoa
   let busy = 0;
   let idleTimer: NodeJS.Timeout | undefined;
   let closed = false;
-  const start = (): Reader => new Reader(options.program ?? workerProgram(), memoryMb, deadlineMs);
+  /** Of the newest worker. */
+  let started: Promise<void> = Promise.resolve();
+  const start = (): Reader => {
+    const reader = new Reader(options.program ?? workerProgram(), memoryMb, deadlineMs);
+    started = reader.started;
+    return reader;
+  };
   const waiting: ((reader: Reader) => void)[] = [];
   const take = async (): Promise<Reader> => {
     clearTimeout(idleTimer);
     const free = idle !== null && !idle.ended ? idle : null;
     idle = null;
-    const reader = free ?? (busy === 0 ? start() : ((await returned(waiting, busyMs)) ?? start()));
+    const reader = free ?? (busy === 0 ? start() : ((await returned(waiting, started, busyMs)) ?? start()));
     busy += 1;
     return reader;
   };
@@ -136,18 +142,28 @@ export function createWorkerLoader(options: WorkerLoaderOptions = {}): WorkerLoa
   };
 }
 
-/** The next worker that completes its load; null when none does in time. */
-function returned(waiting: ((reader: Reader) => void)[], busyMs: number): Promise<Reader | null> {
+/** The next worker that completes its load; null when none does within `busyMs` after `started`. */
+function returned(
+  waiting: ((reader: Reader) => void)[],
+  started: Promise<void>,
+  busyMs: number,
+): Promise<Reader | null> {
   return new Promise((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
+    let isTaken = false;
     const take = (reader: Reader): void => {
+      isTaken = true;
       clearTimeout(timer);
       resolve(reader);
     };
-    const timer = setTimeout(() => {
-      waiting.splice(waiting.indexOf(take), 1);
-      resolve(null);
-    }, busyMs);
     waiting.push(take);
+    void started.then(() => {
+      if (isTaken) return;
+      timer = setTimeout(() => {
+        waiting.splice(waiting.indexOf(take), 1);
+        resolve(null);
+      }, busyMs);
+    });
   });
 }
 
@@ -159,6 +175,8 @@ const tooMuch = (message: string): StackwardenError =>
 /** One worker thread; it loads one definition at a time. */
 class Reader {
   ended = false;
+  /** Resolves when it can read, or has ended. */
+  readonly started: Promise<void>;
   readonly #worker: Worker;
   readonly #ready: Promise<void>;
   /** Rejects `#failed` with the reason for which the worker ended. */
@@ -194,6 +212,7 @@ class Reader {
       this.#fail(new Error(`The reader of compose files ended with code ${code}.`));
     });
     this.#ready = new Promise((resolve) => this.#worker.once("message", () => resolve()));
+    this.started = Promise.race([this.#ready, this.#failed]).catch(() => undefined);
     // An idle worker must not keep the process alive.
     this.#worker.unref();
   }

@@ -16,6 +16,20 @@ export const withSessionKey: readonly string[] = [PERL, "-e", MAKE];
 /** Prints the key of the session keyring, or why there is none. */
 export const readSessionKey: readonly string[] = [PERL, "-e", READ];
 
+/** As withSessionKey, in the keyring of the user (-4). It expires (15) after two minutes. */
+export const withUserKey: readonly string[] = [
+  PERL,
+  "-e",
+  `${NAMES} my $key = "${SECRET}"; my $id = syscall(248, $type, $name, $key, ${SECRET.length}, -4); $id > 0 && syscall(250, 15, $id, 120) == 0 or exit 1; exec { $ARGV[0] } @ARGV`,
+];
+
+/** Links (8) every keyring that it sees to its session keyring before it reads the key as readSessionKey does. */
+export const readLinkedKey: readonly string[] = [
+  PERL,
+  "-e",
+  `open(my $keys, "<", "/proc/keys"); for (<$keys>) { syscall(250, 8, unpack("l", pack("L", hex $1)), -3) if /^(\\w+) .*keyring/ } ${READ}`,
+];
+
 /** The words work on this machine: a child of this process can read the key. */
 export const hasKeyrings =
   process.platform === "linux" &&

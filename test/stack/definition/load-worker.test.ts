@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import { loadStack } from "../../../src/stack/definition/load.js";
 import { createWorkerLoader, type WorkerLoader } from "../../../src/stack/definition/load-worker.js";
@@ -15,12 +15,15 @@ import type { LoadRequest } from "../../../src/stack/definition/types.js";
 
 let base: string;
 let loader: WorkerLoader;
+/** Ends the readers of hostile files soon. */
+let quick: WorkerLoader;
 beforeAll(() => {
   base = mkdtempSync(join(tmpdir(), "stackwarden-load-"));
   loader = createWorkerLoader();
+  quick = createWorkerLoader({ deadlineMs: 500 });
 });
 afterAll(async () => {
-  await loader.close();
+  await Promise.all([loader.close(), quick.close()]);
   rmSync(base, { recursive: true, force: true });
 });
 
@@ -120,7 +123,7 @@ describe("createWorkerLoader", () => {
       ticks += 1;
     }, 20);
     const started = performance.now();
-    const outcome = await loader.loadStack(hostile).then(
+    const outcome = await quick.loadStack(hostile).then(
       () => null,
       (error: StackwardenError) => error,
     );
@@ -130,7 +133,7 @@ describe("createWorkerLoader", () => {
     if (outcome !== null) expect(["INVALID_STACK", "POLICY_VIOLATION"]).toContain(outcome.code);
     expect(ticks).toBeGreaterThanOrEqual(Math.floor((took / 20) * 0.2));
     // The next file is read normally.
-    await loader.loadStack(request(STACK));
+    await quick.loadStack(request(STACK));
   });
 
   it.each([
@@ -204,6 +207,32 @@ it.each([
     expect(readFileSync(started, "utf8")).toHaveLength(workers);
   },
 );
+
+it("a load waits for a worker that is still starting instead of starting another", async () => {
+  const [started, gate] = [join(base, "started-slow"), join(base, "gate")];
+  const program = join(base, "program-slow.mjs");
+  const real = pathToFileURL(resolve("dist/load-worker.js")).href;
+  writeFileSync(
+    program,
+    `import { appendFileSync, existsSync } from "node:fs";
+appendFileSync(${JSON.stringify(started)}, "x");
+while (!existsSync(${JSON.stringify(gate)})) await new Promise((resolve) => setTimeout(resolve, 5));
+await import(${JSON.stringify(real)});
+`,
+  );
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const own = createWorkerLoader({ program, busyMs: 100 });
+    const both = [own.loadStack(request(STACK)), own.loadStack(request(STACK))];
+    await vi.advanceTimersByTimeAsync(10_000);
+    writeFileSync(gate, "");
+    await Promise.all(both);
+    await own.close();
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(readFileSync(started, "utf8")).toHaveLength(1);
+});
 
 it("packed and unpacked keep buffers and objects without prototypes", () => {
   const bare = Object.assign(Object.create(null), { constructor: { list: [Buffer.from("x"), null, 1] } });

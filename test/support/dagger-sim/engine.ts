@@ -129,7 +129,7 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
       { mode: 0o755 },
     );
   program("dagger", process.execPath, join((await bundledProgram()) ?? HERE, "dagger.mjs"));
-  program("runc", machinePython()[1], "-I", "-S", join(HERE, "runc.py"));
+  program("runc", "perl", join(HERE, "runc.pl"));
   const socket = join(folder, "buildkitd.sock");
   const server = createServer((connection) => connection.destroy());
   await new Promise<void>((resolve) => server.listen(socket, resolve));

@@ -72,6 +72,9 @@ export async function runContainer(session, container, { args, noInit = false, h
     linux: { cgroupsPath: `/buildkit/${id}` },
   };
   writeFileSync(join(folder, "config.json"), JSON.stringify(bundle), { mode: 0o600 });
+  // What `runc` needs of it, in a form that is read without a parser.
+  writeFileSync(join(folder, "process"), [user.uid, user.gid, cwd].join("\0"));
+  writeFileSync(join(folder, "cgroups"), cgroups.map(({ controller, path }) => `${controller}\t${path}\n`).join(""));
   const child = launch({
     folder,
     session: { hostsFile: session.network.hostsFile, holder: session.network.holder },
@@ -121,9 +124,8 @@ export async function runContainer(session, container, { args, noInit = false, h
         rootfs: join(folder, "root"),
         created: new Date().toISOString(),
         owner: "",
-        cgroups,
       };
-      writeFileSync(join(folder, "state.json"), JSON.stringify(record));
+      writeFileSync(join(folder, "state.json"), JSON.stringify(record, null, 2));
       resolve(true);
     });
     child.stdio[3].once("end", () => resolve(false));

@@ -1,8 +1,9 @@
 /** Whether services can have namespaces on this machine, found by making some as for a service. */
+
 import { closeSync, existsSync, readlinkSync } from "node:fs";
 import { text } from "node:stream/consumers";
+import { isRootServer } from "../../../system/root-server.js";
 import { withinOrNull } from "../../../system/wait.js";
-import { isRootServer } from "../files/storage.js";
 import type { ServiceUser } from "../types.js";
 import { type Inside, type LaunchSpec, launch } from "./launch.js";
 import { joiningNamespaces, makingNamespaces, type SandboxTools, sandboxArgs } from "./sandbox.js";
@@ -56,7 +57,7 @@ async function tryNamespaces(tools: SandboxTools, setpriv: string): Promise<void
       cwd: "/",
       env: {},
       user,
-      tools: { setpriv, perl: null, keyring: [], exactShell: false },
+      tools: { setpriv, perl: null, withoutKeys: [], exactShell: false },
       stdin: "pipe",
       namespaces,
     });

@@ -2,7 +2,7 @@
  * The trusted programs that run between the server and the first instruction of a service.
  *
  * Stage 1 runs with the server's privileges, in `/`, and waits until the process is in its cgroup. Perl then gives it
- * an empty session keyring (session-keyring.ts). setpriv (on a root server) changes the user irrevocably. Where
+ * an empty session keyring, and keeps keys of the server's user from it (without-keys.ts). setpriv (on a root server) changes the user irrevocably. Where
  * namespaces are available, bubblewrap creates them (sandbox.ts) or nsenter joins them before. Stage 2 runs as the
  * service's user, enters the working directory, reports to the server, waits, sets the service's environment and
  * executes the command. Until then the environment is passed as values of variables that no program reads
@@ -12,7 +12,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { ServiceUser } from "../types.js";
-import { newKeyring } from "./session-keyring.js";
+import { withoutKeys } from "./without-keys.js";
 
 const execute = promisify(execFile);
 
@@ -96,8 +96,8 @@ export interface GateTools {
    * arguments.
    */
   perl: string | null;
-  /** Words before a command that give it an empty session keyring; empty where that is not possible. */
-  keyring: readonly string[];
+  /** Words before a command that take keys away from it; empty where that is not possible. */
+  withoutKeys: readonly string[];
   /** /bin/sh passes exactly the variables that it was given, so that no other program has to set the environment. */
   exactShell: boolean;
 }
@@ -171,7 +171,7 @@ export function gateCommand(
       "-c",
       (user.groups ?? []).length === 0 ? STAGE_1 : SHARED_STAGE_1,
       "stackwarden",
-      ...tools.keyring,
+      ...tools.withoutKeys,
       ...namespaces,
       ...drop,
       ...stage.words,
@@ -209,5 +209,5 @@ export async function findGateTools(root: boolean): Promise<GateTools> {
     firstThatWorks(["/usr/bin/perl"], ["-e", "use POSIX ();"]),
     shellIsExact(),
   ]);
-  return { setpriv, perl, keyring: await newKeyring(perl), exactShell };
+  return { setpriv, perl, withoutKeys: await withoutKeys(perl, root), exactShell };
 }

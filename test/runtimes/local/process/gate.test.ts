@@ -24,7 +24,7 @@ async function begun(script: string, fields: Partial<LaunchSpec> = {}): Promise<
   const spec = await fixture.spec(["/bin/sh", "-c", script, fixture.mark]);
   return launch({
     ...spec,
-    tools: { setpriv: null, perl: null, keyring: [], exactShell: false },
+    tools: { setpriv: null, perl: null, withoutKeys: [], exactShell: false },
     stdin: "ignore",
     ...fields,
   });
