@@ -20,6 +20,8 @@ export interface ExecTarget {
   user?: string;
   /** True when the engine's process ids are valid on this machine. */
   sameMachine: boolean;
+  /** The container's main process on this machine; absent when it is unknown. */
+  pid?: number;
   /** True when the container has Docker's init program. */
   init: boolean;
 }
@@ -131,7 +133,7 @@ async function mainProcessEnded(target: ExecTarget, exec: Docker.Exec, until: Ab
 
 /** Kills the process tree of a command from inside the container: the engine has no API for that. */
 async function kill(target: ExecTarget, mark: string): Promise<void> {
-  if (target.sameMachine && process.getuid?.() === 0) return killTree(target.container, mark);
+  if (target.sameMachine && process.getuid?.() === 0) return killTree(target.container, mark, target.pid ?? 0);
   try {
     const killer = await begin(target, { command: ["/bin/sh", "-c", KILL_SCRIPT, "sh", mark] });
     killer.stream.end();
