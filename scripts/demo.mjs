@@ -1,7 +1,7 @@
 // The main job, shown: an MCP client starts `stackwarden mcp` over stdio and operates the CommandCenter stack of
 // examples/commandcenter on real services. Every line printed was seen, none is remembered. Run by `npm run demo`;
 // `npm run demo -- --runtime docker` runs it on the Docker engine of this machine; `--without-worktrees` leaves out the
-// part with two git work trees.
+// part with two git work trees; `--state <folder>` keeps the state in that folder.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,10 +26,14 @@ const expect = (condition, what) => {
   show(`${paint("32", "✓")} ${what}`);
 };
 
-const at = process.argv.indexOf("--runtime");
-const runtime = at < 0 ? undefined : process.argv[at + 1];
+const option = (name) => {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? undefined : process.argv[at + 1];
+};
+const runtime = option("--runtime");
+const kept = option("--state");
 const work = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-demo-work-")));
-const state = mkdtempSync(join(tmpdir(), "stackwarden-demo-"));
+const state = kept ?? mkdtempSync(join(tmpdir(), "stackwarden-demo-"));
 const { mcpServers } = JSON.parse(readFileSync(join(root, "mcp.json"), "utf8"));
 const { command, args } = mcpServers.stackwarden;
 const program = command === "node" ? process.execPath : command;
@@ -187,5 +191,5 @@ try {
     process.exitCode = 1;
   }
   rmSync(work, { recursive: true, force: true });
-  rmSync(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  if (kept === undefined) rmSync(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }

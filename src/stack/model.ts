@@ -17,7 +17,8 @@ import type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from ".
 import type { SnapshotList, SnapshotOutcome } from "./schemas/snapshots.js";
 import type { HealthOutcome, StackReport, StatsReport } from "./schemas/stack.js";
 import type { StackSettings } from "./settings.js";
-import type { EventType, StackState } from "./vocabulary.js";
+import type { EventQuery } from "./storage/events.js";
+import type { StackState } from "./vocabulary.js";
 
 export type { CommandRequest } from "./lifecycle/run-command.js";
 export type { CommandOutcome } from "./schemas/commands.js";
@@ -174,15 +175,7 @@ export interface StackManager {
   health(request: HealthRequest, call: CallContext): Promise<HealthOutcome>;
   logs(request: { project: string; query: LogQuery }): Promise<LogReport>;
   stats(request: StatsRequest): Promise<StatsReport>;
-  events(request: {
-    project: string;
-    after?: number;
-    limit?: number;
-    service?: string;
-    types?: EventType[];
-    waitMs?: number;
-    signal?: AbortSignal;
-  }): Promise<EventPage>;
+  events(request: { project: string } & EventQuery): Promise<EventPage>;
   /**
    * Determines the probable cause of a problem and the next step from existing health results, events, logs, resource
    * use and exits. Runs no check.

@@ -1,18 +1,18 @@
 /** Creates a folder of a project, with its missing parents, without leaving the project. */
+
 import { chownSync, mkdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { closeBeneath, hasDescriptorPaths, openBeneath } from "./open-beneath.js";
+import { isRootServer } from "./root-server.js";
 
 export interface Owner {
   uid: number;
   gid: number;
 }
 
-const isRoot = (): boolean => process.getuid?.() === 0;
-
 /** Changes the owner of a folder that the server created, when the server is root. A link at the path is refused. */
 export function giveFolderBeneath(path: string, within: string, { uid, gid }: Owner): void {
-  if (!isRoot() || !hasDescriptorPaths) return;
+  if (!isRootServer() || !hasDescriptorPaths) return;
   const folder = openBeneath(path, within);
   if (folder === undefined) return;
   try {

@@ -84,4 +84,30 @@ describe.skipIf(!isRoot).each(NAMESPACES)("volumes of a server that runs as root
     const at = (await sh("writer", "echo $STORE")).text.trim();
     expect(at).toBe(env.STACKWARDEN_NAMESPACES === "off" ? join(volumes, "uploads", "data") : "/srv-data/uploads");
   });
+
+  // Before, the running service could no longer enter its volume, in 2 of 2 runs.
+  it("a command of a service that does not run leaves a running service its volume", async () => {
+    const lines = compose({ one: ["uploads:/srv-data/uploads"], late: ["uploads:/srv-data/uploads"] });
+    bench.project("pair", {
+      "compose.yaml": lines.replace("  late:\n", "  late:\n    profiles: [late]\n"),
+      "app.js": APP,
+    });
+    await server.call("start_stack", { project: "pair", folder: "pair" });
+    const run = async (service: string, command: string) => {
+      const { exit_code, stdout } = await server.call("run_command", {
+        project: "pair",
+        service,
+        command,
+        shell: true,
+      });
+      return `${exit_code} ${stdout}`;
+    };
+    expect(await run("one", "echo one > $STORE/file")).toBe("0 ");
+    expect(await run("late", "cat $STORE/file; echo late > $STORE/file; echo late > $STORE/more")).toBe("0 one\n");
+    expect(await run("one", "cat $STORE/file $STORE/more; rm $STORE/more; echo one > $STORE/new")).toBe(
+      "0 late\nlate\n",
+    );
+    await server.call("restart_service", { project: "pair", service: "one" });
+    expect(await run("one", "cat $STORE/new")).toBe("0 one\n");
+  });
 });

@@ -1,8 +1,9 @@
 /** Snapshots of real databases: PostgreSQL during writes, and Redis in a container. */
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startDaemon, type TestDaemon, whyNoDaemon } from "../support/docker/daemon.mjs";
-import { type Server, TestBench } from "./support/bench.js";
+import { type Server, TestBench, until } from "./support/bench.js";
 
 const PASSWORD = "a-password-of-the-test";
 const compose = (password: string): string => `
@@ -20,12 +21,16 @@ describe("snapshots of a real database", () => {
   const bench = new TestBench();
   let server: Server;
 
-  const query = async (project: string, text: string) => {
+  const connect = async (project: string): Promise<pg.Client> => {
     const { stacks } = await server.call("list_stacks");
     const { services } = stacks.find((stack: { project: string }) => stack.project === project);
     const [{ host_port: port }] = services.db.endpoints;
     const client = new pg.Client({ host: "127.0.0.1", port, user: "shop", database: "shop", password: PASSWORD });
     await client.connect();
+    return client;
+  };
+  const query = async (project: string, text: string) => {
+    const client = await connect(project);
     try {
       return (await client.query(text)).rows;
     } finally {
@@ -48,15 +53,19 @@ describe("snapshots of a real database", () => {
     let writing = true;
     let written = 0;
     const writer = (async () => {
-      while (writing) {
-        await query("shop", "insert into rows select generate_series(100, 200)");
+      const client = await connect("shop");
+      for (; writing; await sleep(2)) {
+        await client.query("insert into rows select generate_series(100, 200)");
         written += 1;
       }
+      await client.end();
     })();
+    await until("the writer writes", () => written > 0);
+    const before = written;
     const saved = await server.call("save_snapshot", { project: "shop", name: "seeded" });
+    expect(written).toBeGreaterThan(before);
     writing = false;
     await writer;
-    expect(written).toBeGreaterThan(0);
     expect(saved.snapshot).toMatchObject({ name: "seeded", runtime: "local", automatic: false });
     expect(saved.snapshot.bytes).toBeGreaterThan(1_000_000);
     await query("shop", "drop table rows");

@@ -112,7 +112,12 @@ describe.runIf(canRunAs(Number(UID)))("server without root", () => {
     chownSync(state, NAMELESS, NAMELESS);
     bench.wrapper = asUser(NAMELESS);
     const nameless = await bench.server({ HOME: "", STACKWARDEN_STATE_DIR: state });
-    const { status, after } = await nameless.call("start_stack", { project, folder: project, timeout_seconds: 170 });
+    const { status, after } = await nameless.call("start_stack", {
+      project,
+      folder: project,
+      services: ["db"],
+      timeout_seconds: 170,
+    });
     expect([status, after.services.db.user.uid]).toEqual(["healthy", NAMELESS]);
     expect(await nameless.call("stop_stack", { project })).toMatchObject({ verified: true });
   });

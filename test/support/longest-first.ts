@@ -6,7 +6,6 @@ const LONGEST = [
   "runtimes/contract/docker",
   "runtimes/contract/dagger-sim",
   "e2e/demo",
-  "e2e/demo-commandcenter",
   "e2e/recovery",
   "runtimes/docker/containers",
   "runtimes/contract/local",

@@ -1,9 +1,11 @@
 /** What would run each service of a definition here, and what is missing for that. Starts nothing and keeps nothing. */
+
 import { basename } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import type { StackDefinition } from "../../stack/definition/types.js";
 import type { Enforcement, ServiceCheck } from "../../stack/runtime.js";
 import { findIn } from "../../system/find-program.js";
+import { isRootServer } from "../../system/root-server.js";
 import { findPostgresPackage, findRedis, SERVICE_PATH } from "./binaries.js";
 import { cachedPostgres, PUBLISHED_MAJORS, systemPostgres } from "./binaries-postgres.js";
 import type { AppRecipe } from "./image/recipe.js";
@@ -25,7 +27,7 @@ const NONE: Enforcement = { level: "none", reason: "a check runs nothing of a pr
 
 /** A user without rights, as each service has; the server's own user when it is not root. */
 function ordinaryUser(): ServiceUser {
-  const root = process.getuid?.() === 0;
+  const root = isRootServer();
   const [uid, gid] = root ? [NOBODY, NOBODY] : [process.getuid?.() ?? -1, process.getgid?.() ?? -1];
   return { uid, gid, name: String(uid), enforcement: NONE };
 }

@@ -1,8 +1,9 @@
 /** Checks of the first moments of a process: it does not run as root, and it listens on its port or exits. */
+
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceExit } from "../../stack/runtime.js";
-import { isRootServer } from "./files/storage.js";
+import { isRootServer } from "../../system/root-server.js";
 import type { Loopback } from "./network/loopback.js";
 import { listenersOn } from "./ports-listeners.js";
 import { isServiceUid } from "./process/user-range.js";

@@ -3,7 +3,7 @@
  * ports.
  */
 
-import { isRootServer } from "./files/storage.js";
+import { isRootServer } from "../../system/root-server.js";
 import type { Loopback } from "./network/loopback.js";
 import { type Listener, loopbackConnections } from "./ports-listeners.js";
 import { isServiceUid } from "./process/user-range.js";

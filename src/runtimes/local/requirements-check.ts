@@ -1,13 +1,14 @@
 /**
  * Checks this machine for the requirements of the local runtime, and gives the command that installs missing programs.
  */
+
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Enforcement, RuntimeStatus } from "../../stack/runtime.js";
 import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../system/find-program.js";
+import { isRootServer } from "../../system/root-server.js";
 import * as binaries from "./binaries.js";
-import { isRootServer } from "./files/storage.js";
 import { SHARED_NETWORK } from "./network/networks.js";
 import { REFUSING } from "./process/user-namespaces.js";
 import type { ProcessHost } from "./types.js";

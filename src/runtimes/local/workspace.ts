@@ -2,17 +2,19 @@
  * The working directory of an app service: the project's folder, so that development servers reload on changes, or a
  * copy when its user cannot read that folder or when files must lie beside the sources (node_modules).
  */
+
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import { RUNS_ON_COPY } from "../../stack/runtime.js";
 import { isBeneath } from "../../system/is-beneath.js";
 import { UnsafePathError } from "../../system/open-beneath.js";
 import { statBeneath } from "../../system/read-regular-file.js";
+import { isRootServer } from "../../system/root-server.js";
 import { copyTree, relativeBelow } from "./files/copy-tree.js";
 import { ensureDir, linkInCopy, moveInto, openToOwner } from "./files/create.js";
 import { isReadableFolder } from "./files/readable.js";
 import { removeTree } from "./files/remove-tree.js";
-import { isRootServer, withStorage } from "./files/storage.js";
+import { withStorage } from "./files/storage.js";
 import type { ProcessHost, ServiceUser } from "./types.js";
 
 /** Names that are never copied: history, installed dependencies, caches. */

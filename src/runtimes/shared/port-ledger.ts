@@ -81,11 +81,21 @@ export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}):
   const others = [...new Set(busy.flatMap(({ owner }) => owner?.compose_project ?? []))];
   const stop = others.map((project) => `\`docker compose -p ${project} stop\``).join(" and ");
   const instead = stop === "" ? "" : `Stop what Docker Compose runs (${stop}; its data stays), or choose other ports. `;
+  const stacks = [...new Set(busy.map(({ owner }) => owner?.project))];
+  const [stack] = stacks;
+  const end =
+    stacks.length === 1 && stack !== undefined
+      ? hint`stop that stack: ${callTo("stop_stack", { project: stack })}`
+      : hint`stop what listens there`;
   return new StackwardenError("PORT_IN_USE", `Host port${busy.length > 1 ? "s" : ""} in use: ${list.join(", ")}.`, {
-    hint:
-      Object.keys(free).length > 0
-        ? hint`${instead}Use free ports: ${callTo("start_stack", { ports: free })}, or ${callTo("start_stack", { ports: "auto" })}; or stop what listens there.`
-        : `${instead}Stop what listens there, ask for other ports, or leave the host port unset to get the next free one.`,
+    hint: [
+      { text: instead },
+      ...(Object.keys(free).length > 0
+        ? hint`Use free ports: ${callTo("start_stack", { ports: free })}, or ${callTo("start_stack", { ports: "auto" })}; or `
+        : hint`Ask for other ports, or leave the host port unset to get the next free one; or `),
+      ...end,
+      { text: "." },
+    ],
     details: { ports: busy, ...(Object.keys(free).length > 0 ? { free_ports: free } : {}) },
   });
 }

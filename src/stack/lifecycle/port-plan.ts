@@ -84,6 +84,7 @@ function problemOf(error: unknown): CheckProblem {
 
 interface MovedPort {
   service: string;
+  containerPort: number;
   from: number;
   to: number;
 }
@@ -96,14 +97,18 @@ export function movedPorts(definition: StackDefinition, endpoints: readonly Endp
       const to = keptFor(endpoints, name, mapping)?.host_port;
       return from === undefined || mapping.hostPort !== undefined || to === undefined || to === from
         ? []
-        : [{ service: name, from, to }];
+        : [{ service: name, containerPort: mapping.containerPort, from, to }];
     }),
   );
 }
 
-const wouldMove = ({ service, from, to }: MovedPort): string =>
-  `${service}: host port ${from} is in use; a start uses ${to} now.`;
+/** How to get a port that no start changes. */
+const fixed = ({ service, containerPort }: MovedPort, port: number): string =>
+  `start_stack with ports ${JSON.stringify({ [`${service}:${containerPort}`]: port })} fixes it`;
+
+const wouldMove = (moved: MovedPort): string =>
+  `${moved.service}: host port ${moved.from} is in use; a start uses ${moved.to} now, or the next free one. ${fixed(moved, moved.to)}.`;
 
 /** @returns a sentence for events and reports of a running stack */
-export const hasMoved = ({ service, from, to }: MovedPort): string =>
-  `${service} uses host port ${to}: ${from}, which the compose file names, was in use.`;
+export const hasMoved = (moved: MovedPort): string =>
+  `${moved.service} uses host port ${moved.to}: ${moved.from}, which the compose file names, was in use. ${fixed(moved, moved.to)}.`;

@@ -59,38 +59,22 @@ export class ProjectCommands {
     settings: StackSettings,
   ): Promise<CommandOutcome> {
     const { storage, supervisor } = this.parts;
-    const unit = stack.units.get(request.service);
-    if (unit === undefined) return this.#inLeftOut(stack, request, call, settings);
-    const { definition: service, instance } = unit;
-    const argv = commandArgv(request, service, settings.commands);
-    const records = await storage.records();
-    const target: CommandTarget =
-      instance !== null && request.oneOff !== true
-        ? { oneOff: false, run: (exec) => unit.exec(instance, exec) }
-        : this.#oneOff(stack.runtimeStack, service, supervisor.limits(service.name), records, call);
-    if (instance === null) target.absent = absent(service);
-    return runCommand({ project: storage.id, service, argv, request, records, target, call });
-  }
-
-  /** In a service that is not part of the running stack: a call left it out or stopped it, or its profile is not active. */
-  async #inLeftOut(
-    stack: Stack,
-    request: CommandRequest,
-    call: CallContext,
-    settings: StackSettings,
-  ): Promise<CommandOutcome> {
-    const { storage, supervisor } = this.parts;
-    const records = await storage.records();
     const { runtimeStack } = stack;
-    const definition = forRuntime(
-      await supervisor.definitionWith(request.service, settings, records),
-      runtimeStack.runtime,
-    );
-    const service = unpublished(definition.services[request.service] as ServiceDefinition);
+    const records = await storage.records();
+    const unit = stack.units.get(request.service);
+    // A call left the service out or stopped it, or its profile is not active.
+    const definition =
+      unit === undefined
+        ? forRuntime(await supervisor.definitionWith(request.service, settings, records), runtimeStack.runtime)
+        : undefined;
+    const service = unit?.definition ?? unpublished(definition?.services[request.service] as ServiceDefinition);
     const argv = commandArgv(request, service, settings.commands);
-    const limits = supervisor.limits(service.name, definition);
-    const target = this.#oneOff(runtimeStack, service, limits, records, call, definition);
-    target.absent = absent(service);
+    const instance = unit?.instance ?? null;
+    const target: CommandTarget =
+      unit !== undefined && instance !== null && request.oneOff !== true
+        ? { oneOff: false, run: (exec) => unit.exec(instance, exec) }
+        : this.#oneOff(runtimeStack, service, supervisor.limits(service.name, definition), records, call, definition);
+    if (instance === null) target.absent = absent(service);
     return runCommand({ project: storage.id, service, argv, request, records, target, call });
   }
 

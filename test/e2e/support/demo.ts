@@ -8,8 +8,8 @@ import { ROOT } from "./bench.js";
 
 export async function runDemo(
   node: string,
+  args: readonly string[],
   look: (stdout: string, temporary: string) => void,
-  args: readonly string[] = [],
 ): Promise<void> {
   const temporary = mkdtempSync(join(tmpdir(), "stackwarden-rundemo-"));
   // Services run as other users and must be able to enter.

@@ -60,7 +60,9 @@ describe("a service that exits early", () => {
     ],
   ];
   it.each(CRASHES)("a service that %s reports its exit code and starts once", async (_what, code, exitCode) => {
-    for (const ports of [[published(8000)], [published(8000, await freePort())]]) {
+    // Services of other tests and programs of the machine listen on common ports.
+    const container = await freePort();
+    for (const ports of [[published(container)], [published(container, await freePort())]]) {
       const one = app(code, ports);
       const stack = await fixture.open([one]);
       const before = stack.endpoints();
@@ -138,6 +140,7 @@ describe("a host port in use", () => {
         message: `Host port in use: ${port} (web, held by node (pid ${other.pid})).`,
         details: { ports: [{ service: "web", port, owner }] },
         kind: { retryable: false },
+        hint: expect.stringMatching(/^Use free ports: start_stack \{"ports": .*; or stop what listens there\.$/),
       });
     },
   );
@@ -149,6 +152,7 @@ describe("a host port in use", () => {
     await expect(fixture.open([one])).rejects.toMatchObject({
       code: "PORT_IN_USE",
       message: `Host port in use: ${port} (web, held by service web of the project test).`,
+      hint: expect.stringMatching(/^Use free ports: .*; or stop that stack: stop_stack \{"project": "test"\}\.$/),
     });
   });
 });

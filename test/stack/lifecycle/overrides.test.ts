@@ -189,9 +189,12 @@ describe("check_stack: host ports", () => {
       services: { web: { ports: [{ target: 80, published: "8080" }] } },
     });
     expect(checked.services.map(({ ports }) => ports[0]?.host_port)).toEqual([8081, 5432]);
-    expect(checked.notes).toContain("web: host port 8080 is in use; a start uses 8081 now.");
+    expect(checked.notes).toContain(
+      'web: host port 8080 is in use; a start uses 8081 now, or the next free one. start_stack with ports {"web:80":8081} fixes it.',
+    );
     const { after } = await start();
-    const message = "web uses host port 8081: 8080, which the compose file names, was in use.";
+    const message =
+      'web uses host port 8081: 8080, which the compose file names, was in use. start_stack with ports {"web:80":8081} fixes it.';
     expect(after.notes).toContain(message);
     expect(await eventsOf(manager, "shop", "port_reassigned")).toMatchObject([
       { service: "web", message, data: { from: 8080, to: 8081 } },

@@ -7,6 +7,8 @@ import { describe, expect, it } from "vitest";
 import { bytes, openStore, temporaryDirectory, texts } from "./log-fixture.js";
 
 const MILLION = 1_000_000;
+/** Several times what the limits of a test admit. */
+const MANY = 250_000;
 const MIB = 1024 * 1024;
 
 /** Lines from number `from` as one chunk. */
@@ -26,7 +28,7 @@ const used = (): number => {
   return heapUsed + external;
 };
 
-describe("LogStore: a million lines", () => {
+describe("LogStore: a flood of lines", () => {
   it("a million lines are kept without loss in 16 MiB of memory, and a tail costs less than a search", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const store = await openStore({ directory, spoolBytes: 128 * MIB });
@@ -69,23 +71,23 @@ describe("LogStore: a million lines", () => {
     expect(texts(found)).toEqual(["request 4711 served in 55 ms"]);
   });
 
-  it("a million lines that the disk cannot follow keep the memory limit, and each is kept or counted", async () => {
+  it("lines that the disk cannot follow keep the memory limit, and each is kept or counted", async () => {
     const directory = join(temporaryDirectory(), "logs");
     const store = await openStore({ directory, ringBytes: 2 * MIB });
     const sink = store.sink("api", 1);
     const before = used();
     // The event loop has no turn, so that nothing can be written.
     let most = 0;
-    for (let from = 1; from <= MILLION; from += 2000) {
+    for (let from = 1; from <= MANY; from += 2000) {
       sink.write("stdout", chunk(from, 2000));
       if (from % 50_000 === 1) most = Math.max(most, used() - before);
     }
     expect(most).toBeLessThan(6 * MIB);
     const page = await store.query({ tail: 10_000, maxBytes: 1e9 });
-    expect(page.lines.at(-1)?.seq).toBe(MILLION);
+    expect(page.lines.at(-1)?.seq).toBe(MANY);
     const { lines, dropped } = store.stats("api");
-    expect(dropped).toBeGreaterThan(MILLION / 2);
-    expect(lines + dropped).toBe(MILLION);
+    expect(dropped).toBeGreaterThan(MANY / 2);
+    expect(lines + dropped).toBe(MANY);
     await store.flush();
     expect(store.stats("api")).toMatchObject({ lines, dropped });
     const start = page.next_cursor.replace(/\d+$/, "0");
@@ -96,7 +98,7 @@ describe("LogStore: a million lines", () => {
     const directory = join(temporaryDirectory(), "logs");
     const store = await openStore({ directory, spoolBytes: 8 * MIB });
     const sink = store.sink("api", 1);
-    for (let from = 1; from <= MILLION; from += 2000) {
+    for (let from = 1; from <= MANY; from += 2000) {
       sink.write("stdout", chunk(from, 2000));
       await setImmediate();
     }
@@ -104,8 +106,8 @@ describe("LogStore: a million lines", () => {
     const files = readdirSync(join(directory, "s-api")).map((name) => statSync(join(directory, "s-api", name)).size);
     expect(files.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(8 * MIB);
     const { lines, dropped, last_seq } = store.stats("api");
-    expect(lines + dropped).toBe(MILLION);
-    expect(last_seq).toBe(MILLION);
+    expect(lines + dropped).toBe(MANY);
+    expect(last_seq).toBe(MANY);
     expect(lines).toBeGreaterThan(60_000);
   });
 });

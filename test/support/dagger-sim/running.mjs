@@ -1,10 +1,10 @@
 /** Runs a container as a service or for one command, and keeps its bundle where `runc` looks for it. */
-import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeCgroups, removeCgroups } from "./cgroups.mjs";
 import { innerPid, launch } from "./launch.mjs";
 import { masking } from "./mask.mjs";
+import { randomHex } from "./names.mjs";
 import { own } from "./trees.mjs";
 import { findUser, ownerOf } from "./users.mjs";
 
@@ -44,7 +44,7 @@ function prepared(session, container, folder) {
  */
 export async function runContainer(session, container, { args, noInit = false, hostname, output, eof }) {
   await session.network.open();
-  const id = randomBytes(12).toString("hex");
+  const id = randomHex(12);
   const folder = session.engine.part("containers", id);
   const user = findUser(container.layers, container.user);
   const env = new Map(container.env);
@@ -72,6 +72,9 @@ export async function runContainer(session, container, { args, noInit = false, h
     linux: { cgroupsPath: `/buildkit/${id}` },
   };
   writeFileSync(join(folder, "config.json"), JSON.stringify(bundle), { mode: 0o600 });
+  // What `runc` needs of it, in a form that is read without a parser.
+  writeFileSync(join(folder, "process"), [user.uid, user.gid, cwd].join("\0"));
+  writeFileSync(join(folder, "cgroups"), cgroups.map(({ controller, path }) => `${controller}\t${path}\n`).join(""));
   const child = launch({
     folder,
     session: { hostsFile: session.network.hostsFile, holder: session.network.holder },
@@ -121,9 +124,8 @@ export async function runContainer(session, container, { args, noInit = false, h
         rootfs: join(folder, "root"),
         created: new Date().toISOString(),
         owner: "",
-        cgroups,
       };
-      writeFileSync(join(folder, "state.json"), JSON.stringify(record));
+      writeFileSync(join(folder, "state.json"), JSON.stringify(record, null, 2));
       resolve(true);
     });
     child.stdio[3].once("end", () => resolve(false));

@@ -2,6 +2,7 @@
  * Uploads parts of the project's folder to the engine as copies, without history, installed packages and files that the
  * project excludes.
  */
+
 import { basename, dirname, join, relative } from "node:path";
 import dockerignore from "@balena/dockerignore";
 import type { Client, Directory, File } from "@dagger.io/dagger";
@@ -10,6 +11,7 @@ import type { StackDefinition } from "../../../stack/definition/types.js";
 import { boundedPatterns } from "../../../system/ignore-patterns.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { readRegularFile, statBeneath } from "../../../system/read-regular-file.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { type WalkOptions, walkBeneath } from "../../../system/walk-beneath.js";
 import { CONTEXT_HINT, CONTEXT_LIMITS, readIgnoreFile } from "../../shared/build-context.js";
 import { privateFiles } from "../../shared/private-files.js";
@@ -103,7 +105,7 @@ const literally = (path: string): string => path.replace(/[\\*?[\]!]/g, "\\$&");
  * @returns the path that the Dagger CLI reads: for a server that runs as root, of a copy
  */
 async function sourceOf(
-  { folder, staging, isRoot = process.getuid?.() === 0 }: UploadOptions,
+  { folder, staging, isRoot = isRootServer() }: UploadOptions,
   path: string,
   choose: WalkOptions["choose"],
 ): Promise<string> {

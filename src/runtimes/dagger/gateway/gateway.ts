@@ -56,10 +56,11 @@ class SessionGateway implements Gateway {
 
   constructor(private readonly options: GatewayOptions) {
     this.#ledger = new PortLedger(publishedRequests, {
+      project: options.project,
       serve: (socket, port) => void this.#serve(socket, port),
       refused: refusedConnections(
         (port) => this.#endpoint(port)?.service,
-        (_service, message) => options.warn(message),
+        (service, message) => options.notice({ type: "warning", service, message }),
       ),
     });
   }

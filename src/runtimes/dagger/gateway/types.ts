@@ -5,7 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { Limits, StackDefinition } from "../../../stack/definition/types.js";
-import type { Endpoint } from "../../../stack/runtime.js";
+import type { Endpoint, RuntimeNotice } from "../../../stack/runtime.js";
 
 /** Specification of the gateway's service. Only the image comes from the user. */
 export interface GatewayServiceSpec {
@@ -36,9 +36,13 @@ export interface GatewaySession {
 }
 
 export interface GatewayOptions {
+  project: string;
   session: GatewaySession;
   /** Must have `node` 18 or later on its PATH. */
   image: string;
+  /** Reports a warning as an event. */
+  notice(notice: RuntimeNotice): void;
+  /** Writes to the server's log. */
   warn(message: string): void;
 }
 

@@ -68,7 +68,9 @@ export async function openStack(
   let openTunnel: OpenTunnel = notYet;
   const gateway = parts.openGateway({
     session: { startGateway: (spec, until) => session.startGateway(spec, until) },
+    project: request.projectId,
     image: settings.gatewayImage,
+    notice,
     warn,
   });
   const ports = settings.tunnel

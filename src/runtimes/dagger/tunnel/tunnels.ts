@@ -25,10 +25,12 @@ export interface TunnelsOptions {
 
 export class Tunnels implements PublishedPorts {
   // While no tunnel listens on a port, a socket of the server holds it and closes connections.
-  readonly #ledger = new PortLedger(publishedRequests, { host: "0.0.0.0" });
+  readonly #ledger: PortLedger;
   #closed = false;
 
-  constructor(private readonly options: TunnelsOptions) {}
+  constructor(private readonly options: TunnelsOptions) {
+    this.#ledger = new PortLedger(publishedRequests, { host: "0.0.0.0", project: options.project });
+  }
 
   reserve(definition: StackDefinition): Promise<void> {
     return this.#ledger.apply(definition);

@@ -3,6 +3,7 @@
  * mounted read-only. Other users of this machine cannot enter the folder; the file itself belongs to the service's
  * user.
  */
+
 import { chmod, chown, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type Docker from "dockerode";
@@ -12,6 +13,7 @@ import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { storageError } from "../../../system/atomic-write.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { makePrivateFolder } from "../../../system/private-socket.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { identityHash, type StackIdentity } from "../leftovers/labels.js";
 import type { UserIds } from "./user-ids.js";
 
@@ -19,7 +21,7 @@ const TMPFS = 0x01021994;
 
 /** A memory file system in which this user can create folders; null when there is none. */
 async function memoryFolder(env: NodeJS.ProcessEnv): Promise<string | null> {
-  for (const folder of process.getuid?.() === 0 ? ["/run", "/dev/shm"] : [env.XDG_RUNTIME_DIR]) {
+  for (const folder of isRootServer() ? ["/run", "/dev/shm"] : [env.XDG_RUNTIME_DIR]) {
     const fileSystem = folder ? await statfs(folder).catch(() => null) : null;
     if (folder && fileSystem?.type === TMPFS) return folder;
   }
@@ -122,7 +124,7 @@ export async function writeSecretFiles(
     await makePrivateFolder(dirname(dirname(folder)));
     await makePrivateFolder(dirname(folder));
     await makePrivateFolder(folder);
-    const root = process.getuid?.() === 0;
+    const root = isRootServer();
     return await Promise.all(
       files.map(async ({ target, value, uid = user?.uid, gid = user?.gid, mode }, at) => {
         const source = join(folder, String(at));

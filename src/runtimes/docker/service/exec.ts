@@ -7,9 +7,11 @@ import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import { type CommandTerminal, type ExecRequest, type ExecResult, KILLED_RESULT } from "../../../stack/runtime.js";
 import { isAlive } from "../../../system/process-identity.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import { engineMessage, isNotFound, statusOf } from "../engine/errors.js";
+import { framesOf } from "./frames.js";
 import { belowInit, INIT_FAILED, isZombie, KILL_SCRIPT, killTree } from "./process-tree.js";
 
 export interface ExecTarget {
@@ -28,23 +30,11 @@ export interface ExecTarget {
 
 /** Marker variable that every process of a command inherits (process-tree.ts). */
 const MARK = "STACKWARDEN_EXEC";
-const HEADER = 8;
 /** Exit codes of the engine's runtime for a program that does not exist or cannot be run. */
 const NOT_RUN = new Set([126, 127]);
 
 export async function demultiplex(stream: Duplex, onOutput: ExecRequest["onOutput"]): Promise<void> {
-  let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    let at = 0;
-    while (rest.length - at >= HEADER) {
-      const size = rest.readUInt32BE(at + 4);
-      if (rest.length - at - HEADER < size) break;
-      await onOutput(rest[at] === 2 ? "stderr" : "stdout", rest.subarray(at + HEADER, at + HEADER + size));
-      at += HEADER + size;
-    }
-    rest = rest.subarray(at);
-  }
+  for await (const frames of framesOf(stream)) for (const [kind, bytes] of frames) await onOutput(kind, bytes);
 }
 
 /** Rows and columns, as the engine expects them. */
@@ -133,7 +123,7 @@ async function mainProcessEnded(target: ExecTarget, exec: Docker.Exec, until: Ab
 
 /** Kills the process tree of a command from inside the container: the engine has no API for that. */
 async function kill(target: ExecTarget, mark: string): Promise<void> {
-  if (target.sameMachine && process.getuid?.() === 0) return killTree(target.container, mark, target.pid ?? 0);
+  if (target.sameMachine && isRootServer()) return killTree(target.container, mark, target.pid ?? 0);
   try {
     const killer = await begin(target, { command: ["/bin/sh", "-c", KILL_SCRIPT, "sh", mark] });
     killer.stream.end();

@@ -3,9 +3,11 @@
  * repeating lines: the engine repeats its log from a given time in the same order, and messages that were already read
  * are skipped.
  */
+
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import type { LogSink, LogStream } from "../../../stack/logs/types.js";
+import { framesOf } from "./frames.js";
 
 export interface LogFollowerOptions {
   docker: Docker;
@@ -18,7 +20,6 @@ export interface LogFollowerOptions {
 /** How long the times of delivered messages are kept, in milliseconds: the times in a log can decrease. */
 const OVERLAP_MS = 1000;
 const MOST_KEPT = 200_000;
-const HEADER = 8;
 
 /** Converts the engine's time (nanoseconds; Podman 4: seconds) to epoch milliseconds. */
 const toMs = (time: string): number => Date.parse(time);
@@ -70,18 +71,8 @@ export class LogFollower {
   }
 
   async #readFrames(stream: Readable, skipping: Skipper): Promise<void> {
-    let rest: Buffer = Buffer.alloc(0);
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      let at = 0;
-      while (rest.length - at >= HEADER) {
-        const size = rest.readUInt32BE(at + 4);
-        if (rest.length - at - HEADER < size) break;
-        const kind = rest[at] === 2 ? "stderr" : "stdout";
-        this.#message(kind, rest.subarray(at + HEADER, at + HEADER + size), skipping);
-        at += HEADER + size;
-      }
-      rest = rest.subarray(at);
+    for await (const frames of framesOf(stream)) {
+      for (const [kind, bytes] of frames) this.#message(kind, bytes, skipping);
       await this.options.sink.behind?.();
       if (this.#stopped) return;
     }

@@ -3,6 +3,7 @@
  * service that replaces one meanwhile cannot redirect the copy. Blocks are shared where the file system supports
  * reflinks.
  */
+
 import { closeSync, constants, openSync, readSync, writeFileSync } from "node:fs";
 import {
   chmod,
@@ -16,9 +17,9 @@ import {
   unlink,
   utimes,
 } from "node:fs/promises";
+import { isRootServer } from "../../../system/root-server.js";
 import { Budget } from "./budget.js";
 import { type Entry, Folder, type Name, type Path, pathTo } from "./folder.js";
-import { isRootServer } from "./storage.js";
 
 const MAX_DEPTH = 200;
 const MAX_ENTRIES = 2_000_000;

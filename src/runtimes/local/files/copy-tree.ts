@@ -2,16 +2,17 @@
  * Copies a project's sources for a service. Entries are copied from open descriptors: a user with write access to the
  * project cannot make the server read a file outside of it by replacing a folder or a file with a link during the copy.
  */
+
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readlink, symlink, unlink } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { closeBeneath, openBeneath, UnsafePathError } from "../../../system/open-beneath.js";
 import { realPath } from "../../../system/real-path.js";
+import { isRootServer } from "../../../system/root-server.js";
 import type { ServiceUser } from "../types.js";
 import { Budget, type Limits } from "./budget.js";
 import { type Entry, Folder } from "./folder.js";
-import { isRootServer } from "./storage.js";
 
 const CHUNK = 1_048_576;
 const MAX_DEPTH = 200;

@@ -1,15 +1,17 @@
 /** Folders and files of the state tree, with their owners. Only the server can change the folders above them. */
+
 import { randomBytes } from "node:crypto";
 import { lstat, mkdir, open, rename, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { statBeneath } from "../../../system/read-regular-file.js";
 import { realPath } from "../../../system/real-path.js";
+import { isRootServer } from "../../../system/root-server.js";
 import type { ServiceUser } from "../types.js";
 import { Folder } from "./folder.js";
 import { claimTree } from "./own-tree.js";
 import { removeTree } from "./remove-tree.js";
-import { codeOf, isRootServer, withStorage } from "./storage.js";
+import { codeOf, withStorage } from "./storage.js";
 
 type Owner = Pick<ServiceUser, "uid" | "gid">;
 

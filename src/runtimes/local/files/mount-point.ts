@@ -1,4 +1,5 @@
 /** Empty folders of a project at which a service sees other folders. */
+
 import { mkdir, readFile, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
@@ -6,8 +7,9 @@ import { atomicWrite } from "../../../system/atomic-write.js";
 import { Mutex } from "../../../system/mutex.js";
 import { closeBeneath, openBeneath } from "../../../system/open-beneath.js";
 import { statBeneath } from "../../../system/read-regular-file.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { Folder } from "./folder.js";
-import { codeOf, isRootServer, withStorage } from "./storage.js";
+import { codeOf, withStorage } from "./storage.js";
 
 interface MountPoint {
   path: string;

@@ -1,13 +1,14 @@
 /** Changes the owner of file trees. */
+
 import type { Stats } from "node:fs";
 import { chmod, chown } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { isServiceUid } from "../process/user-range.js";
 import type { ServiceUser } from "../types.js";
 import { Budget } from "./budget.js";
 import { Folder, type Name } from "./folder.js";
-import { isRootServer } from "./storage.js";
 
 type Owner = Pick<ServiceUser, "uid" | "gid">;
 
@@ -139,14 +140,15 @@ export const SHARED_MODE = 0o2770;
 
 /**
  * Gives a tree of services' files to a group of services. Each file keeps its owner where that is one of them, and is
- * as accessible for the group as for its owner; what is created in a folder has the folder's group.
+ * as accessible for the group as for its owner; what is created in a folder has the folder's group. The top folder keeps
+ * such an owner, too: the service may be running, and a running process does not get the group.
  * @param users the services' user ids
  * @throws STORAGE_FAILED
  */
 export const shareTree = (path: string, users: readonly number[], group: number): Promise<void> =>
   change(path, (top) => ({
     accepts: (stats) => isOfVolume(stats, top, users),
-    owner: ({ uid }, isTop) => ({ uid: isTop ? 0 : users.includes(uid) ? uid : (users[0] ?? uid), gid: group }),
+    owner: ({ uid }, isTop) => ({ uid: users.includes(uid) ? uid : isTop ? 0 : (users[0] ?? uid), gid: group }),
     mode: (stats, isTop) => {
       if (isTop) return SHARED_MODE;
       const mode = (stats.mode & 0o777) | ((stats.mode & 0o700) >> 3);

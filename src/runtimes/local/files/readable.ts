@@ -1,10 +1,12 @@
 /** Checks by permission bits whether the user of a service can use a folder of the project. No file is opened. */
+
 import { constants, type Stats } from "node:fs";
 import { access } from "node:fs/promises";
 import { closeBeneath, openBeneath } from "../../../system/open-beneath.js";
+import { isRootServer } from "../../../system/root-server.js";
 import type { ServiceUser } from "../types.js";
 import { Folder } from "./folder.js";
-import { codeOf, isRootServer } from "./storage.js";
+import { codeOf } from "./storage.js";
 
 const READ = constants.R_OK;
 const READ_AND_ENTER = constants.R_OK | constants.X_OK;

@@ -1,13 +1,15 @@
 /** Removes trees whose content services control, even while processes of a service still change them. */
+
 import { randomBytes } from "node:crypto";
 import { chmod, rename, rmdir, unlink } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { hasDescriptorPaths } from "../../../system/open-beneath.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { isServiceUid } from "../process/user-range.js";
 import { Budget } from "./budget.js";
 import { type Entry, Folder, type Name } from "./folder.js";
-import { codeOf, isRootServer, withStorage } from "./storage.js";
+import { codeOf, withStorage } from "./storage.js";
 
 /** Maximum number of open descriptors; entries that are nested more deeply are first moved up. */
 const MAX_DEPTH = 64;

@@ -4,9 +4,6 @@ import { StackwardenError } from "../../../errors.js";
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 const DENIED = new Set(["EROFS", "EACCES", "EPERM"]);
 
-/** Only root can change the owner of files; any other server runs services as its own user. */
-export const isRootServer = (): boolean => process.getuid?.() === 0;
-
 export const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException | null)?.code ?? "");
 
 /** Maps a failed file operation to STORAGE_FAILED; returns every other error unchanged. */

@@ -9,14 +9,15 @@
  * An environment is filled by the service that needs it first and then belongs to the server, so that services with equal
  * dependencies share it and none can change what another runs. Environments that no service uses are removed.
  */
+
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { ensureDir, namesIn, ownerOf, restrict, writePrivateFile } from "../files/create.js";
 import { sealTree } from "../files/own-tree.js";
 import { readOwnFile } from "../files/read.js";
 import { removeTree } from "../files/remove-tree.js";
-import { isRootServer } from "../files/storage.js";
 import { treeSize } from "../files/tree-size.js";
 import type { InstallContext } from "./install-context.js";
 

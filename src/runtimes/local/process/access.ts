@@ -1,7 +1,9 @@
 /** Checks the access of another user to a path, by the permission bits of every component. */
+
 import { access, constants, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { isRootServer } from "../../../system/root-server.js";
 import type { ServiceUser } from "../types.js";
 
 const READ = constants.R_OK;
@@ -28,7 +30,7 @@ export async function accessible(
   const bits = mode === "read" ? READ : EXECUTE;
   try {
     const isFolder = (await stat(full)).isDirectory();
-    if (process.getuid?.() !== 0) {
+    if (!isRootServer()) {
       await access(full, isFolder ? bits | EXECUTE : bits);
       return true;
     }

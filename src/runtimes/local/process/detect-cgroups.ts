@@ -1,9 +1,11 @@
 /** Detects the cgroups that this process may create, by creating one. */
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, constants, mkdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { unescapeMountPath } from "../../../system/kernel-file.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { type CgroupFactory, endCgroup, read, write } from "./cgroup.js";
 import { V1Factory, type V1Parents } from "./cgroup-v1.js";
 import { enterDelegatedScope } from "./delegated-scope.js";
@@ -156,7 +158,7 @@ async function look({ procRoot = "/proc", cgroupRoot = "", pid = process.pid }: 
   const isOwnProcess = procRoot === "/proc" && pid === process.pid;
   const factory =
     (await v2(paths.unified ?? null)) ??
-    (mount !== undefined && isOwnProcess && process.getuid?.() !== 0 && (await enterDelegatedScope(present))
+    (mount !== undefined && isOwnProcess && !isRootServer() && (await enterDelegatedScope(present))
       ? await v2(await present())
       : null);
   if (factory !== null) return { factory, reason: null };

@@ -1,8 +1,10 @@
 /** Ends every process of a service's user, in any session, process group or cgroup. */
+
 import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { setImmediate as otherWork, setTimeout as sleep } from "node:timers/promises";
 import { readKernelFile } from "../../../system/kernel-file.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { isServiceUid } from "./user-range.js";
 
 /** Processes that are examined before other work of the server gets a turn. */
@@ -43,7 +45,7 @@ function killAllAtOnce(uid: number): Promise<void> {
  * @returns false when a process still exists at the deadline
  */
 export async function endUser(uid: number, deadlineMs = 5000): Promise<boolean> {
-  if (process.getuid?.() !== 0 || !isServiceUid(uid)) return true;
+  if (!isRootServer() || !isServiceUid(uid)) return true;
   const end = Date.now() + deadlineMs;
   for (let round = 0; ; round += 1) {
     const pids = await processesOfUser(uid);

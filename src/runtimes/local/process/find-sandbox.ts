@@ -1,8 +1,9 @@
 /** Whether services can have namespaces on this machine, found by making some as for a service. */
+
 import { closeSync, existsSync, readlinkSync } from "node:fs";
 import { text } from "node:stream/consumers";
+import { isRootServer } from "../../../system/root-server.js";
 import { withinOrNull } from "../../../system/wait.js";
-import { isRootServer } from "../files/storage.js";
 import type { ServiceUser } from "../types.js";
 import { type Inside, type LaunchSpec, launch } from "./launch.js";
 import { joiningNamespaces, makingNamespaces, type SandboxTools, sandboxArgs } from "./sandbox.js";

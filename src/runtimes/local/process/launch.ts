@@ -2,6 +2,7 @@
  * Starts a process that is in its cgroup, runs as its user and cannot gain privileges before any code of a project
  * runs.
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
@@ -9,7 +10,7 @@ import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
 import { startTime } from "../../../system/process-identity.js";
-import { isRootServer } from "../files/storage.js";
+import { isRootServer } from "../../../system/root-server.js";
 import type { ServiceUser } from "../types.js";
 import { childrenOf } from "./children.js";
 import { type GateTools, gateCommand, NO_DIRECTORY, READY } from "./gate.js";

@@ -1,10 +1,12 @@
 /** Temporary account name of a service's user, for programs that reject a user id without one. */
+
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { StackwardenError } from "../../../errors.js";
+import { isRootServer } from "../../../system/root-server.js";
 import type { ServiceUser } from "../types.js";
 import { isServiceUid } from "./user-range.js";
 
@@ -36,7 +38,7 @@ async function patiently(program: string, args: string[]): Promise<void> {
  * @throws RUNTIME_UNAVAILABLE when the account cannot be created
  */
 export async function withName<T>({ uid }: Pick<ServiceUser, "uid">, task: () => Promise<T>): Promise<T> {
-  if (process.getuid?.() !== 0 || !isServiceUid(uid) || (await hasName(uid, LASTING))) return task();
+  if (!isRootServer() || !isServiceUid(uid) || (await hasName(uid, LASTING))) return task();
   const name = `stackwarden-${uid}`;
   // A system account gets no range of container ids and no mail file.
   const account = [

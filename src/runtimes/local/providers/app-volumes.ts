@@ -2,13 +2,15 @@
  * Named volumes, temporary file systems and the operator's binds of app services: at the container's own paths where
  * services have namespaces, else at a path of the state directory that takes their place in the command and the environment.
  */
+
 import { basename, dirname, join, relative, sep } from "node:path";
 import type { BindMount, Mount, ServiceDefinition, TmpfsMount, VolumeMount } from "../../../stack/definition/types.js";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { ensureDir, ownerOf } from "../files/create.js";
 import { ensureMountPoint } from "../files/mount-point.js";
 import { claimTree, SHARED_MODE, shareTree } from "../files/own-tree.js";
-import { isRootServer, withStorage } from "../files/storage.js";
+import { withStorage } from "../files/storage.js";
 import type { SandboxMount } from "../process/sandbox.js";
 import { serviceUser } from "../service-user.js";
 import type { LocalStartRequest, PrepareContext } from "./launch-plan.js";
@@ -73,7 +75,8 @@ async function prepareVolume(
     const own = [user.uid, ...uids.map(({ uid }) => uid)];
     await withStorage("Giving a volume to its services", () => shareTree(folder, own, group));
   }
-  return { folder: await ensureDir(folder, SHARED_MODE, { uid: 0, gid: group }), group };
+  const uid = (await ownerOf(folder))?.uid ?? 0;
+  return { folder: await ensureDir(folder, SHARED_MODE, { uid, gid: group }), group };
 }
 
 /** The folder of this machine that stands for a path of the container. */

@@ -3,15 +3,16 @@
  * other steps of a start. A user without services creates it. Afterwards it belongs to the server: services can read it
  * and cannot change it. It holds no password.
  */
+
 import { createHash, randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
+import { isRootServer } from "../../../system/root-server.js";
 import { raceAbort } from "../../../system/wait.js";
 import { once, sweepCache } from "../binaries-postgres.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { sealTree } from "../files/own-tree.js";
 import { readOwnBytes } from "../files/read.js";
 import { removeTree } from "../files/remove-tree.js";
-import { isRootServer } from "../files/storage.js";
 import type { RunResult, RunSpec, ServiceUser } from "../types.js";
 import { newIdentity } from "./cluster-identity.js";
 import type { PrepareContext } from "./launch-plan.js";

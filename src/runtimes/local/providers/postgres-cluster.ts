@@ -13,6 +13,7 @@ import { withStorage } from "../files/storage.js";
 import type { ProcessHost, RunResult, RunSpec } from "../types.js";
 import { clusterTemplate, copyTemplate, removeTemplate, throwawayPassword } from "./cluster-template.js";
 import { type InitScripts, RUN_INIT_SCRIPTS } from "./init-scripts.js";
+import { initStep } from "./init-step.js";
 import type { PrepareContext } from "./launch-plan.js";
 import { type AuthMethod, localeCandidates } from "./postgres-options.js";
 
@@ -266,20 +267,8 @@ export async function initialiseCluster(
   const { signal } = request;
   const work = await ensureDir(join(base, `.init-${randomBytes(6).toString("hex")}`), 0o700, user);
   const fresh = join(work, "pgdata");
-  const env = { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", LC_ALL: "C", HOME: work, TMPDIR: work, TZ: "UTC" };
-  const step = {
-    cwd: work,
-    env,
-    user,
-    signal,
-    timeoutMs: TIMEOUT_MS,
-    project: context.stack.projectId,
-    service: request.service.name,
-    limits: request.limits,
-    visible: [context.stack.stateDir],
-    // initdb and single-user PostgreSQL look up the name of their user.
-    named: true,
-  };
+  const env = { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", LC_ALL: "C", TZ: "UTC" };
+  const step = initStep(context, { work, env, timeoutMs: TIMEOUT_MS });
   try {
     const cluster = { fresh, work, bin, login };
     const copy = options.length === 0 ? await copiedCluster(context, step, cluster) : null;

@@ -1,10 +1,12 @@
 /** Location of a provider's data, and the credentials in its definition. */
+
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { isRootServer } from "../../../system/root-server.js";
 import { ensureDir, ownerOf } from "../files/create.js";
 import { Folder } from "../files/folder.js";
 import { chownTree } from "../files/own-tree.js";
-import { isRootServer, withStorage } from "../files/storage.js";
+import { withStorage } from "../files/storage.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;

@@ -1,5 +1,7 @@
 /** Official images whose servers the local runtime runs from this machine's programs, beside PostgreSQL and Redis. */
+
 import { parseImageName } from "../../../stack/definition/image-name.js";
+import { isRootServer } from "../../../system/root-server.js";
 
 export type ServerName = "mysql" | "mariadb" | "memcached" | "mongo" | "rabbitmq" | "nginx" | "mailpit";
 
@@ -90,5 +92,5 @@ export function serverInstallCommand(name: ServerName, platform: NodeJS.Platform
   const { debian, brew } = SERVERS[name];
   if (platform === "darwin") return `brew install ${brew}`;
   if (name === "mailpit") return "go install github.com/axllent/mailpit@latest";
-  return `${process.getuid?.() === 0 ? "" : "sudo "}apt-get install -y --no-install-recommends ${debian}`;
+  return `${isRootServer() ? "" : "sudo "}apt-get install -y --no-install-recommends ${debian}`;
 }

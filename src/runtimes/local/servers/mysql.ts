@@ -1,4 +1,5 @@
 /** MySQL or MariaDB of the system: loopback only, created as the official images do. */
+
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
@@ -9,6 +10,7 @@ import { SERVICE_PATH } from "../binaries.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
 import { initScripts, isInitMount, RUN_INIT_SCRIPTS } from "../providers/init-scripts.js";
+import { initStep } from "../providers/init-step.js";
 import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
 import { isOtherVersion, programVersion } from "../providers/program-version.js";
 import { adopt, dataBase, variable } from "../providers/provider-data.js";
@@ -167,19 +169,8 @@ async function initialise(
   const work = await ensureDir(join(base, `.init-${randomBytes(6).toString("hex")}`), 0o700, user);
   const fresh = join(work, "mysql");
   const socket = socketIn(context, work);
-  const env = { PATH: ["/usr/sbin", ...SERVICE_PATH].join(":"), LANG: "C.UTF-8", HOME: work, TMPDIR: work };
-  const step = {
-    cwd: work,
-    env,
-    user,
-    signal,
-    timeoutMs: TIMEOUT_MS,
-    project: stack.projectId,
-    service: service.name,
-    limits: request.limits,
-    visible: [stack.stateDir],
-    named: true,
-  };
+  const env = { PATH: ["/usr/sbin", ...SERVICE_PATH].join(":"), LANG: "C.UTF-8" };
+  const step = initStep(context, { work, env, timeoutMs: TIMEOUT_MS });
   try {
     const installer = await findIn(["mariadb-install-db", "mysql_install_db"], [dirname(server), ...systemDirs()]);
     const made = await host.run({

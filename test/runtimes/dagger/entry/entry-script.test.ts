@@ -46,6 +46,10 @@ const V1 = {
   "pids/pids.max": "100",
 };
 
+/** Shell text that prints each of its words and a mark; a control character, because words contain all others. */
+const MARK = "\u0001";
+const PRINT_WORDS = `printf '%s\\001' "$@"`;
+
 interface Run {
   child: ChildProcess;
   messages: EntryMessage[];
@@ -206,20 +210,14 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
       it("the service receives all of its variables and none of the engine's", async () => {
         const variables = [...new Set(ENTRY_SCRIPT.match(/(?<![\w$])[a-z]\w*(?==)/g))];
         const own = Object.fromEntries([...variables, "token", "version", "name"].map((name) => [name, `own ${name}`]));
-        const run = start(
-          shell,
-          { command: [process.execPath, "-p", "JSON.stringify(process.env)"] },
-          undefined,
-          undefined,
-          false,
-          {
-            ...own,
-            OTEL_EXPORTER_OTLP_ENDPOINT: "the engine's",
-            TRACEPARENT: "the engine's",
-            STACKWARDEN_OWN_OTEL_EXPORTER_OTLP_ENDPOINT: "a \"b\" $HOME `id`\n'c'",
-          },
-        );
-        const seen = JSON.parse((await run.closed).stdout);
+        const run = start(shell, { command: ["cat", "/proc/self/environ"] }, undefined, undefined, false, {
+          ...own,
+          OTEL_EXPORTER_OTLP_ENDPOINT: "the engine's",
+          TRACEPARENT: "the engine's",
+          STACKWARDEN_OWN_OTEL_EXPORTER_OTLP_ENDPOINT: "a \"b\" $HOME `id`\n'c'",
+        });
+        const pairs = (await run.closed).stdout.split("\0").filter((pair) => pair !== "");
+        const seen = Object.fromEntries(pairs.map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
         expect(seen).toMatchObject(own);
         expect(seen.OTEL_EXPORTER_OTLP_ENDPOINT).toBe("a \"b\" $HOME `id`\n'c'");
         expect(seen).not.toHaveProperty("TRACEPARENT");
@@ -229,9 +227,8 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
       it("the script restores hidden arguments and removes their variables", async () => {
         const hidden = new SecretArgs(TOKEN, ["s3cret-value", "postgres"]);
         const odd = `--pass=s3cret-value "$(id)" 'x'\n\${HOME}`;
-        const show =
-          "process.stdout.write(JSON.stringify([process.argv.slice(1), process.env.STACKWARDEN_WORD_1 ?? null]))";
-        const words = [process.execPath, "-e", show, "--", odd, "postgres", odd, `${TOKEN}.x`, `${TOKEN}.9`];
+        const show = `${PRINT_WORDS}; echo "\${STACKWARDEN_WORD_1-unset}"`;
+        const words = ["/bin/sh", "-c", show, "sh", odd, "postgres", odd, `${TOKEN}.x`, `${TOKEN}.9`];
         const command = hidden.hide(words);
         expect(command.slice(4, 7)).toEqual([`${TOKEN}.1`, "postgres", `${TOKEN}.1`]);
         expect(hidden.environment()).toEqual({ STACKWARDEN_WORD_1: odd });
@@ -239,32 +236,26 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         const run = start(shell, { command });
         delete process.env.STACKWARDEN_WORD_1;
         const { stdout } = await run.closed;
-        expect(JSON.parse(stdout)).toEqual([[odd, "postgres", odd, `${TOKEN}.x`, ""], null]);
+        expect(stdout.split(MARK)).toEqual([odd, "postgres", odd, `${TOKEN}.x`, "", "unset\n"]);
         expect(hidden.masked(odd)).toContain("--pass=***");
         expect(hidden.command(["pg_isready"])).toEqual(["pg_isready"]);
       });
 
       it("arguments of the command and of the health check arrive unchanged", async () => {
         const odd = ["", " ", "$(touch pwned)", "`id`", "a\nb", '"', "'", "\\", "*", "-n", "--", "ä", "x=y;z"];
-        const show = (to: string) => `process.${to}.write(JSON.stringify(process.argv.slice(1)))`;
+        const printed = odd.map((word) => word + MARK).join("");
         const run = start(shell, {
-          command: [
-            process.execPath,
-            "-e",
-            `${show("stdout")}; process.stdin.resume(); setTimeout(() => {}, 1e8)`,
-            "--",
-            ...odd,
-          ],
+          command: ["/bin/sh", "-c", `${PRINT_WORDS}; exec sleep 1000`, "sh", ...odd],
           health: {
-            words: [process.execPath, "-e", show("stdout"), "--", ...odd],
+            words: ["/bin/sh", "-c", PRINT_WORDS, "sh", ...odd],
             intervalMs: 100,
             startIntervalMs: 100,
             timeoutMs: 30_000,
           },
         });
         const health = await run.message(({ type }) => type === "health");
-        expect(health).toMatchObject({ exitCode: 0, timedOut: false, output: JSON.stringify(odd) });
-        await run.printed(JSON.stringify(odd));
+        expect(health).toMatchObject({ exitCode: 0, timedOut: false, output: printed });
+        await run.printed(printed);
         // The health check loop is not a child of the service.
         expect(readFileSync(`/proc/${run.child.pid}/task/${run.child.pid}/children`, "utf8").trim()).toBe("");
         run.child.kill("SIGTERM");
@@ -353,20 +344,15 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         ["SIGUSR1", 43],
         ["SIGHUP", 44],
       ] as const)("SIGTERM becomes %s, and other signals are forwarded", async (stopSignal, code) => {
+        // A shell cannot trap a signal that was ignored when it started.
         const service = `
-          process.on("${stopSignal}", () => process.exit(${code}));
-          process.on("SIGUSR2", () => console.log("usr2"));
-          process.on("SIGTERM", () => process.exit(99));
-          setTimeout(() => {}, 1e8);
-          console.log("up");`;
+          trap 'exit ${code}' ${stopSignal.slice(3)}
+          trap 'echo usr2' USR2
+          trap 'exit 99' TERM
+          echo up
+          while :; do sleep 0.05; done`;
         // The engine's init signals the process group of the process that it started.
-        const run = start(
-          shell,
-          { stopSignal, command: [process.execPath, "-e", service] },
-          undefined,
-          undefined,
-          true,
-        );
+        const run = start(shell, { stopSignal, command: ["/bin/sh", "-c", service] }, undefined, undefined, true);
         await run.printed("up\n");
         await translating(run);
         process.kill(-(run.child.pid as number), "SIGUSR2");

@@ -47,6 +47,8 @@ describe.skipIf(why !== null)(`the gateway's service${why === null ? "" : `: ski
 
   function gateway(host: EngineHost = remoteHost(), image = SETTINGS.gatewayImage): Gateway {
     const made = openGateway({
+      project: "test",
+      notice: () => undefined,
       session: gatewaySession({ session, host, notice: (notice) => notices.push(notice) }),
       image,
       warn: (message) => warnings.push(message),

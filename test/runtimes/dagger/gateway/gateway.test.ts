@@ -59,7 +59,13 @@ const sockets = new Set<Socket>();
 beforeEach(() => {
   session = new Session();
   bench = new Bench({ images: { python: "python", redis: "redis" }, processesVisible: false } as never);
-  gateway = openGateway({ session, image: "node:20-alpine", warn: (message) => warnings.push(message) });
+  gateway = openGateway({
+    project: "test",
+    notice: () => undefined,
+    session,
+    image: "node:20-alpine",
+    warn: (message) => warnings.push(message),
+  });
 });
 
 afterEach(async () => {

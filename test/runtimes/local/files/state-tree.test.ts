@@ -18,8 +18,9 @@ import { ensureDir, privateDirs, writePrivateFile } from "../../../../src/runtim
 import { ensureMountPoint, removeMountPoints } from "../../../../src/runtimes/local/files/mount-point.js";
 import { chownTree, claimTree, shareTree } from "../../../../src/runtimes/local/files/own-tree.js";
 import { removeTree } from "../../../../src/runtimes/local/files/remove-tree.js";
-import { isRootServer, storageFailure, withStorage } from "../../../../src/runtimes/local/files/storage.js";
+import { storageFailure, withStorage } from "../../../../src/runtimes/local/files/storage.js";
 import { FIRST_UID } from "../../../../src/runtimes/local/process/user-range.js";
+import { isRootServer } from "../../../../src/system/root-server.js";
 import { tempDir } from "../support/fixture.js";
 
 const user = { uid: 71_234, gid: 71_234, name: "one", enforcement: { level: "none" as const, reason: "test" } };
@@ -113,7 +114,7 @@ describe("directories of the state tree", () => {
         return [uid, gid, (mode & 0o7777).toString(8)];
       };
       await shareTree(at("volume"), [one, two], group);
-      expect(owned("volume")).toEqual([0, group, "2770"]);
+      expect(owned("volume")).toEqual([one, group, "2770"]);
       expect(owned("volume/inner")).toEqual([one, group, "2770"]);
       expect(owned("volume/inner/script")).toEqual([one, group, "770"]);
       expect(owned("volume/inner/former")).toEqual([one, group, "660"]);
