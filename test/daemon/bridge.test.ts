@@ -2,12 +2,17 @@
  * `stackwarden mcp` as its client sees it: messages in both directions, a replaced server, every end of the process.
  */
 import { spawn } from "node:child_process";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readFileSync } from "node:fs";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { controlOver } from "../../src/control/client.js";
+import { connectToDaemon } from "../../src/daemon/connect.js";
 import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
 import { INIT, RawClient } from "./support.js";
 
-let bench: TestBench;
-let clients: RawClient[];
+/** One state directory: each test uses the server that runs, with projects that no other test starts, or ends it first. */
+const bench = new TestBench();
+let clients: RawClient[] = [];
+let projects: string[] = [];
 const open = (args: string[] = [], env: Record<string, string> = {}): RawClient => {
   const client = new RawClient(bench, args, env);
   clients.push(client);
@@ -21,22 +26,45 @@ const kill = async (): Promise<number> => {
   return pid;
 };
 
-beforeEach(() => {
-  bench = new TestBench();
-  clients = [];
-  bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
-  // Never becomes healthy, so that a start continues until it is cancelled.
+const project = (name: string, place = name): void => {
+  projects.push(name);
+  bench.project(place, { "compose.yaml": appCompose(), "app.js": APP });
+};
+/** Never becomes healthy, so that a start continues until it is cancelled. */
+const slowProject = (): void => {
+  projects.push("slow");
   bench.project("slow", {
     "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
     "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
   });
-});
+};
 afterEach(async () => {
-  for (const client of clients) client.child.kill("SIGKILL");
-  await bench.close();
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  const hello = {
+    stateDir: bench.state,
+    version,
+    purpose: "control" as const,
+    cwd: bench.projects,
+    flags: {},
+    env: {},
+  };
+  const joined = projects.length === 0 ? null : await connectToDaemon(hello);
+  if (joined !== null) {
+    const control = await controlOver(joined.socket);
+    for (const name of projects) await control.call("stop_stack", { project: name });
+    control.close();
+  }
+  for (const client of clients) {
+    client.child.kill("SIGKILL");
+    await client.ended();
+  }
+  [clients, projects] = [[], []];
 });
+afterAll(() => bench.close());
 
 it("the bridge forwards progress, log messages, updates and cancellation, and prints only JSON-RPC", async () => {
+  project("shop");
+  slowProject();
   const client = await open().initialize();
   const started = client.begin("tools/call", {
     name: "start_stack",
@@ -49,7 +77,8 @@ it("the bridge forwards progress, log messages, updates and cancellation, and pr
   expect(client.notifications("notifications/message").map(({ data }) => data.type)).toContain("stack_started");
   await client.request("resources/subscribe", { uri: "stack://shop/logs/app" });
   const { stacks } = await client.tool("list_stacks");
-  await fetch(`${stacks[0].services.app.endpoints[0].url}/say?text=hello`);
+  const shop = stacks.find((one: { project: string }) => one.project === "shop");
+  await fetch(`${shop.services.app.endpoints[0].url}/say?text=hello`);
   await until("the update", () => client.notifications("notifications/resources/updated").length > 0);
 
   const slow = client.begin("tools/call", { name: "start_stack", arguments: { project: "slow", folder: "slow" } });
@@ -84,16 +113,18 @@ it("the bridge answers a message that is too large, and the session continues", 
 });
 
 it("after a server was killed, pending calls fail and the next call reaches a new server with its data", async () => {
+  project("lost");
+  slowProject();
   const client = await open().initialize();
-  await client.tool("start_stack", { project: "shop", folder: "shop" });
-  await client.request("resources/subscribe", { uri: "stack://shop" });
-  await client.request("resources/subscribe", { uri: "stack://shop/events" });
+  await client.tool("start_stack", { project: "lost", folder: "lost" });
+  await client.request("resources/subscribe", { uri: "stack://lost" });
+  await client.request("resources/subscribe", { uri: "stack://lost/events" });
   const call = client.begin("tools/call", {
     name: "get_logs",
     arguments: {
-      project: "shop",
+      project: "lost",
       wait_seconds: 40,
-      cursor: (await client.tool("get_logs", { project: "shop", tail: 1 })).next_cursor,
+      cursor: (await client.tool("get_logs", { project: "lost", tail: 1 })).next_cursor,
     },
   });
   const read = client.begin("tools/call", { name: "start_stack", arguments: { project: "slow", folder: "slow" } });
@@ -115,17 +146,17 @@ it("after a server was killed, pending calls fail and the next call reaches a ne
   // Without a call of the client, no server is started.
   expect(bench.background()).toBeNull();
 
-  const health = await client.tool("health_status", { project: "shop" });
+  const health = await client.tool("health_status", { project: "lost" });
   expect(health.state).toBe("stopped");
   expect(bench.background()).not.toBe(first);
   const updated = client.notifications("notifications/resources/updated").map(({ uri }) => uri);
-  expect(updated).toEqual(expect.arrayContaining(["stack://shop", "stack://shop/events"]));
+  expect(updated).toEqual(expect.arrayContaining(["stack://lost", "stack://lost/events"]));
   expect(client.notifications("notifications/resources/list_changed").length).toBeGreaterThan(0);
   // The new server has the subscription and the client's name.
   const before = client.notifications("notifications/resources/updated").length;
-  expect((await client.tool("start_stack", { project: "shop" })).status).toBe("healthy");
+  expect((await client.tool("start_stack", { project: "lost" })).status).toBe("healthy");
   await until("an update", () => client.notifications("notifications/resources/updated").length > before);
-  const { events } = await client.tool("get_events", { project: "shop", types: ["stack_started"] });
+  const { events } = await client.tool("get_events", { project: "lost", types: ["stack_started"] });
   expect(events).toHaveLength(2);
   expect(events.every(({ actor }: { actor: string }) => actor.startsWith("raw/1#"))).toBe(true);
   // Each request of the client has exactly one answer, and no answer to the bridge's own requests appears.
@@ -135,12 +166,13 @@ it("after a server was killed, pending calls fail and the next call reaches a ne
 });
 
 it("the bridge connects to a server that another client started before its client makes a call", async () => {
+  project("joined");
   const [first, second] = [await open().initialize(), await open().initialize()];
-  await first.tool("start_stack", { project: "shop", folder: "shop" });
-  await first.request("resources/subscribe", { uri: "stack://shop/health" });
+  await first.tool("start_stack", { project: "joined", folder: "joined" });
+  await first.request("resources/subscribe", { uri: "stack://joined/health" });
   await kill();
   const seen = first.notifications("notifications/resources/updated").length;
-  expect((await second.tool("start_stack", { project: "shop" })).status).toBe("healthy");
+  expect((await second.tool("start_stack", { project: "joined" })).status).toBe("healthy");
   await until(
     "the other one hears of it",
     () => first.notifications("notifications/resources/updated").length > seen + 1,
@@ -159,34 +191,43 @@ it("the bridge answers initialize with the error in its configuration", async ()
 });
 
 it("requests sent just before standard input ends are answered, even when the server must start first", async () => {
-  const client = open();
-  const ids = [
-    client.begin("initialize", INIT),
-    client.begin("tools/list"),
-    client.begin("tools/call", { name: "list_stacks" }),
-  ];
-  client.end();
-  expect(await client.ended()).toMatchObject({ code: 0 });
-  expect(client.messages.map(({ id }) => id).sort()).toEqual(ids);
+  const empty = new TestBench();
+  try {
+    const client = new RawClient(empty);
+    const ids = [
+      client.begin("initialize", INIT),
+      client.begin("tools/list"),
+      client.begin("tools/call", { name: "list_stacks" }),
+    ];
+    client.end();
+    expect(await client.ended()).toMatchObject({ code: 0 });
+    expect(client.messages.map(({ id }) => id).sort()).toEqual(ids);
+  } finally {
+    await empty.close();
+  }
 });
 
 it("a bridge with --read-only refuses changes while another client makes them", async () => {
+  project("written");
   const [reader, writer] = [await open(["--read-only"]).initialize(), await open().initialize()];
-  expect(await reader.tool("start_stack", { project: "shop", folder: "shop" })).toMatchObject({
+  expect(await reader.tool("start_stack", { project: "written", folder: "written" })).toMatchObject({
     code: "READ_ONLY_MODE",
   });
-  expect((await writer.tool("start_stack", { project: "shop", folder: "shop" })).status).toBe("healthy");
-  expect((await reader.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+  expect((await writer.tool("start_stack", { project: "written", folder: "written" })).status).toBe("healthy");
+  expect((await reader.tool("health_status", { project: "written" })).overall_healthy).toBe(true);
 });
 
 it("a client reaches only projects below its roots", async () => {
-  bench.project("other/hidden", { "compose.yaml": appCompose(), "app.js": APP });
+  project("wide");
+  project("hidden", "other/hidden");
   const [wide, narrow] = [await open().initialize(), await open(["--root", "other"]).initialize()];
-  await wide.tool("start_stack", { project: "shop", folder: "shop" });
+  await wide.tool("start_stack", { project: "wide", folder: "wide" });
   expect((await narrow.tool("list_stacks")).stacks).toEqual([]);
-  expect(await narrow.tool("stop_stack", { project: "shop" })).toMatchObject({ code: "FOLDER_NOT_ALLOWED" });
+  expect(await narrow.tool("stop_stack", { project: "wide" })).toMatchObject({ code: "FOLDER_NOT_ALLOWED" });
   expect((await narrow.tool("start_stack", { project: "hidden" })).status).toBe("healthy");
-  expect((await wide.tool("list_stacks")).stacks).toHaveLength(2);
+  const { stacks } = await wide.tool("list_stacks");
+  const running = stacks.filter(({ state }: { state: string }) => state === "running");
+  expect(running.map((one: { project: string }) => one.project).sort()).toEqual(["hidden", "wide"]);
 });
 
 describe("end of a client", () => {
@@ -206,8 +247,10 @@ describe("end of a client", () => {
   ];
 
   it("the end of a client ends its bridge within 5 s, rolls its start back and leaves the stack running", async () => {
+    project("kept");
+    slowProject();
     const keeper = await open().initialize();
-    await keeper.tool("start_stack", { project: "shop", folder: "shop" });
+    await keeper.tool("start_stack", { project: "kept", folder: "kept" });
     for (const [name, end] of ENDS) {
       const client = await open().initialize();
       const began = keeper.notifications("notifications/message").length;
@@ -222,14 +265,15 @@ describe("end of a client", () => {
       expect((await client.ended()).ms, name).toBeLessThan(5000);
       await until(`what ${name} left is rolled back`, () => heard("stack_start_failed"));
     }
-    expect((await keeper.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+    expect((await keeper.tool("health_status", { project: "kept" })).overall_healthy).toBe(true);
     keeper.end();
     await keeper.ended();
     const next = await open().initialize();
-    expect((await next.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+    expect((await next.tool("health_status", { project: "kept" })).overall_healthy).toBe(true);
   });
 
   it("the bridge ends when its parent process is killed", async () => {
+    await bench.endBackground();
     const script = `
       const { spawn } = require("node:child_process");
       const child = spawn(process.execPath, [${JSON.stringify(BINARY)}, "mcp"], { stdio: ["inherit", "ignore", "ignore"] });
@@ -262,17 +306,17 @@ describe("end of a client", () => {
   });
 
   it("--stop-on-exit stops only the stacks that the client started", async () => {
-    bench.project("blog", { "compose.yaml": appCompose(), "app.js": APP });
+    for (const name of ["own", "blog"]) project(name);
     const [own, other] = [await open(["--stop-on-exit"]).initialize(), await open().initialize()];
-    await own.tool("start_stack", { project: "shop", folder: "shop" });
+    await own.tool("start_stack", { project: "own", folder: "own" });
     await other.tool("start_stack", { project: "blog", folder: "blog" });
     // A stack that was already running is not the client's own.
     expect((await own.tool("start_stack", { project: "blog" })).status).toBe("already_running");
     own.child.kill("SIGKILL");
-    const health = await other.tool("health_status", { project: "shop", wait_for: "stopped", timeout_seconds: 30 });
+    const health = await other.tool("health_status", { project: "own", wait_for: "stopped", timeout_seconds: 30 });
     expect(health.wait).toMatchObject({ met: true });
     expect((await other.tool("health_status", { project: "blog" })).overall_healthy).toBe(true);
-    const { events } = await other.tool("get_events", { project: "shop", types: ["stack_stopping"] });
+    const { events } = await other.tool("get_events", { project: "own", types: ["stack_stopping"] });
     expect(events[0].actor).toMatch(/^stackwarden \(session \S+ ended\)$/);
   });
 });

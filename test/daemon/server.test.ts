@@ -1,39 +1,51 @@
 /** The background server as a process: its start, the handshake, its end and the files it leaves. */
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, expect, it } from "vitest";
 import { daemonPaths } from "../../src/daemon/daemon-paths.js";
+import { inspectDaemon } from "../../src/daemon/daemon-status.js";
 import { PROTOCOL } from "../../src/daemon/handshake.js";
 import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
-import { type Ran, RawClient, run } from "./support.js";
+import { Commands, type Ran } from "../support/commands.js";
+import { RawClient, run } from "./support.js";
 
-let bench: TestBench;
-let clients: RawClient[];
-beforeEach(() => {
-  bench = new TestBench();
-  clients = [];
-  bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
-});
+/** One state directory: each test uses the server that runs, or ends it first. */
+const bench = new TestBench();
+const commands = new Commands();
+let clients: RawClient[] = [];
 afterEach(async () => {
-  for (const client of clients) client.child.kill("SIGKILL");
+  for (const client of clients) {
+    client.child.kill("SIGKILL");
+    await client.ended();
+  }
+  clients = [];
+});
+afterAll(async () => {
+  await commands.close();
   await bench.close();
 });
+const project = (name: string): string => bench.project(name, { "compose.yaml": appCompose(), "app.js": APP });
 
 const open = (...more: [args?: string[], env?: Record<string, string>, binary?: string]): RawClient => {
   const client = new RawClient(bench, ...more);
   clients.push(client);
   return client;
 };
-const server = (...args: string[]): Promise<Ran> => run(bench, ["server", ...args], { STACKWARDEN_LOG_LEVEL: "info" });
+const environment = { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() };
+const command = (...args: string[]): Promise<Ran> => commands.run(args, { cwd: bench.projects, env: environment });
+const LOGGING = { STACKWARDEN_LOG_LEVEL: "info" };
+const server = (...args: string[]): Promise<Ran> =>
+  commands.run(["server", ...args], { cwd: bench.projects, env: { ...environment, ...LOGGING } });
 const json = async (...args: string[]) => JSON.parse((await server(...args, "--json")).stdout);
 const place = () => daemonPaths(bench.state);
 const mode = (file: string) => statSync(file).mode & 0o777;
 /** A copy of this program with version 0.0.1-old. */
 const oldProgram = (): { binary: string; version: string } => {
   const old = join(bench.folder, "old");
-  cpSync(dirname(BINARY), old, { recursive: true });
   const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  if (existsSync(old)) return { binary: join(old, "stackwarden.js"), version };
+  cpSync(dirname(BINARY), old, { recursive: true });
   for (const name of ["stackwarden.js", ...readdirSync(join(old, "chunks")).map((file) => join("chunks", file))]) {
     const file = join(old, name);
     writeFileSync(file, readFileSync(file, "utf8").replaceAll(`"${version}"`, '"0.0.1-old"'));
@@ -46,7 +58,8 @@ it("concurrent starts run one server, whose files only its user can use", async 
     code: 3,
     stdout: expect.stringContaining("The background server is not running"),
   });
-  const started = await Promise.all([1, 2, 3, 4, 5].map(() => json("start")));
+  const starts = [1, 2, 3, 4, 5].map(() => run(bench, ["server", "start", "--json"], LOGGING));
+  const started = (await Promise.all(starts)).map(({ stdout }) => JSON.parse(stdout));
   expect(new Set(started.map(({ pid }) => pid))).toEqual(new Set([bench.background()]));
   const { folder, socket, info, lock, log } = place();
   expect(dirname(socket)).toBe(folder);
@@ -59,6 +72,7 @@ it("concurrent starts run one server, whose files only its user can use", async 
 });
 
 it("a new server replaces a killed one whose socket and lock still exist", async () => {
+  await bench.endBackground();
   const { pid } = await json("start");
   process.kill(pid, "SIGKILL");
   await until("its end", () => bench.background() === null);
@@ -70,30 +84,33 @@ it("a new server replaces a killed one whose socket and lock still exist", async
 });
 
 it("the server ends after its idle time without clients and stacks, and not before", async () => {
-  const env = { STACKWARDEN_SERVER_IDLE_SECONDS: "1", STACKWARDEN_LOG_LEVEL: "info" };
+  project("idle");
+  await bench.endBackground();
+  const env = { STACKWARDEN_SERVER_IDLE_SECONDS: "1", ...LOGGING };
   const client = await open([], env).initialize();
   await new Promise((resolve) => setTimeout(resolve, 2000));
   const pid = bench.background();
   expect(pid).not.toBeNull();
-  await client.tool("start_stack", { project: "shop", folder: "shop" });
+  await client.tool("start_stack", { project: "idle", folder: "idle" });
   client.end();
   await client.ended();
   await new Promise((resolve) => setTimeout(resolve, 2000));
   expect(bench.background()).toBe(pid);
-  expect((await run(bench, ["down", "-p", "shop"])).code).toBe(0);
+  expect((await command("down", "-p", "idle")).code).toBe(0);
   await until("its end", () => bench.background() === null);
   expect(bench.log()).toContain("it was idle");
 });
 
 it("server stop is refused while the server is in use, and --force stops its stacks first", async () => {
+  const folder = project("used");
   const client = await open().initialize();
-  await client.tool("start_stack", { project: "shop", folder: "shop" });
+  await client.tool("start_stack", { project: "used", folder: "used" });
   const refused = await server("stop");
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toMatch(/SERVER_IN_USE.*it runs shop \(running\); 1 client is connected/);
+  expect(refused.stderr).toMatch(/SERVER_IN_USE.*it runs used \(running\); 1 client is connected/);
   expect(await json("status")).toMatchObject({
     clients: 1,
-    stacks: [{ project: "shop", state: "running", folder: join(bench.projects, "shop") }],
+    stacks: [{ project: "used", state: "running", folder }],
   });
   expect((await server("stop", "--force")).code).toBe(0);
   expect(bench.background()).toBeNull();
@@ -101,13 +118,14 @@ it("server stop is refused while the server is in use, and --force stops its sta
   await until("it is told", () =>
     client.notifications("notifications/message").some(({ data }) => data.message?.includes("ended")),
   );
-  const { events } = await client.tool("get_events", { project: "shop", types: ["stack_stopped"] });
+  const { events } = await client.tool("get_events", { project: "used", types: ["stack_stopped"] });
   expect(events).toHaveLength(1);
 });
 
 it("SIGTERM stops the stacks and ends the server", async () => {
+  project("ended");
   const client = await open().initialize();
-  await client.tool("start_stack", { project: "shop", folder: "shop" });
+  await client.tool("start_stack", { project: "ended", folder: "ended" });
   const pid = bench.background() as number;
   process.kill(pid, "SIGTERM");
   await until("its end", () => bench.background() === null);
@@ -118,6 +136,8 @@ it("SIGTERM stops the stacks and ends the server", async () => {
 });
 
 it("an idle server of another version is replaced, and one in use is refused with both versions", async () => {
+  project("shop");
+  await bench.endBackground();
   const { binary, version } = oldProgram();
   expect((await run(bench, ["--version"], {}, binary)).stdout).toBe("0.0.1-old\n");
   const idle = JSON.parse((await run(bench, ["server", "start", "--json"], {}, binary)).stdout);
@@ -140,56 +160,68 @@ it("an idle server of another version is replaced, and one in use is refused wit
 });
 
 it("doctor reports a missing server, a matching one, another PATH or version, and one that hangs", async () => {
-  const doctor = async (env: Record<string, string> = {}, binary = BINARY) => {
-    const { server: look } = JSON.parse((await run(bench, ["doctor", "--json"], env, binary)).stdout);
-    return {
-      ...look,
-      findings: look.findings.map((one: { ok: boolean }) => one.ok),
-      text: JSON.stringify(look.findings),
-    };
-  };
+  interface Report {
+    findings: { ok: boolean; message: string; fix?: string }[];
+  }
+  const told = <T extends Report>(report: T) => ({
+    ...report,
+    findings: report.findings.map(({ ok }) => ok),
+    text: JSON.stringify(report.findings),
+  });
+  const doctor = async (env: Record<string, string> = {}, binary = BINARY) =>
+    told(JSON.parse((await run(bench, ["doctor", "--json"], env, binary)).stdout).server);
   const { socket, log, folder } = place();
-  expect(await doctor()).toMatchObject({ running: false, status: null, problem: null, findings: [true], socket, log });
-  expect(bench.background()).toBeNull();
+  const { binary, version } = oldProgram();
+  /** What `doctor` reports of the server, without the runtimes. */
+  const look = async (path = environment.PATH) => told(await inspectDaemon({ stateDir: bench.state, version, path }));
+
+  const shop = project("shop");
   const client = await open().initialize();
   await client.tool("start_stack", { project: "shop", folder: "shop" });
   const pid = bench.background() as number;
   const alike = await doctor();
+  expect(alike).toEqual(await look());
   expect(alike).toMatchObject({
     running: true,
     findings: [true, true, true],
     status: {
       pid,
       clients: 1,
-      stacks: [{ project: "shop", state: "running", folder: join(bench.projects, "shop") }],
+      stacks: [{ project: "shop", state: "running", folder: shop }],
       log,
     },
   });
-  const text = (await run(bench, ["doctor"])).stdout;
+  const text = (await command("doctor")).stdout;
   for (const part of [`process ${pid}, version ${alike.status.version}, since ${alike.status.started_at}`, socket, log])
     expect(text).toContain(part);
   expect(text).toMatch(/background server: running(.|\n)*clients +1\n +stacks +shop \(running, .*(.|\n)*runtime local/);
 
-  const more = await doctor({ PATH: `/only/here:${process.env.PATH}` });
+  const more = await look(`/only/here:${environment.PATH}`);
   expect(more.findings).toEqual([true, false, true]);
   expect(more.text).toMatch(/lacks \/only\/here".*stackwarden server stop/);
-  const { binary, version } = oldProgram();
-  const used = await doctor({}, binary);
-  expect(used.findings).toEqual([true, false, true, true]);
+  const used = await doctor({ PATH: `/only/here:${environment.PATH}` }, binary);
+  expect(used.findings).toEqual([true, false, false, true]);
+  expect(used.text).toMatch(/lacks \/only\/here".*stackwarden server stop/);
   expect(used.text).toMatch(new RegExp(`has version ${version}, this program 0.0.1-old.*refused.*server stop --force`));
 
   process.kill(pid, "SIGSTOP");
-  const hanging = await doctor().finally(() => process.kill(pid, "SIGCONT"));
+  const hanging = await look().finally(() => process.kill(pid, "SIGCONT"));
   expect(hanging).toMatchObject({ running: true, problem: { code: "SERVER_UNAVAILABLE" }, findings: [false] });
   expect(hanging.text).toContain(`process ${pid}) does not respond`);
   expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+  client.end();
+  await client.ended();
   await server("stop", "--force");
+  const missing = told(JSON.parse((await command("doctor", "--json")).stdout).server);
+  expect(missing).toMatchObject({ running: false, status: null, problem: null, findings: [true], socket, log });
+  expect(bench.background()).toBeNull();
   chmodSync(folder, 0o755);
-  expect(await doctor()).toMatchObject({ running: false, problem: { code: "STORAGE_FAILED" }, findings: [false] });
+  expect(await look()).toMatchObject({ running: false, problem: { code: "STORAGE_FAILED" }, findings: [false] });
   chmodSync(folder, 0o700);
 });
 
 it("the server refuses a folder that other users can enter", async () => {
+  await bench.endBackground();
   mkdirSync(place().folder, { recursive: true, mode: 0o755 });
   chmodSync(place().folder, 0o755);
   const client = open();
@@ -197,6 +229,7 @@ it("the server refuses a folder that other users can enter", async () => {
   expect(error.data).toMatchObject({ code: "STORAGE_FAILED", details: { mode: "755" } });
   expect(error.message).toContain(`chmod 700 ${place().folder}`);
   expect(bench.background()).toBeNull();
+  chmodSync(place().folder, 0o700);
 });
 
 it("a connection without a valid handshake is refused", async () => {

@@ -4,26 +4,24 @@ import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../runtimes/contract/bench.js";
+import { Commands, type Ran } from "../support/commands.js";
 import { APP, appCompose, BINARY, TestBench, until } from "./support/bench.js";
 
 /** util-linux's `script` provides the terminal. */
 const SCRIPT = "/usr/bin/script";
 
-interface Ran {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
 describe("command line", () => {
   const bench = new TestBench();
+  const commands = new Commands();
   const children: ChildProcess[] = [];
   let folder: string;
   let up: ChildProcess;
   let shown = "";
 
   const env = () => ({ PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() });
-  const run = (...args: string[]): Promise<Ran> =>
+  const run = (...args: string[]): Promise<Ran> => commands.run(args, { cwd: folder, env: env() });
+  const runAlone = (...args: string[]): Promise<Ran> =>
     new Promise((resolve) => {
       execFile(process.execPath, [BINARY, ...args], { cwd: folder, env: env() }, (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
@@ -39,6 +37,7 @@ describe("command line", () => {
   });
   afterAll(async () => {
     for (const child of children) if (child.exitCode === null) child.kill("SIGTERM");
+    await commands.close();
     await bench.close();
   });
 
@@ -47,7 +46,7 @@ describe("command line", () => {
     const health = await run("health");
     expect(health.code).toBe(3);
     expect(health.stdout).toMatch(/app\s+stopped/);
-    const logs = await run("logs");
+    const logs = await runAlone("logs");
     expect(logs.code).toBe(3);
     expect(logs.stderr).toMatch(/error STACK_NOT_RUNNING: .*\n {2}Start it with/);
     expect((await run("down")).stdout).toContain("was not running");
@@ -57,15 +56,15 @@ describe("command line", () => {
   });
 
   it("invalid use is refused with exit code 2 and the valid values", async () => {
-    expect((await run("frobnicate")).code).toBe(2);
+    expect((await runAlone("frobnicate")).code).toBe(2);
     expect((await run("logs", "--tail", "many")).stderr).toContain("Expected a number");
     const tail = await run("logs", "--tail", "20000");
     expect(tail.code).toBe(2);
     expect(tail.stderr).toContain("1 to 10,000");
     const error = JSON.parse((await run("logs", "--tail", "0", "--json")).stderr);
     expect(error).toMatchObject({ error: { code: "INVALID_INPUT", retryable: false } });
-    expect((await run("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-    expect((await run("--help")).stdout).toContain("doctor");
+    expect((await runAlone("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await runAlone("--help")).stdout).toContain("doctor");
   });
 
   it("a command whose output is closed early ends without an error, --help too", async () => {
@@ -87,7 +86,7 @@ describe("command line", () => {
     const fine = await run("ps", "--config", config);
     expect(fine).toMatchObject({ code: 0, stdout: expect.stringContaining("No stack is running") });
     writeFileSync(config, "start_timeout_seconds: 77\nfrobnicate: yes\n");
-    const wrong = await run("ps", "--config", config);
+    const wrong = await runAlone("ps", "--config", config);
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toContain("settings.yaml:2");
   });
@@ -113,8 +112,8 @@ describe("command line", () => {
     expect((await run("logs", "app", "-n", "1")).stdout).toMatch(/^app \| listening on \d+\n$/);
     const [line] = (await run("logs", "--grep", "app up", "--json")).stdout.trim().split("\n");
     expect(JSON.parse(line ?? "")).toMatchObject({ service: "app", stream: "stdout", generation: 1 });
-    expect((await run("stats")).stdout).toMatch(/app\s+healthy/);
-    expect((await run("events", "--type", "service_healthy")).stdout).toContain("app is healthy.");
+    expect((await runAlone("stats")).stdout).toMatch(/app\s+healthy/);
+    expect((await runAlone("events", "--type", "service_healthy")).stdout).toContain("app is healthy.");
     const diagnosis = await run("diagnose");
     expect(diagnosis).toMatchObject({ code: 0, stdout: expect.stringContaining("No fault is visible") });
     const again = await run("up");
@@ -191,7 +190,7 @@ describe("command line", () => {
   );
 
   it("exec and run pass environment, standard input and exit code", async () => {
-    const ran = await run(
+    const ran = await runAlone(
       "exec",
       "app",
       "--",
@@ -208,11 +207,11 @@ describe("command line", () => {
     piped.stdin?.end("one\ntwo\n");
     expect(await once(piped, "exit")).toEqual([0, null]);
     expect(out).toBe("one\ntwo\n");
-    const late = await run("exec", "--timeout", "1", "app", "sleep", "60");
+    const late = await runAlone("exec", "--timeout", "1", "app", "sleep", "60");
     expect(late.code).toBe(124);
     expect(late.stderr).toContain("Ended after");
     expect((await run("exec", "app", "no-such-program")).stderr).toContain("error COMMAND_NOT_FOUND");
-    const fresh = await run("run", "--json", "--env", "A=b c", "app", "node", "-p", "process.env.A");
+    const fresh = await runAlone("run", "--json", "--env", "A=b c", "app", "node", "-p", "process.env.A");
     expect(JSON.parse(fresh.stdout)).toMatchObject({ one_off: true, exit_code: 0, stdout: "b c\n" });
   });
 
@@ -273,7 +272,8 @@ describe("command line", () => {
   });
 
   it("Ctrl-C stops the stack of up, and cancels a start in progress", async () => {
-    const again = spawn(process.execPath, [BINARY, "up", "--no-logs", "--port", "app=18080"], {
+    const port = await freePort();
+    const again = spawn(process.execPath, [BINARY, "up", "--no-logs", "--port", `app=${port}`], {
       cwd: folder,
       env: env(),
     });
@@ -284,8 +284,8 @@ describe("command line", () => {
       said += chunk;
     });
     await until("it is up", () => said.includes("Ctrl-C"));
-    expect((await fetch("http://127.0.0.1:18080/health")).status).toBe(200);
-    await fetch("http://127.0.0.1:18080/exit?code=3").catch(() => undefined);
+    expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);
+    await fetch(`http://127.0.0.1:${port}/exit?code=3`).catch(() => undefined);
     await until("the crash is reported", () => /app .*code 3/.test(said));
     again.kill("SIGINT");
     expect((await once(again, "exit"))[0]).toBe(0);
@@ -342,6 +342,7 @@ describe("command line", () => {
           (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
         );
       });
+    const within = (cwd: string, ...args: string[]): Promise<Ran> => commands.run(args, { cwd, env: env() });
     const ran = await there("up", "-d");
     // The project's folder is shown when its name or its root differs from the project's.
     expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining("/E vil") });
@@ -351,26 +352,26 @@ describe("command line", () => {
     expect(refused.code).toBe(2);
     for (const { stdout, stderr } of [ran, all, refused])
       for (const code of [0x1b, 0x202e]) expect(stdout + stderr).not.toContain(String.fromCharCode(code));
-    expect(await there("down", "--volumes")).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
-    expect((await there("down")).code).toBe(0);
+    expect(await within(evil, "down", "--volumes")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--yes"),
+    });
+    expect((await within(evil, "down")).code).toBe(0);
     // Another folder with the same project id is refused.
     const twin = bench.project("twins/Evil", { "compose.yaml": appCompose(), "app.js": APP });
-    const inTwin = (...args: string[]): Promise<Ran> =>
-      new Promise((resolve) => {
-        execFile(process.execPath, [BINARY, ...args], { cwd: twin, env: env() }, (error, stdout, stderr) =>
-          resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-        );
-      });
     for (const args of [
       ["up", "-d"],
       ["down", "--volumes", "--yes"],
       ["restart", "app"],
       ["limits", "app", "--pids", "9"],
     ])
-      expect(await inTwin(...args)).toMatchObject({ code: 1, stderr: expect.stringContaining("PROJECT_CONFLICT") });
-    expect((await inTwin("down", "--project", "evil")).code).toBe(0);
-    expect((await there("ps", "--project", "nobody")).stdout).toContain("Unknown project nobody");
-    expect((await there("server", "logs", "-n", "1.5")).code).toBe(2);
+      expect(await within(twin, ...args)).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("PROJECT_CONFLICT"),
+      });
+    expect((await within(twin, "down", "--project", "evil")).code).toBe(0);
+    expect((await within(evil, "ps", "--project", "nobody")).stdout).toContain("Unknown project nobody");
+    expect((await within(evil, "server", "logs", "-n", "1.5")).code).toBe(2);
   });
 
   it("doctor reports what this machine can run and enforce", async () => {
