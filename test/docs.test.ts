@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { DEFAULT_PORT } from "../src/cli/commands/serve.js";
 import { EXIT } from "../src/cli/exit-codes.js";
 import { SETTINGS } from "../src/config/settings.js";
@@ -23,6 +23,12 @@ const anchor = (heading: string) =>
     .replace(/[^\w\- ]/g, "")
     .replaceAll(" ", "-");
 
+let commands: (string | undefined)[];
+beforeAll(() => {
+  const help = execFileSync(process.execPath, ["dist/stackwarden.js", "--help"], { encoding: "utf8" });
+  commands = [...help.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
+});
+
 describe.each(DOCS)("%s", (file) => {
   it(`${file} links only to files and headings that exist`, () => {
     for (const [, target = ""] of text(file).matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -39,8 +45,6 @@ describe.each(DOCS)("%s", (file) => {
   });
 
   it(`${file} names only commands that exist`, () => {
-    const help = execFileSync(process.execPath, ["dist/stackwarden.js", "--help"], { encoding: "utf8" });
-    const commands = [...help.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
     for (const [, name = ""] of text(file).matchAll(/^stackwarden ([a-z]+)/gm)) expect(commands).toContain(name);
     for (const [, name = ""] of text(file).matchAll(/`stackwarden ([a-z]+)/g)) expect(commands).toContain(name);
   });

@@ -5,8 +5,11 @@ import { isIPv6, type Socket } from "node:net";
 /** Requests of one connection at the same time. Clients wait for a response before their next request. */
 const MAX_PIPELINED = 8;
 
-/** Milliseconds for the first request of a connection, while its source has at most BURST times its limit. */
-const GRACE_MS = 250;
+/**
+ * Milliseconds for the first request of a connection, while its source has at most BURST times its limit. On a busy machine,
+ * clients that connect at the same time need several hundred.
+ */
+const GRACE_MS = 1000;
 const BURST = 3;
 
 const release = new WeakMap<Socket, () => void>();

@@ -11,29 +11,46 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Server, TestBench } from "../e2e/support/bench.js";
 import { contents, startDaemon, type TestDaemon, whyNoDaemon } from "../support/docker/daemon.mjs";
-import { openRelay } from "../support/docker/relay.js";
+import { openRelay, type Relay } from "../support/docker/relay.js";
 
 const skip = whyNoDaemon();
 
 describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped, ${skip}`}`, () => {
+  const bench = new TestBench("standalone");
   let daemon: TestDaemon;
-  let bench: TestBench;
+  let relay: Relay;
   let server: Server;
-  const project = "hostile";
+  let project = "";
+  let tests = 0;
+  /** Sees what the server sends to the engine before the engine does. */
+  let sees: (text: string) => void = () => {};
 
   beforeAll(async () => {
     daemon = await startDaemon({ images: ["node:20-alpine"] });
+    relay = await openRelay(join(daemon.folder, "relay.sock"), daemon.socket, undefined, (text) => {
+      sees(text);
+      return text;
+    });
+    const engine = { STACKWARDEN_RUNTIME: "docker", STACKWARDEN_DOCKER_HOST: `unix://${relay.path}` };
+    server = await bench.server(engine);
   });
-  afterAll(() => daemon?.close());
-  afterEach(() => bench.close());
+  beforeEach(() => {
+    tests += 1;
+    project = `hostile-${tests}`;
+  });
+  afterEach(async () => {
+    sees = () => {};
+    await server.call("stop_stack", { project });
+  });
+  afterAll(async () => {
+    if (daemon !== undefined) await bench.close();
+    await relay?.close();
+    await daemon?.close();
+  });
 
-  const open = async (host = daemon.host): Promise<void> => {
-    bench = new TestBench("standalone");
-    server = await bench.server({ STACKWARDEN_RUNTIME: "docker", STACKWARDEN_DOCKER_HOST: host });
-  };
   const run = (service: string, command: string) =>
     server.call("run_command", { project, service, command, shell: true });
 
@@ -44,14 +61,15 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
       "    user: '1000:1000'",
       "    restart: always",
       "    command: [sleep, '1000']",
+      // Takes the engine as long as the container, and no test uses it.
+      "    network_mode: none",
       `    volumes: ${JSON.stringify(volumes)}`,
     ].join("\n");
 
   // Before, the service read the foreign folder in 4 of 4 runs, after a restart by a caller and after a crash.
   it("a service cannot replace the source of its bind by a link to a folder of the machine", async () => {
-    await open();
     const outside = join(bench.folder, "outside");
-    mkdirSync(outside);
+    mkdirSync(outside, { mode: 0o755 });
     writeFileSync(join(outside, "note"), "of another user\n");
     const folder = bench.project(project, {
       "compose.yaml": [
@@ -81,7 +99,6 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
 
   // Before, a running service could replace the new source in 1 of 1 runs.
   it("a running service cannot replace the source of a bind that is added later", async () => {
-    await open();
     const compose = (services: string[]) => ["services:", SERVICE("app", [".:/proj"]), ...services].join("\n");
     const folder = bench.project(project, { "compose.yaml": compose([]), "data/x": "" });
     for (const path of ["", "data", "data/x"]) chownSync(join(folder, path), 1000, 1000);
@@ -97,7 +114,6 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
 
   // Before, the engine mounted the foreign folder.
   it("a link in place of a bind's source is refused", async () => {
-    await open();
     const folder = bench.project(project, {
       "compose.yaml": `services:\n${SERVICE("app", ["./data:/data"])}`,
       "data/x": "",
@@ -121,8 +137,7 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
       writeFileSync(join(outside, "note"), "of another user\n");
       let data = "";
       let mounts = 0;
-      const socket = join(outside, "engine.sock");
-      const relay = await openRelay(socket, daemon.socket, undefined, (text) => {
+      sees = (text) => {
         if (/^POST \S*\/containers\/\w+\/start /.test(text) && mounts++ === 0) {
           renameSync(data, `${data}-2`);
           symlinkSync(outside, data);
@@ -131,10 +146,8 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
           rmSync(data);
           renameSync(`${data}-2`, data);
         }
-        return text;
-      });
+      };
       try {
-        await open(`unix://${socket}`);
         const folder = bench.project(project, {
           "compose.yaml": `services:\n${SERVICE("app", ["./data:/data"])}`,
           "data/note": "of the project\n",
@@ -148,7 +161,6 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
         expect(mounts).toBe(then === "restores the folder" ? 2 : 1);
         expect((await contents(daemon.socket)).containers).toEqual([]);
       } finally {
-        await relay.close();
         rmSync(outside, { recursive: true });
       }
     },

@@ -17,8 +17,8 @@ import {
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { APP, appCompose, type Server, TestBench } from "../e2e/support/bench.js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Server, TestBench } from "../e2e/support/bench.js";
 import { exchangingAll } from "../support/exchange.js";
 import { isRoot } from "./support/processes.js";
 
@@ -30,21 +30,20 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
   let bench: TestBench;
   let server: Server;
   let secret: string;
-  const project = "hostile";
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     bench = new TestBench("standalone");
     secret = join(bench.folder, "secret");
     writeFileSync(secret, `${SECRET}\n`, { mode: 0o600 });
     server = await bench.server();
   });
-  afterEach(() => bench.close());
+  afterAll(() => bench.close());
 
   const pipe = (path: string): void => {
     mkdirSync(dirname(path), { recursive: true });
     execFileSync("mkfifo", ["-m", "666", path]);
   };
-  const refused = async (): Promise<string> => {
+  const refused = async (project: string): Promise<string> => {
     const begun = Date.now();
     const error = await server.refused("start_stack", { project, folder: project });
     expect(Date.now() - begun).toBeLessThan(SOON_MS);
@@ -52,6 +51,12 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
     expect(text).not.toContain(SECRET);
     return text;
   };
+  const userOf = async (project: string): Promise<{ uid: number }> => {
+    const { stacks } = await server.call("list_stacks");
+    return stacks.find((one: { project: string }) => one.project === project).services.app.user;
+  };
+  const IDLE = (more = "") =>
+    `services:\n  app:\n    image: node:20\n    x-local:\n      command: [sleep, "1000"]\n${more}`;
   const compose = (install: string) =>
     `services:\n  web:\n    image: node:20\n    x-local:\n      command: [node, app.js]\n      ${install}\n`;
   const NODE = "install: { kind: node, manifest: package.json }";
@@ -69,19 +74,21 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
     ["package-lock.json", { "compose.yaml": compose(NODE), "package.json": DEPENDS }],
     ["requirements.txt", { "compose.yaml": compose(PYTHON) }],
   ])("a start is refused at once when %s is a named pipe or a link to a foreign file", async (name, files) => {
+    const project = `hostile-${name.replace(/\W/g, "")}`;
     const folder = bench.project(project, { "app.js": "", ...files });
     pipe(join(folder, name));
-    expect(await refused()).toMatch(/is a named pipe/);
+    expect(await refused(project)).toMatch(/is a named pipe/);
     rmSync(join(folder, name));
     symlinkSync(secret, join(folder, name));
-    expect(await refused()).toMatch(/outside the project/);
+    expect(await refused(project)).toMatch(/outside the project/);
   });
 
   // Before, the foreign file was copied into the service's dependency folder.
   it("a link that leads outside through another link is neither read nor copied", async () => {
+    const project = "links";
     const folder = bench.project(project, {
       "compose.yaml": compose(NODE),
-      "app.js": APP,
+      "app.js": "",
       "package.json": DEPENDS,
       "deep/er/file": "",
     });
@@ -89,9 +96,9 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
     symlinkSync("../..", join(folder, "deep/er/up"));
     symlinkSync("deep/er/up/../../secret", join(folder, ".npmrc"));
     symlinkSync("deep/er/up/../../secret", join(folder, "out"));
-    expect(await refused()).toMatch(/\.npmrc leads outside the project/);
+    expect(await refused(project)).toMatch(/\.npmrc leads outside the project/);
     rmSync(join(folder, ".npmrc"));
-    writeFileSync(join(folder, "compose.yaml"), appCompose());
+    writeFileSync(join(folder, "compose.yaml"), IDLE());
     chmodSync(folder, 0o700);
     await server.call("start_stack", { project, folder: project });
     const copy = join(bench.state, "projects", project, "work/app/src");
@@ -101,39 +108,42 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
 
   // Before, the file's first line was in the error's message.
   it("PG_VERSION is not read when it is a link or a named pipe", async () => {
+    const project = "version";
     bench.project(project, { "compose.yaml": DATABASE });
     const data = join(bench.state, "projects", project, "volumes/data/pgdata");
     mkdirSync(data, { recursive: true });
     symlinkSync(secret, join(data, "PG_VERSION"));
-    expect(await refused()).toMatch(/has no valid PG_VERSION/);
+    expect(await refused(project)).toMatch(/has no valid PG_VERSION/);
     rmSync(join(data, "PG_VERSION"));
     pipe(join(data, "PG_VERSION"));
-    expect(await refused()).toMatch(/has no valid PG_VERSION/);
+    expect(await refused(project)).toMatch(/has no valid PG_VERSION/);
     rmSync(data, { recursive: true });
     symlinkSync(dirname(secret), data);
-    expect(await refused()).toMatch(/is not a folder/);
+    expect(await refused(project)).toMatch(/is not a folder/);
   });
 
   // Before, both started, and the second start changed the owner of files that the first put in place of a folder.
   it("a volume of two databases is refused before anything starts", async () => {
+    const project = "two";
     bench.project(project, {
       "compose.yaml": DATABASE.replace(
         "volumes: { data: {} }",
         "  two:\n    image: postgres:15\n    environment: { POSTGRES_PASSWORD: secret-password }\n    volumes: [data:/x]\nvolumes: { data: {} }",
       ),
     });
-    expect(await refused()).toMatch(/services\.two\.volumes.*in which the database db keeps its data/);
+    expect(await refused(project)).toMatch(/services\.two\.volumes.*in which the database db keeps its data/);
     expect(existsSync(join(bench.state, "projects", project, "volumes"))).toBe(false);
   });
 
   // Before, foreign files were removed in 7 of 10 such rounds.
   it("removing a service's TMPDIR deletes no foreign file when its folders are exchanged with links", async () => {
-    bench.project(project, { "compose.yaml": appCompose(), "app.js": APP });
+    const project = "temporary";
+    bench.project(project, { "compose.yaml": IDLE() });
     const victim = join(bench.folder, "victim");
     mkdirSync(victim);
     for (let n = 0; n < 50; n += 1) writeFileSync(join(victim, String(n)), "");
     await server.call("start_stack", { project, folder: project });
-    const { uid } = (await server.call("list_stacks")).stacks[0].services.app.user as { uid: number };
+    const { uid } = await userOf(project);
     await server.call("stop_stack", { project });
     const tmp = join(bench.state, "projects", project, "run/app/tmp");
     for (let round = 0; round < 4; round += 1) {
@@ -165,6 +175,7 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
     await new Promise<void>((resolve) => registry.listen(0, "127.0.0.1", resolve));
     try {
       const { port } = registry.address() as AddressInfo;
+      const project = "workspace";
       const own = await bench.server({ npm_config_registry: `http://127.0.0.1:${port}/` });
       bench.project(project, {
         "compose.yaml": compose("install: { kind: node, manifest: packages/web/package.json }"),
@@ -182,9 +193,10 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
   });
 
   it("installed dependencies contain no registry credentials, and their service cannot change them", async () => {
+    const project = "installed";
     const folder = bench.project(project, {
-      "compose.yaml": appCompose("      install: { kind: node, manifest: package.json }\n"),
-      "app.js": APP,
+      "compose.yaml": IDLE("      install: { kind: node, manifest: package.json }\n"),
+      "app.js": "",
       ".npmrc": `//registry.invalid/:_authToken=${SECRET}\n`,
       "tiny/package.json": '{"name": "tiny", "version": "1.0.0"}',
     });
@@ -199,7 +211,7 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
     const environments = join(state, "deps/environments");
     const [hash = ""] = readdirSync(environments);
     expect(readdirSync(join(environments, hash)).sort()).toEqual(["node_modules", "package.json"]);
-    const { uid } = (await server.call("list_stacks")).stacks[0].services.app.user as { uid: number };
+    const { uid } = await userOf(project);
     const modules = join(state, "work/app/src/node_modules");
     expect(readFileSync(join(modules, "tiny/package.json"), "utf8")).toContain('"tiny"');
     const as = { uid, gid: uid, stdio: "pipe" } as const;

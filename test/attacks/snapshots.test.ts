@@ -1,4 +1,5 @@
 /** What a service leaves in a volume, or changes there meanwhile, when the server copies, restores and removes it. */
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -37,6 +38,31 @@ describe("files that change during a copy", () => {
       rmSync(archive, { recursive: true });
     }
     expect(isShorter).toBe(true);
+  });
+});
+
+describe("trees that are nested too deep", () => {
+  let folder = "";
+  // Node.js cannot remove such paths.
+  afterEach(() => void spawnSync("rm", ["-rf", folder]));
+
+  // Before, the first was called larger than 1,000,000,000 bytes, and the second failed with ENAMETOOLONG.
+  it.each([
+    ["more folders than are copied", "d", 300],
+    ["longer paths than the kernel permits", "d".repeat(250), 17],
+  ])("%s are refused with the reason", async (_what, name, depth) => {
+    folder = mkdtempSync(join(tmpdir(), "stackwarden-copy-"));
+    const volume = join(folder, "volumes", "data");
+    mkdirSync(volume, { recursive: true });
+    const script = `for (let at = 0; at < ${depth}; at += 1) { fs.mkdirSync("${name}"); process.chdir("${name}"); }`;
+    spawnSync(process.execPath, ["-e", script], { cwd: volume });
+    const archive = mkdtempSync(join(folder, "archive-"));
+    const signal = new AbortController().signal;
+    const request = { projectId: "p", stateDir: folder, volumes: ["data"], signal, maxBytes: 1e9 };
+    await expect(copyVolumes(request, archive)).rejects.toMatchObject({
+      code: "SNAPSHOT_TOO_LARGE",
+      message: "The data has folders that are nested too deep, so that it cannot be copied.",
+    });
   });
 });
 

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../runtimes/contract/bench.js";
 import { Commands, type Ran } from "../support/commands.js";
 import { APP, appCompose, BINARY, TestBench, until } from "./support/bench.js";
 
@@ -271,7 +272,8 @@ describe("command line", () => {
   });
 
   it("Ctrl-C stops the stack of up, and cancels a start in progress", async () => {
-    const again = spawn(process.execPath, [BINARY, "up", "--no-logs", "--port", "app=18080"], {
+    const port = await freePort();
+    const again = spawn(process.execPath, [BINARY, "up", "--no-logs", "--port", `app=${port}`], {
       cwd: folder,
       env: env(),
     });
@@ -282,8 +284,8 @@ describe("command line", () => {
       said += chunk;
     });
     await until("it is up", () => said.includes("Ctrl-C"));
-    expect((await fetch("http://127.0.0.1:18080/health")).status).toBe(200);
-    await fetch("http://127.0.0.1:18080/exit?code=3").catch(() => undefined);
+    expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);
+    await fetch(`http://127.0.0.1:${port}/exit?code=3`).catch(() => undefined);
     await until("the crash is reported", () => /app .*code 3/.test(said));
     again.kill("SIGINT");
     expect((await once(again, "exit"))[0]).toBe(0);

@@ -275,7 +275,7 @@ it("connections that send nothing do not exclude other requests of the same sour
       socket.write("GET /healthz HTTP/1.1\r\nHost: local");
     }
     // The oldest connections were closed, and eight remain.
-    await expect.poll(() => closed.length).toBe(32);
+    await expect.poll(() => closed.length, { timeout: 30_000 }).toBe(32);
     expect([...closed].sort((a, b) => a - b)).toEqual(Array.from({ length: 32 }, (_, index) => index));
     for (let round = 0; round < 12; round += 1) expect((await small.send("/healthz")).status).toBe(200);
   } finally {

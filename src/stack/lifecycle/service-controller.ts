@@ -191,6 +191,8 @@ export class ServiceController {
     if (initialisesVolume(this.definition, host.stack.runtime)) this.#newDatabase ??= instance;
     const data = { generation: instance.generation, pid: instance.pid };
     this.#event({ type: "service_started", message: `${name} runs.`, actor, data });
+    // A dependent with `condition: service_started` waits for the instance; the state changes only with the first check.
+    this.#state.evaluate();
     const monitor = new HealthMonitor({
       instance,
       checks: checksOf(this.definition, host.stack.runtime, instance.imageHealthcheck),
@@ -394,7 +396,7 @@ export class ServiceController {
     await this.#monitor?.check();
   }
 
-  /** Resolves when the condition is true. Evaluated now and after every state change. */
+  /** Resolves when the condition is true. Evaluated now, after every state change and when an instance runs. */
   until(condition: () => boolean, signal: AbortSignal): Promise<void> {
     return this.#state.until(condition, signal);
   }

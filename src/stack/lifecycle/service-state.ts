@@ -61,8 +61,13 @@ export class WatchedState {
     if (!mayFollow(this.#current, state))
       throw new StackwardenError("INTERNAL", `A service cannot become ${state} after ${this.#current}.`);
     this.#current = state;
-    for (const evaluate of [...this.#watchers]) evaluate();
+    this.evaluate();
     this.changed();
+  }
+
+  /** Evaluates the conditions of waiting calls again, for a change that is not a change of the state. */
+  evaluate(): void {
+    for (const evaluate of [...this.#watchers]) evaluate();
   }
 
   /** Resolves when the condition holds; evaluated now and after every change. */

@@ -57,7 +57,7 @@ export function secretStack(): SecretStack {
     "\n",
   );
   const check = (test: string): string =>
-    `{ test: ${test}, interval: 1s, timeout: 5s, retries: 5, start_period: 60s, start_interval: 200ms }`;
+    `{ test: ${test}, interval: 10s, timeout: 5s, retries: 5, start_period: 60s, start_interval: 200ms }`;
   const compose = `
 services:
   db:
@@ -65,7 +65,7 @@ services:
     user: "70"
     environment: { POSTGRES_USER: app, POSTGRES_DB: app, POSTGRES_PASSWORD: "\${DB_PASSWORD}" }
     volumes: ["data:/var/lib/postgresql/data"]
-    healthcheck: { test: [CMD, pg_isready, -U, app], interval: 1s, timeout: 5s, retries: 5, start_period: 60s, start_interval: 200ms, x-probe: { type: postgres } }
+    healthcheck: { test: [CMD, pg_isready, -U, app], interval: 10s, timeout: 5s, retries: 5, start_period: 60s, start_interval: 200ms, x-probe: { type: postgres } }
   cache:
     image: redis:7-alpine
     user: "999"

@@ -35,7 +35,7 @@ const service = (
   ${name}:
     image: ${image}
     user: "1000"
-    command: ["python3", "-u", "-c", ${program(name, more)}]
+    command: ["python3", "-S", "-u", "-c", ${program(name, more)}]
     healthcheck: { test: ${check}, interval: 1s, timeout: 5s, retries: 3, start_interval: 100ms, start_period: 30s }
 ${fields}`;
 

@@ -341,9 +341,8 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       bench.file(".env", "SECRET=1");
       const dockerfile = `FROM busybox:latest AS first
 ARG SAYS
-RUN echo "$SAYS" > /built
 COPY . /src
-RUN test ! -e /src/.env
+RUN test ! -e /src/.env && echo "$SAYS" > /built
 FROM first AS second
 RUN echo second >> /built
 `;
@@ -434,10 +433,9 @@ RUN stat -c %a /copied >> /built
     });
 
     it("changed files are copied into a running container and belong to the service's user", async () => {
-      const service = built(`FROM busybox:latest
-RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app/removed
-`);
-      const running = (await bench.run({ ...service, command: ["sleep", "1000"] })).running;
+      // Its user has the folder /home/node, and root the file "root" there.
+      const service = { ...shell(""), command: ["sleep", "1000"] };
+      const { running } = await bench.run(service);
       const copy = (path: string | null, target: string) => ({
         target,
         source: path === null ? null : { path, within: bench.folder },
@@ -446,13 +444,14 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
       chmodSync(join(bench.folder, "src/deep/script"), 0o755);
       bench.file("src/a b", "words");
       await running.copyFiles?.([
-        copy("src/deep/script", "/app/deep/script"),
-        copy("src/a b", "/app/a b"),
-        copy("src/a b", "/app/root"),
-        copy("gone", "/app/gone"),
-        copy(null, "/app/removed"),
+        copy("src/deep/script", "/home/node/deep/script"),
+        copy("src/a b", "/home/node/a b"),
+        copy("src/a b", "/home/node/root"),
+        copy("gone", "/home/node/gone"),
+        copy(null, "/home/node/removed"),
       ]);
-      const look = "/app/deep/script; cat '/app/a b' /app/root; cd /app; ls; stat -c '%u:%g %a' deep deep/script root";
+      const look =
+        "/home/node/deep/script; cat '/home/node/a b' /home/node/root; cd /home/node; ls; stat -c '%u:%g %a' deep deep/script root";
       let seen = "";
       await running.exec({
         command: ["sh", "-c", look],
@@ -466,14 +465,14 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
         /could not be removed: .*busybox.*Permission denied/,
       );
       symlinkSync("/etc/passwd", join(bench.folder, "outside"));
-      await expect(running.copyFiles?.([copy("outside", "/app/outside")])).rejects.toThrow("leads outside");
+      await expect(running.copyFiles?.([copy("outside", "/home/node/outside")])).rejects.toThrow("leads outside");
       await running.stop({ graceMs: 0 });
-      await expect(running.copyFiles?.([copy("src/a b", "/app/a")])).rejects.toThrow(
+      await expect(running.copyFiles?.([copy("src/a b", "/home/node/a")])).rejects.toThrow(
         "app: copying files into it failed",
       );
 
-      const readOnly = await bench.run({ ...service, readOnly: true, command: ["sleep", "1000"] });
-      await expect(readOnly.running.copyFiles?.([copy("src/a b", "/app/a")])).rejects.toThrow("read-only");
+      const readOnly = await bench.run({ ...service, readOnly: true });
+      await expect(readOnly.running.copyFiles?.([copy("src/a b", "/home/node/a")])).rejects.toThrow("read-only");
     });
 
     it("an image is pulled once for two services, with credentials and retries", async () => {
@@ -629,13 +628,22 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
   dependencyTests(() => ({ bench, daemon }));
 
   describe("a project on the command line", () => {
+    let state: string;
+    beforeAll(() => {
+      state = mkdtempSync(join(tmpdir(), "stackwarden-docker-state-"));
+    });
+    afterAll(async () => {
+      await run(state, "server", "stop", "--force");
+      rmSync(state, { recursive: true, force: true });
+    });
+
     const run = (folder: string, ...words: string[]): Promise<{ code: number | null; text: string }> =>
       new Promise((resolve) => {
         const child = spawn(process.execPath, [join(process.cwd(), "dist", "stackwarden.js"), ...words], {
           cwd: folder,
           env: {
             ...process.env,
-            STACKWARDEN_STATE_DIR: join(bench.root, "server"),
+            STACKWARDEN_STATE_DIR: state,
             STACKWARDEN_ROOTS: folder,
             STACKWARDEN_RUNTIME: "docker",
             STACKWARDEN_DOCKER_HOST: daemon.host,
@@ -650,10 +658,11 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
       });
 
     it("up, health and down work with an image's health check, live source and a port", async () => {
+      const folder = join(bench.folder, "live");
       const port = await freePort();
-      bench.file("web/server.js", SERVER.replace("WORD", "first"));
+      bench.file("live/web/server.js", SERVER.replace("WORD", "first"));
       bench.file(
-        "compose.yaml",
+        "live/compose.yaml",
         `services:
   base: { image: own-user:1, command: sleep 1000 }
   web:
@@ -665,21 +674,21 @@ RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app
     depends_on: { base: { condition: service_healthy } }
 `,
       );
-      const up = await run(bench.folder, "up", "-d");
+      const up = await run(folder, "up", "-d");
       expect(up.code, up.text).toBe(0);
       const answer = async () => (await fetch(`http://127.0.0.1:${port}`).catch(() => null))?.text() ?? "";
       await until("it answers", async () => (await answer()) === "first");
-      bench.file("web/server.js", SERVER.replace("WORD", "second"));
+      bench.file("live/web/server.js", SERVER.replace("WORD", "second"));
       await until("the changed source runs", async () => (await answer()) === "second");
-      const health = JSON.parse((await run(bench.folder, "health", "--json")).text);
+      const health = JSON.parse((await run(folder, "health", "--json")).text);
       expect(health.services.base).toMatchObject({ status: "healthy", check: "exec sh -c true" });
-      await run(bench.folder, "down");
-      await run(bench.folder, "server", "stop");
+      await run(folder, "down");
     });
 
     it("exec runs in a service of an inactive profile, with a volume, config and network that only it uses", async () => {
+      const folder = join(bench.folder, "tools");
       bench.file(
-        "compose.yaml",
+        "tools/compose.yaml",
         `services:
   app: { image: busybox, command: sleep 1000 }
   tool:
@@ -693,26 +702,24 @@ networks: { own: {} }
 configs: { text: { content: its-config } }
 `,
       );
-      const up = await run(bench.folder, "up", "-d");
+      const up = await run(folder, "up", "-d");
       expect(up.code, up.text).toBe(0);
-      const ran = await run(bench.folder, "exec", "tool", "sh", "-c", "touch /data/x && ls /data && cat /text");
+      const ran = await run(folder, "exec", "tool", "sh", "-c", "touch /data/x && ls /data && cat /text");
       expect(ran, ran.text).toMatchObject({ code: 0, text: expect.stringMatching(/x\n.*its-config/s) });
-      await run(bench.folder, "down");
-      await run(bench.folder, "server", "stop");
+      await run(folder, "down");
     });
 
     it("up fails when a dependency with condition service_healthy has no health check", async () => {
       bench.file(
-        "compose.yaml",
+        "unchecked/compose.yaml",
         `services:
   base: { image: busybox, command: sleep 1000 }
   app: { image: busybox, command: sleep 1000, depends_on: { base: { condition: service_healthy } } }
 `,
       );
-      const up = await run(bench.folder, "up", "-d");
+      const up = await run(join(bench.folder, "unchecked"), "up", "-d");
       expect(up.code).not.toBe(0);
       expect(up.text).toContain("nothing checks base");
-      await run(bench.folder, "server", "stop", "--force");
     });
   });
 });

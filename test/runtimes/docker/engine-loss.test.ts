@@ -7,8 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDockerRuntime, type DockerRuntimeOptions } from "../../../src/runtimes/docker/docker-runtime.js";
 import type { StackRuntime } from "../../../src/stack/runtime.js";
+import { lockHolder } from "../../../src/system/lock-file.js";
 import { contents, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { openRelay, type Relay } from "../../support/docker/relay.js";
+import { machinePython } from "../../support/machine-python.mjs";
 import { Bench, healthcheck, until, WAITS, WEB_PORT } from "../contract/bench.js";
 import { ensureWatchdog } from "../local/process/support.js";
 
@@ -137,9 +139,24 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
     const ssh = join(folder, "ssh");
     writeFileSync(
       ssh,
-      `#!${process.execPath}
-const socket = require("node:net").connect({ path: ${JSON.stringify(daemon.socket)}, allowHalfOpen: true });
-process.stdin.pipe(socket).pipe(process.stdout);
+      `#!${machinePython()[1]} -IS
+import os, select, _socket
+engine = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+engine.connect(${JSON.stringify(daemon.socket)})
+poll = select.poll()
+for one in (0, engine.fileno()): poll.register(one, select.POLLIN)
+while True:
+    for ready, _ in poll.poll():
+        if ready == 0:
+            data = os.read(0, 65536)
+            if data: engine.sendall(data)
+            else:
+                poll.unregister(0)
+                engine.shutdown(_socket.SHUT_WR)
+        else:
+            data = engine.recv(65536)
+            if not data: os._exit(0)
+            while data: data = data[os.write(1, data):]
 `,
     );
     chmodSync(ssh, 0o755);
@@ -248,14 +265,14 @@ process.stdin.pipe(socket).pipe(process.stdout);
       const { containers, networks } = await contents(daemon.socket);
       return [...containers, ...networks].filter((name) => name.includes("project"));
     };
-    const pidOf = async (): Promise<number> => JSON.parse(await run("server", "status", "--json")).pid;
+    const serverPid = (): number => lockHolder(join(state, "server", "lock")) ?? 0;
     const output = await run("up", "-d");
     expect(await own(), output).toHaveLength(2);
-    process.kill(await pidOf(), "SIGKILL");
+    process.kill(serverPid(), "SIGKILL");
     await until("the watchdog removed them", async () => (await own()).length === 0);
 
     await run("up", "-d");
-    const server = await pidOf();
+    const server = serverPid();
     const { execFileSync } = await import("node:child_process");
     const watchdogs = execFileSync("pgrep", ["-f", `docker-watchdog.js ${server}@`], { encoding: "utf8" });
     for (const pid of watchdogs.trim().split("\n")) process.kill(Number(pid), "SIGKILL");

@@ -99,6 +99,18 @@ it("a start waits for a dependency's completion or start, as its condition requi
   expect((await manager.report("shop")).services.migrate?.state).toBe("completed");
 });
 
+it("a dependent with service_started starts when its dependency runs, before the dependency is healthy", async () => {
+  domain.project(
+    "shop",
+    compose(service("app", "depends_on: { side: { condition: service_started } }"), service("side")),
+  );
+  domain.runtime.scripts = {
+    side: { startMs: 100, probe: () => (domain.runtime.services.has("app") ? true : "not yet") },
+  };
+  const { status } = await domain.manager().start({ project: "shop" }, call());
+  expect(status).toBe("healthy");
+});
+
 it("a failed start reports the cause and the last lines, and stops the started services", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { prints: "password=topsecret1 boom", probe: () => new Promise(() => undefined) } };

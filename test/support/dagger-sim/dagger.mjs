@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-/** Stand-in for the `dagger` program: `version`, and `session` as far as an SDK uses it. */
+/** Stand-in for the `dagger` program: `session` as far as an SDK uses it; `engine.ts` answers `version`. */
 import { setTimeout as delay } from "node:timers/promises";
 import { folderOf, openEngine } from "./engine-folder.mjs";
+import { reachable, Session } from "./session.mjs";
 
 const runnerHost = process.env._EXPERIMENTAL_DAGGER_RUNNER_HOST ?? "";
 const folder = folderOf(runnerHost) ?? process.env.DAGGER_SIM_ENGINE;
@@ -13,15 +14,9 @@ const fail = (message) => {
 if (folder === undefined) fail(`start engine: driver for scheme "${runnerHost.split(":")[0]}" was not found`);
 const engine = openEngine(folder);
 
-if (command === "version") {
-  process.stdout.write(
-    `dagger ${engine.faults().cliVersion ?? "v0.21.8"} (docker-image://registry.example/dagger/engine) linux/amd64\n`,
-  );
-} else if (command === "session") {
+if (command === "session") {
   const fault = engine.faults().open ?? {};
   if (!rest.includes("--silent")) fail("Error: unexpected arguments");
-  // Only this command loads the module, because loading takes longer than printing the version.
-  const { reachable, Session } = await import("./session.mjs");
   process.stdin.resume();
   if (fault.slowMs !== undefined) await delay(fault.slowMs);
   if (fault.stderr !== undefined && engine.take("open", fault.times)) fail(fault.stderr);

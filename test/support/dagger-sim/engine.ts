@@ -118,18 +118,25 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
   const folder = mkdtempSync(join(tmpdir(), "dagger-sim-"));
   chmodSync(folder, 0o755);
   const engine = { folder };
-  const set = (next: Faults): void => writeFileSync(join(folder, "faults.json"), JSON.stringify(next));
+  const version = join(folder, "cli-version");
+  const set = (next: Faults): void => {
+    writeFileSync(join(folder, "faults.json"), JSON.stringify(next));
+    writeFileSync(version, `${next.cliVersion ?? "v0.21.8"}\n`);
+  };
   set(faults);
   const bin = join(folder, "bin");
   mkdirSync(bin);
-  const program = (name: string, ...words: string[]): void =>
+  const program = (name: string, first: string, ...words: string[]): void =>
     writeFileSync(
       join(bin, name),
-      `#!/bin/sh\nexport DAGGER_SIM_ENGINE='${folder}' ${PYTHON_VARIABLE}='${JSON.stringify(machinePython())}'\nexec ${words.map((word) => `'${word}'`).join(" ")} "$@"\n`,
+      `#!/bin/sh\n${first}export DAGGER_SIM_ENGINE='${folder}' ${PYTHON_VARIABLE}='${JSON.stringify(machinePython())}'\nexec ${words.map((word) => `'${word}'`).join(" ")} "$@"\n`,
       { mode: 0o755 },
     );
-  program("dagger", process.execPath, join((await bundledProgram()) ?? HERE, "dagger.mjs"));
-  program("runc", "perl", join(HERE, "runc.pl"));
+  // The answer does not need the start of a program.
+  const answer = "dagger %s (docker-image://registry.example/dagger/engine) linux/amd64";
+  const versionCommand = `[ "$1" != version ] || { read -r version < '${version}'; printf '${answer}\\n' "$version"; exit; }\n`;
+  program("dagger", versionCommand, process.execPath, join((await bundledProgram()) ?? HERE, "dagger.mjs"));
+  program("runc", "", "perl", join(HERE, "runc.pl"));
   const socket = join(folder, "buildkitd.sock");
   const server = createServer((connection) => connection.destroy());
   await new Promise<void>((resolve) => server.listen(socket, resolve));

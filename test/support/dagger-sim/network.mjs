@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EngineError } from "./errors.mjs";
 
-const FORWARD = join(dirname(fileURLToPath(import.meta.url)), "forward.mjs");
+const FORWARD = join(dirname(fileURLToPath(import.meta.url)), "forward.pl");
 const HOSTS_SIZE = 16_384;
 
 const dies = ["setpriv", "--pdeathsig", "KILL"];
@@ -137,7 +137,8 @@ export class Network {
   }
 
   async #helper(before, ways) {
-    const words = [process.execPath, FORWARD, JSON.stringify(ways)];
+    const word = ({ path, host, port }) => path ?? `${host}:${port}`;
+    const words = ["perl", FORWARD, ...ways.flatMap(({ listen, connect }) => [word(listen), word(connect)])];
     const script = [...before, `exec ${words.map((word) => `'${word}'`).join(" ")}`].join("; ");
     const child = spawn(
       dies[0],

@@ -1,10 +1,10 @@
 /** Runs a container as a service or for one command, and keeps its bundle where `runc` looks for it. */
-import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeCgroups, removeCgroups } from "./cgroups.mjs";
 import { innerPid, launch } from "./launch.mjs";
 import { masking } from "./mask.mjs";
+import { randomHex } from "./names.mjs";
 import { own } from "./trees.mjs";
 import { findUser, ownerOf } from "./users.mjs";
 
@@ -44,7 +44,7 @@ function prepared(session, container, folder) {
  */
 export async function runContainer(session, container, { args, noInit = false, hostname, output, eof }) {
   await session.network.open();
-  const id = randomBytes(12).toString("hex");
+  const id = randomHex(12);
   const folder = session.engine.part("containers", id);
   const user = findUser(container.layers, container.user);
   const env = new Map(container.env);

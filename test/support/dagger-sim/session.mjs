@@ -1,5 +1,4 @@
 /** A session: its objects, secrets, network and services, and the port on which it accepts queries. */
-import { createHash, randomBytes } from "node:crypto";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { connect } from "node:net";
@@ -7,6 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { EngineError } from "./errors.mjs";
 import { execute } from "./graphql.mjs";
+import { Names, randomHex } from "./names.mjs";
 import { Network } from "./network.mjs";
 import { Services } from "./services.mjs";
 import { parentOf, Telemetry } from "./telemetry.mjs";
@@ -24,6 +24,7 @@ function told(name, args) {
 export class Session {
   secrets = new Map();
   commands = new Set();
+  #names = new Names();
   #objects = new Map();
   #known = new Map();
 
@@ -31,7 +32,7 @@ export class Session {
     this.engine = engine;
     this.folder = mkdtempSync(join(engine.part("sessions"), "s-"));
     chmodSync(this.folder, 0o755);
-    this.token = randomBytes(16).toString("hex");
+    this.token = randomHex(16);
     this.trees = new Trees(join(this.folder, "trees"));
     this.network = new Network(this.folder);
     this.services = new Services(this);
@@ -49,7 +50,7 @@ export class Session {
   }
 
   id(object) {
-    const id = createHash("sha256").update(JSON.stringify(object)).digest("base64url");
+    const id = this.#names.of(JSON.stringify(object));
     this.#objects.set(id, object);
     return `${object.type}:${id}`;
   }
@@ -83,9 +84,7 @@ export class Session {
       if (!OBJECTS.has(key) || args[key] === null) continue;
       args[key] = Array.isArray(args[key]) ? args[key].map((id) => this.byId(id)) : this.byId(args[key]);
     }
-    const key = createHash("sha256")
-      .update(JSON.stringify([object, name, args]))
-      .digest("hex");
+    const key = JSON.stringify([object, name, args]);
     const run = async () => {
       const label = object.type === "Query" ? name : `${object.type}.${name}`;
       const attributes = [{ key: "dagger.io/dag.call", value: { stringValue: call } }];

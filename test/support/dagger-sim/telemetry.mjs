@@ -1,5 +1,5 @@
 /** Telemetry of a session: spans and log records, served as server-sent events that can be resumed. */
-import { randomBytes } from "node:crypto";
+import { randomHex } from "./names.mjs";
 
 const POLL_MS = 100;
 const BATCH = 1000;
@@ -14,9 +14,7 @@ const resource = { attributes: [{ key: "service.name", value: text("dagger-engin
 /** @param {string | undefined} header W3C traceparent */
 export function parentOf(header) {
   const found = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/.exec(header ?? "");
-  return found === null
-    ? { traceId: randomBytes(16).toString("hex"), spanId: "" }
-    : { traceId: found[1], spanId: found[2] };
+  return found === null ? { traceId: randomHex(16), spanId: "" } : { traceId: found[1], spanId: found[2] };
 }
 
 export class Telemetry {
@@ -43,7 +41,7 @@ export class Telemetry {
   span(parent, name, { links = [], scope = "dagger.io/core", attributes = [] } = {}) {
     const span = {
       traceId: parent.traceId,
-      spanId: randomBytes(8).toString("hex"),
+      spanId: randomHex(8),
       parentSpanId: parent.spanId,
       name,
       links,

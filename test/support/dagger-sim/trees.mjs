@@ -1,5 +1,4 @@
 /** Files and directories as values: each has a separate folder that never changes. */
-import { createHash, randomBytes } from "node:crypto";
 import {
   chmodSync,
   cpSync,
@@ -13,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { Names, randomHex } from "./names.mjs";
 
 /** `*`, `**`, `?` and plain names, as upload filters need them; a matching folder includes its content. */
 export function matches(path, pattern) {
@@ -33,18 +33,19 @@ export function matches(path, pattern) {
 }
 
 export class Trees {
+  #names = new Names();
+
   constructor(folder) {
     this.folder = folder;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 
   fresh() {
-    return join(this.folder, randomBytes(8).toString("hex"));
+    return join(this.folder, randomHex(8));
   }
 
   file(name, contents, permissions = 0o644) {
-    const digest = createHash("sha256").update(contents).update(`${name}\0${permissions}`).digest("hex").slice(0, 24);
-    const path = join(this.folder, digest);
+    const path = join(this.folder, this.#names.of(`${name}\0${permissions}\0${contents}`));
     if (!existsSync(path)) {
       writeFileSync(path, contents);
       chmodSync(path, permissions);

@@ -220,6 +220,8 @@ function fileSystem(root) {
     mkdirSync(join(root, path), { recursive: true, mode: 0o755 });
     chownSync(join(root, path), USERS[user], USERS[user]);
   }
+  for (const name of ["removed", "root"]) write(`home/node/${name}`, "old\n");
+  chownSync(join(root, "home/node/removed"), USERS.node, USERS.node);
 }
 
 /** Folder of the package npm, which comes with Node.js; null when it is not there. */

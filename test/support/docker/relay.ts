@@ -46,7 +46,8 @@ export async function openRelay(
       [far, near],
     ] as const) {
       open.add(from);
-      from.pipe(rewriting(from === near ? request : rewrite)).pipe(to);
+      const change = from === near ? request : rewrite;
+      (change === unchanged ? from : from.pipe(rewriting(change))).pipe(to);
       from.on("error", () => to.destroy());
       from.once("close", () => {
         open.delete(from);

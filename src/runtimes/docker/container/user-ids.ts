@@ -73,9 +73,9 @@ export async function userIds(docker: Docker, container: string, image: string, 
   const key = `${image} ${user}`;
   const before = cache.get(key);
   if (before !== undefined) return before;
-  const [passwd, group] = await Promise.all(
-    ["/etc/passwd", "/etc/group"].map((path) => readFileOf(docker, container, path)),
-  );
+  // For each file the engine starts a process. Only a group's name needs the second one.
+  const files = /:.*\D/.test(user) ? ["/etc/passwd", "/etc/group"] : ["/etc/passwd"];
+  const [passwd, group] = await Promise.all(files.map((path) => readFileOf(docker, container, path)));
   const ids = resolveUser(user, passwd ?? "", group ?? "");
   cache.set(key, ids);
   return ids;

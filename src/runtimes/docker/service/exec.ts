@@ -22,6 +22,8 @@ export interface ExecTarget {
   user?: string;
   /** True when the engine's process ids are valid on this machine. */
   sameMachine: boolean;
+  /** The container's main process on this machine; absent when it is unknown. */
+  pid?: number;
   /** True when the container has Docker's init program. */
   init: boolean;
 }
@@ -121,7 +123,7 @@ async function mainProcessEnded(target: ExecTarget, exec: Docker.Exec, until: Ab
 
 /** Kills the process tree of a command from inside the container: the engine has no API for that. */
 async function kill(target: ExecTarget, mark: string): Promise<void> {
-  if (target.sameMachine && isRootServer()) return killTree(target.container, mark);
+  if (target.sameMachine && isRootServer()) return killTree(target.container, mark, target.pid ?? 0);
   try {
     const killer = await begin(target, { command: ["/bin/sh", "-c", KILL_SCRIPT, "sh", mark] });
     killer.stream.end();

@@ -1,5 +1,5 @@
 /** Reads the user and the limits of a container from this machine's kernel, when the engine runs on the same kernel. */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 
 const text = (path: string): Promise<string | null> =>
   readFile(path, "utf8").then(
@@ -114,4 +114,27 @@ export async function kernelLimits(
     cpus: used === null ? null : used / (limit(period) ?? 100_000),
     pids: limit(pids),
   };
+}
+
+/**
+ * Process ids of a container, from its control group, which a process without privileges cannot leave.
+ * @returns null when the group cannot be read, or has groups below it, whose processes it does not list
+ */
+export async function containerPids(
+  pid: number,
+  container: string,
+  root = "/sys/fs/cgroup",
+  proc = "/proc",
+): Promise<number[] | null> {
+  const lines = await groups(pid, container, proc);
+  if (lines === null) return null;
+  const controller = parseCgroup(lines, "pids") === null ? "" : "pids";
+  const folder = `${root}/${controller}${parseCgroup(lines, controller) ?? ""}`;
+  if (!folder.includes(container)) return null;
+  const [listed, entries] = await Promise.all([
+    text(`${folder}/cgroup.procs`),
+    readdir(folder, { withFileTypes: true }).catch(() => null),
+  ]);
+  if (listed === null || entries === null || entries.some((entry) => entry.isDirectory())) return null;
+  return listed.split("\n").map(Number);
 }

@@ -105,6 +105,8 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
       container: id,
       service: service.name,
       sameMachine: engine.sameMachine,
+      // Podman can give a command a separate control group.
+      ...(engine.sameMachine && !engine.info.podman ? { pid: inspection.State.Pid } : {}),
       init: engine.info.dockerInit,
     };
     const running = instance;

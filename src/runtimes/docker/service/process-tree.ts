@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
+import { containerPids } from "./kernel-view.js";
 
 /** Docker's init, which containers have that are created with `Init: true`. */
 const INIT = "/sbin/docker-init";
@@ -41,8 +42,9 @@ interface Process {
 const read = (pid: number | string, name: string): Promise<string> =>
   readFile(`/proc/${pid}/${name}`, "latin1").catch(() => "");
 
-async function processes(): Promise<Process[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+/** A machine can have thousands of processes, and a container a few. */
+async function processes(container: string, pid: number): Promise<Process[]> {
+  const pids = (await containerPids(pid, container)) ?? (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const stats = await Promise.all(pids.map((pid) => read(pid, "stat")));
   return stats.flatMap((stat) => {
     const [, pid, name = "", state, parent] = /^(\d+) \((.*)\) (\S) (\d+)/s.exec(stat) ?? [];
@@ -75,11 +77,14 @@ async function isMarked({ pid }: Process, container: string, mark: string): Prom
   return (await read(pid, "cgroup")).includes(container);
 }
 
-/** On this machine, as root: kills without running another command in the container. */
-export async function killTree(container: string, mark: string): Promise<void> {
+/**
+ * On this machine, as root: kills without running another command in the container.
+ * @param pid the container's main process; 0 when it is unknown: then all processes of the machine are read
+ */
+export async function killTree(container: string, mark: string, pid: number): Promise<void> {
   let init: number | undefined;
   for (let round = 0; round < MOST_ROUNDS; round += 1) {
-    const all = await processes();
+    const all = await processes(container, pid);
     const marked: Process[] = [];
     await Promise.all(
       all.map(async (one) => {

@@ -17,12 +17,15 @@ import {
   unlink,
   utimes,
 } from "node:fs/promises";
+import { StackwardenError } from "../../../errors.js";
 import { isRootServer } from "../../../system/root-server.js";
 import { Budget } from "./budget.js";
 import { type Entry, Folder, type Name, type Path, pathTo } from "./folder.js";
 
 const MAX_DEPTH = 200;
 const MAX_ENTRIES = 2_000_000;
+/** Longest path of a folder in a copy, in bytes: the kernel's limit (4,096) without the longest name. */
+const MAX_PATH = 3840;
 const CHUNK = 1_048_576;
 const SMALL = 65_536;
 const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
@@ -37,9 +40,14 @@ export interface CopyDataRequest {
   exclude(path: string): boolean;
   maxBytes: number;
   signal: AbortSignal;
-  /** Creates the error for data that exceeds `maxBytes`, has too many entries, or is nested too deeply. */
+  /** Creates the error for data that exceeds `maxBytes`. */
   tooLarge(): Error;
 }
+
+const unfit = (what: string): StackwardenError =>
+  new StackwardenError("SNAPSHOT_TOO_LARGE", `The data has ${what}, so that it cannot be copied.`, {
+    hint: "Delete what is not needed from the volume; stop_stack with remove_volumes: true, snapshot: false deletes it without a copy.",
+  });
 
 class Copy {
   bytes = 0;
@@ -49,12 +57,14 @@ class Copy {
   #buffer: Buffer | undefined;
 
   constructor(private readonly request: CopyDataRequest) {
-    this.#budget = new Budget({ bytes: request.maxBytes, entries: MAX_ENTRIES }, () => request.tooLarge());
+    this.#budget = new Budget({ bytes: request.maxBytes, entries: MAX_ENTRIES }, (what) =>
+      what === "bytes" ? request.tooLarge() : unfit(`more than ${MAX_ENTRIES} entries`),
+    );
   }
 
   /** @param inner the folder's path for `exclude` */
   async folder(source: Folder, to: Path, inner: string, depth: number): Promise<void> {
-    if (depth > MAX_DEPTH) throw this.request.tooLarge();
+    if (depth > MAX_DEPTH || Buffer.byteLength(to) > MAX_PATH) throw unfit("folders that are nested too deep");
     await mkdir(to, { mode: 0o700 });
     for (const name of await source.names(this.#budget.entriesLeft + 1)) {
       const path = inner === "" ? name.toString() : `${inner}/${name}`;

@@ -21,18 +21,19 @@ const PORT = 8123;
 
 /** Replies with a name that is new at every start; ends with code 3 for the path /quit. */
 const PROGRAM = `
-import http.server, os, signal, uuid
-me = uuid.uuid4().hex.encode()
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        if self.path == "/quit": os._exit(3)
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(me)
-    def log_message(self, *args): pass
+import _signal as signal, os, socket
+me = os.urandom(16).hex().encode()
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("0.0.0.0", ${PORT}))
+server.listen(16)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 print("up", flush=True)
-http.server.ThreadingHTTPServer(("0.0.0.0", ${PORT}), Handler).serve_forever()
+while True:
+    with server.accept()[0] as connection:
+        request = connection.recv(65536)
+        if request.startswith(b"GET /quit "): os._exit(3)
+        if request: connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: 32\\r\\n\\r\\n" + me)
 `;
 const WAITS = "import time\nprint('up', flush=True)\nwhile True: time.sleep(0.05)";
 const PASSES = "healthcheck: { test: [CMD, 'true'], interval: 1s, start_interval: 100ms, start_period: 60s }";
@@ -43,7 +44,7 @@ const service = (name: string, program: string, ...fields: string[]): string => 
   ${name}:
     image: ${IMAGES.python}
     user: "1000"
-    command: ["python3", "-u", "-c", ${JSON.stringify(program)}]
+    command: ["python3", "-S", "-u", "-c", ${JSON.stringify(program)}]
 ${fields.map((field) => `    ${field}\n`).join("")}`;
 
 const answer = async (port: number, path = "/"): Promise<string> =>
@@ -170,7 +171,7 @@ function tunnelTests(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null):
     const taken = await listen(0);
     const { port: busy } = taken.address() as { port: number };
     try {
-      const args = ["python3", "-u", "-c", WAITS];
+      const args = ["python3", "-S", "-u", "-c", WAITS];
       const running = session.client().container().from(IMAGES.python).withUser("1000").asService({ args });
       await running.start();
       const spec = { service: "web", id: await running.id() };

@@ -192,6 +192,12 @@ describe("files of a container", () => {
     expect(await userIds(docker, "c", "sha256:answers", "app")).toEqual({ uid: 4321, gid: 4322 });
     expect(await userIds(archived({}), "c", "sha256:answers", "app")).toEqual({ uid: 4321, gid: 4322 });
     expect(await userIds(archived({}), "c", "sha256:other", "app")).toBeNull();
+    const both = archived({ "/etc/passwd": passwd, "/etc/group": group });
+    expect(await userIds(both, "c", "sha256:answers", "app:staff")).toEqual({ uid: 4321, gid: 50 });
+    // The second file is not read for them.
+    const broken = archived({ "/etc/passwd": passwd, "/etc/group": "broken" });
+    expect(await userIds(broken, "c", "sha256:first", "app")).toEqual({ uid: 4321, gid: 4322 });
+    await expect(userIds(broken, "c", "sha256:first", "app:staff")).rejects.toThrow("500");
     expect(await readFileOf(docker, "c", "/none")).toBeNull();
     await expect(readFileOf(archived({ "/x": "broken" }), "c", "/x")).rejects.toThrow("500");
   });

@@ -1,10 +1,18 @@
 /** What is read from an engine: usage, limits, listening sockets and the log of a container with a terminal. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { describe, expect, it } from "vitest";
 import { readInfo } from "../../../../src/runtimes/docker/engine/engine.js";
-import { kernelLimits, kernelUser, parseCgroup } from "../../../../src/runtimes/docker/service/kernel-view.js";
+import {
+  containerPids,
+  kernelLimits,
+  kernelUser,
+  parseCgroup,
+} from "../../../../src/runtimes/docker/service/kernel-view.js";
 import {
   endedLimits,
   limitFields,
@@ -136,6 +144,31 @@ describe("limits", () => {
     expect(await kernelUser(0, "")).toBeNull();
     expect(await kernelLimits(process.pid, "", "/nowhere")).toBeNull();
     expect((await kernelUser(process.pid, ""))?.uid).toBe(process.getuid?.());
+  });
+
+  it("the processes of a container are those of its control group, unless it has groups below it", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "stackwarden-groups-"));
+    const write = (path: string, text: string): void => {
+      mkdirSync(join(folder, dirname(path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    };
+    const pids = () => containerPids(7, "c1", join(folder, "groups"), join(folder, "proc"));
+    try {
+      expect(await pids()).toBeNull();
+      write("proc/7/cgroup", "5:pids:/docker/c1\n0::/other\n");
+      expect(await pids()).toBeNull();
+      write("groups/pids/docker/c1/cgroup.procs", "7\n80\n");
+      expect(await pids()).toEqual([7, 80]);
+      mkdirSync(join(folder, "groups/pids/docker/c1/below"));
+      expect(await pids()).toBeNull();
+      write("proc/7/cgroup", "0::/docker/c1\n");
+      write("groups/docker/c1/cgroup.procs", "7\n");
+      expect(await pids()).toEqual([7]);
+      write("proc/7/cgroup", "0::/docker/c2\n");
+      expect(await pids()).toBeNull();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { InstallContext } from "../../../../src/runtimes/local/install/install-context.js";
 import { installPython, pythonFor } from "../../../../src/runtimes/local/install/python.js";
 import { installPythonEnvironment } from "../../../../src/runtimes/local/install/python-environment.js";
 import { createVirtualEnvironment } from "../../../../src/runtimes/local/install/virtual-environment.js";
@@ -123,32 +124,44 @@ describe("installPython", () => {
     expect(readdirSync(join(fixture.stateDir, "deps/environments"))).toHaveLength(count);
   });
 
-  it.each([
+  const PYPROJECTS = [
     ["pip", "[project.scripts]", "pip install"],
     ["poetry", "[tool.poetry.scripts]", "poetry install --no-root --no-interaction --no-ansi --only main"],
-  ] as const)("a project that %s would install has the programs of its %s", async (tool, table, ran) => {
-    const folder = join(fixture.folder, tool);
-    fixture.file(
-      `${tool}/pyproject.toml`,
-      `[project]\nname = "shop"\nversion = "1"\n\n${table}\nshop-serve = "shop.main:cli.run"\npython = "shop.main:cli.run"\nbad = "os; print(1)"\n`,
-    );
-    fixture.file(`${tool}/${tool}.lock`, "");
-    fixture.file(`${tool}/shop/main.py`, "class cli:\n    def run():\n        print('served')\n        return 7\n");
-    const context = await fixture.context({ service: "worker" });
-    const packages = tool === "pip" ? ["."] : [];
-    const options = tool === "poetry" ? ["--only", "main"] : [];
-    const venv = await installPythonEnvironment(context, {
-      steps: [{ installation: { language: "python", tool, requirements: [], packages, options }, folder }],
+  ] as const;
+  let pyprojects: Promise<string> | undefined;
+
+  /** One environment for the projects of both tools. */
+  async function installPyprojects(context: InstallContext): Promise<string> {
+    const steps = PYPROJECTS.map(([tool, table]) => {
+      fixture.file(
+        `${tool}/pyproject.toml`,
+        `[project]\nname = "shop"\nversion = "1"\n\n${table}\n${tool}-serve = "shop.main:cli.run"\npython = "shop.main:cli.run"\n${tool}-bad = "os; print(1)"\n`,
+      );
+      fixture.file(`${tool}/${tool}.lock`, "");
+      fixture.file(`${tool}/shop/main.py`, "class cli:\n    def run():\n        print('served')\n        return 7\n");
+      const packages = tool === "pip" ? ["."] : [];
+      const options = tool === "poetry" ? ["--only", "main"] : [];
+      const installation = { language: "python" as const, tool, requirements: [], packages, options };
+      return { installation, folder: join(fixture.folder, tool) };
+    });
+    return installPythonEnvironment(context, {
+      steps,
       python: "/usr/bin/python3",
       version: "3.11",
       // A stub that prints its arguments.
       tool: async (name) => ({ argv: ["/bin/sh", "-c", 'echo "ran $0 $*"', name], path: [] }),
     });
+  }
+
+  it.each(PYPROJECTS)("a project that %s would install has the programs of its %s", async (tool, _table, ran) => {
+    const context = await fixture.context({ service: "worker" });
+    pyprojects ??= installPyprojects(context);
+    const venv = await pyprojects;
     if (tool !== "pip") expect(fixture.sink.all).toContain(`ran ${ran}`);
-    const env = { PYTHONPATH: folder, PATH: "/usr/bin:/bin" };
-    const served = spawnSync(join(venv, "bin/shop-serve"), { env, encoding: "utf8" });
+    const env = { PYTHONPATH: join(fixture.folder, tool), PATH: "/usr/bin:/bin" };
+    const served = spawnSync(join(venv, `bin/${tool}-serve`), { env, encoding: "utf8" });
     expect([served.status, served.stdout]).toEqual([7, "served\n"]);
-    expect(existsSync(join(venv, "bin/bad"))).toBe(false);
+    expect(existsSync(join(venv, `bin/${tool}-bad`))).toBe(false);
     expect(run(venv, context.user.uid, "print('still Python')")).toBe("still Python");
   });
 
