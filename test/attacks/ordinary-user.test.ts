@@ -46,11 +46,16 @@ ${more}`,
       return readFileSync(join(homeOf(project), "seen"), "utf8");
     };
 
-    describe("of one server", () => {
-      beforeAll(async () => {
+    describe("on a shared server", () => {
+      const begin = async (): Promise<void> => {
         user = new OrdinaryUser(UID);
         if (hasKeyrings) user.bench.wrapper = [...asUser(UID), ...withUserKey, ...withSessionKey];
         server = await user.server();
+      };
+      beforeAll(begin);
+      // A retry must not find the projects and files of the failed attempt, or a killed server.
+      afterEach(async ({ task }) => {
+        if (task.result?.state === "fail") await user.bench.close().finally(begin);
       });
       afterAll(() => user.bench.close());
 
@@ -229,7 +234,7 @@ ${more}`,
       });
     });
 
-    describe("of a server with other settings", () => {
+    describe("on a separate server", () => {
       beforeEach(() => {
         user = new OrdinaryUser(UID);
       });
