@@ -127,7 +127,7 @@ describe.skipIf(skip !== null)("snapshots of Redis in a container", () => {
   };
 
   beforeAll(async () => {
-    daemon = await startDaemon({ images: ["redis:7-alpine"] });
+    daemon = await startDaemon();
     bench.project("store", {
       "compose.yaml": `
 services:
