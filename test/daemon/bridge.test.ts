@@ -140,7 +140,7 @@ it("after a server was killed, pending calls fail and the next call reaches a ne
     expect(result.structuredContent).toMatchObject({ code: "SERVER_LOST", retryable: true, details: { pid: first } });
     expect(result.structuredContent.hint).toContain("health_status");
   }
-  await until("it is told", () =>
+  await until("the notification", () =>
     client.notifications("notifications/message").some(({ data }) => data.message?.includes("ended")),
   );
   // Without a call of the client, no server is started.

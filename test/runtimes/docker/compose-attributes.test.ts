@@ -51,7 +51,7 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     expect((await contents(daemon.socket)).containers).toEqual([]);
   });
 
-  /** Only with a network where the test needs one: it takes the engine as long as the container. */
+  /** Only with a network where the test needs one: creating one takes as long as creating the container. */
   const shell = (script: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition => {
     const network = "networks" in fields ? {} : { networkMode: "none" as const };
     const { user: _user, ...service } = bench.python("app", "", { image: "own-user:1", ...network, ...fields });
