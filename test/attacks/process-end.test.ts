@@ -9,13 +9,16 @@ import { isRoot, NAMESPACES, processesNaming, processesOfUid, recorded, recordTo
 const hasNpm = spawnSync("npm", ["--version"], { stdio: "ignore" }).status === 0;
 const hasPackedTar = spawnSync("tar", ["--version"], { stdio: "ignore" }).status === 0;
 
+/** A service without a check. */
+const service = (command: string, more = ""): string =>
+  `services:\n  app:\n    image: node:20\n    x-local:\n      command: [${command}]\n${more}`;
+
 /** A program that leaves its process group and session twice and ignores every signal. */
-const DAEMON = (mark: string) => `
-const { spawn } = require("node:child_process");
-const stay = "trap '' HUP TERM INT; (setsid sh -c 'trap \\"\\" HUP TERM INT; while :; do sleep 1; : ${mark}; done' &) ; sleep 0.1";
-spawn("/usr/bin/setsid", ["sh", "-c", stay], { detached: true, stdio: "ignore" }).unref();
-require("./app.js");
-`;
+const DAEMON = (mark: string) => ({
+  "compose.yaml": service("/bin/sh, daemon.sh"),
+  "daemon.sh": "/usr/bin/setsid /bin/sh stay.sh < /dev/null > /dev/null 2>&1 &\nexec sleep 1000\n",
+  "stay.sh": `trap '' HUP TERM INT; (setsid sh -c 'trap "" HUP TERM INT; while :; do sleep 1; : ${mark}; done' &) ; sleep 0.1`,
+});
 
 describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server that runs as root, %s", (_how, env) => {
   let bench: TestBench;
@@ -29,11 +32,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
   afterEach(() => bench.close());
 
   const start = async (): Promise<number> => {
-    bench.project(project, {
-      "compose.yaml": appCompose().replace("app.js", "daemon.js"),
-      "app.js": APP,
-      "daemon.js": DAEMON(mark),
-    });
+    bench.project(project, DAEMON(mark));
     server = await bench.server(env);
     await server.call("start_stack", { project, folder: project });
     const { stacks } = await server.call("list_stacks");
@@ -88,7 +87,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
     if (env.STACKWARDEN_NAMESPACES === "off") expect(processesOfUid(uid).length).toBeGreaterThan(0);
     const next = await bench.server(env);
     await next.call("list_stacks");
-    bench.project("other", { "compose.yaml": appCompose(), "app.js": APP });
+    bench.project("other", { "compose.yaml": service("sleep, '1000'") });
     await next.call("start_stack", { project: "other", folder: "other" });
     await gone(uid);
   });
@@ -140,8 +139,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
           version: "1.0.0",
           dependencies: { evil: `file:${folder}/evil.tgz` },
         }),
-        "compose.yaml": appCompose("      install: { kind: node, manifest: package.json }\n"),
-        "app.js": APP,
+        "compose.yaml": service("sleep, '1000'", "      install: { kind: node, manifest: package.json }\n"),
       });
       server = await bench.server({ ...env, STACKWARDEN_REQUIRE_ENFORCED_LIMITS: "true" });
       await server.call("start_stack", { project, folder: project });

@@ -1,7 +1,8 @@
 /** `url`, `env` and `connect` print addresses and credentials, and no password into a pipe. */
-import { execFile } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BINARY, TestBench } from "./support/bench.js";
+import { run as asProcess } from "../daemon/support.js";
+import { Commands } from "../support/commands.js";
+import { TestBench } from "./support/bench.js";
 
 const APP = `require("node:http").createServer((_, answer) => answer.end("ok")).listen(process.env.PORT, "127.0.0.1");`;
 const PASSWORD = "quite-Secret-77x";
@@ -20,13 +21,11 @@ const COMPOSE = `services:
 describe("url, env and connect", () => {
   const bench = new TestBench();
   let folder: string;
-  const run = (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
-    new Promise((resolve) => {
-      const env = { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() };
-      execFile(process.execPath, [BINARY, ...args], { cwd: folder, env }, (error, stdout, stderr) => {
-        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-      });
-    });
+  const commands = new Commands();
+  const run = (...args: string[]) => {
+    const env = { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() };
+    return commands.run(args, { cwd: folder, env });
+  };
 
   beforeAll(async () => {
     await bench.withPostgres();
@@ -37,6 +36,7 @@ describe("url, env and connect", () => {
   afterAll(async () => {
     await run("down");
     await run("server", "stop", "--force");
+    await commands.close();
     await bench.close();
   });
 
@@ -50,7 +50,7 @@ describe("url, env and connect", () => {
   });
 
   it("env hides secrets outside a terminal", async () => {
-    const { stdout, stderr } = await run("env", "web");
+    const { stdout, stderr } = await asProcess(bench, ["env", "web", "--folder", folder]);
     expect(stdout).toContain("MODE='two words'\n");
     expect(stdout).toMatch(/SESSION_SECRET='\[hidden/);
     expect(stdout).toMatch(/DATABASE_URL='\[hidden/);
@@ -59,7 +59,7 @@ describe("url, env and connect", () => {
   });
 
   it("connect prints a connection URL without the password outside a terminal", async () => {
-    const { code, stdout, stderr } = await run("connect", "db");
+    const { code, stdout, stderr } = await asProcess(bench, ["connect", "db", "--folder", folder]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^postgresql:\/\/shopper@127\.[\d.]+:\d+\/orders\n$/);
     expect(stderr).toContain("password is left out");

@@ -14,7 +14,8 @@ export async function pythonClient(): Promise<string> {
   const folder = await kept(`python-${stdout.trim()}-mcp@${VERSION}`, async (fresh) => {
     const [command = "", ...args] = virtualEnvironmentCommand("python3", fresh);
     await run(command, args);
-    const install = ["install", "--quiet", "--disable-pip-version-check", `mcp==${VERSION}`];
+    // Python compiles the modules that the client imports, a small part of the installed ones.
+    const install = ["install", "--quiet", "--disable-pip-version-check", "--no-compile", `mcp==${VERSION}`];
     await run(join(fresh, "bin", "python"), ["-m", "pip", ...install]);
   });
   return join(folder, "bin", "python");

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { ExecRequest, ExecResult, RuntimeService, RuntimeStack } from "../../../src/stack/runtime.js";
 import { type Bench, RecordingSink, until, WAITS } from "./bench.js";
-import { type Given, shared } from "./contract.js";
+import { type Given, once, shared } from "./contract.js";
 
 /** Part of the text of every command and of no service. */
 const COMMAND = "is-a-command";
@@ -134,7 +134,7 @@ interface Commanded {
 }
 
 /** Commands in a running instance. */
-function execTests(given: Given, all: () => Promise<Commanded>): void {
+function execTests(all: () => Promise<Commanded>): void {
   describe("commands in a service", () => {
     it("a command has the service's environment and user, and separate streams", async () => {
       const { bench, running, sink } = await all();
@@ -146,35 +146,6 @@ function execTests(given: Given, all: () => Promise<Commanded>): void {
       expect([says, rest[0], rest[1]]).toEqual(["hello", "of", "it"]);
       if (running.user.uid !== null) expect(Number(rest[2])).toBe(running.user.uid);
       expect(sink.all).not.toContain("wrong");
-    });
-
-    it("hooks run after the start and before the stop, and a failed post_start hook fails the start", async () => {
-      const bench = given();
-      const say = (word: string) =>
-        program(bench, `import os; print("${word}", os.environ["SAYS"], os.environ["MORE"], os.getuid())`);
-      const environment = { MORE: "more" };
-      const service = bench.python("app", WAITS, {
-        environment: { SAYS: "says" },
-        postStart: [{ command: say("begun"), environment }],
-        preStop: [
-          { command: program(bench, "raise SystemExit(3)"), environment: {} },
-          { command: say("stopping"), environment },
-        ],
-      });
-      const { stack, running, sink } = await bench.run(service);
-      await sink.shows("begun says more");
-      if (running.user.uid !== null) expect(sink.all).toContain(`begun says more ${running.user.uid}\n`);
-      await running.stop({ graceMs: 20_000 });
-      expect(sink.all).toContain("stopping says more");
-      expect(sink.all).toContain("The pre_stop hook failed: exit code 3");
-      expect(sink.all.indexOf("received SIGTERM")).toBeGreaterThan(sink.all.indexOf("stopping"));
-
-      const failing = { ...service, postStart: [{ command: program(bench, "raise SystemExit(4)"), environment: {} }] };
-      await expect(bench.start(stack, failing)).rejects.toMatchObject({
-        code: "SERVICE_START_FAILED",
-        message: expect.stringContaining("The post_start hook of app ended with exit code 4"),
-      });
-      await bench.nothingRuns();
     });
 
     it("a command reads its standard input to the end", async () => {
@@ -317,18 +288,26 @@ export function commandTests(given: Given): void {
   describe("commands", () => {
     const all = shared(given, async (bench) => {
       const environment = { SAYS: "hello" };
-      const service = bench.python("app", WAITS, { environment });
+      const hook = (command: string[]) => ({ command, environment: { MORE: "more" } });
+      const say = (word: string) =>
+        hook(program(bench, `import os; print("${word}", os.environ["SAYS"], os.environ["MORE"], os.getuid())`));
+      const service = bench.python("app", WAITS, {
+        environment,
+        postStart: [say("begun")],
+        preStop: [hook(program(bench, "raise SystemExit(3)")), say("stopping")],
+      });
       const idle = bench.python("idle", WAITS, { environment });
-      const stack = await bench.open([service, idle]);
+      const counts = bench.python("counts", COUNTS);
+      const failing = { ...service, name: "failing", postStart: [hook(program(bench, "raise SystemExit(4)"))] };
+      const stack = await bench.open([service, idle, counts, failing]);
       const running = await bench.start(stack, service);
       const sink = bench.sink("app");
       await sink.shows("up");
-      return { stack, service, running, sink, idle };
+      await sink.shows("begun hello more");
+      return { stack, service, running, sink, idle, counts, failing };
     });
-    execTests(given, all);
-    oneOffTests(all);
-
-    it("a stop of the service ends its commands, and later ones are refused", async () => {
+    /** Stops the service while a command runs in it. @returns the result of the command */
+    const stopped = once(async () => {
       const { bench, running } = await all();
       const output = new RecordingSink();
       const ended = running.exec({
@@ -337,31 +316,16 @@ export function commandTests(given: Given): void {
         onOutput: (stream, chunk) => output.write(stream, chunk),
       });
       await output.shows("escaped");
-      await running.stop({ graceMs: 2000 });
-      const { exitCode } = await ended;
-      expect(exitCode).not.toBe(0);
-      await expect(exec(running, program(bench, "print(1)"))).rejects.toMatchObject({ code: "SERVICE_NOT_STARTED" });
+      await running.stop({ graceMs: 20_000 });
+      return ended;
     });
+    execTests(all);
+    oneOffTests(all);
 
-    it("closing the stack ends its one-off commands", async () => {
-      const { bench, stack, idle } = await all();
-      const output = new RecordingSink();
-      const ended = stack.runOneOff({
-        ...bench.request(idle),
-        exec: { command: escapes(bench), onOutput: (stream, chunk) => output.write(stream, chunk) },
-      });
-      await output.shows("escaped");
-      await stack.close();
-      const { exitCode } = await ended;
-      expect(exitCode).not.toBe(0);
-      await bench.nothingRuns();
-    });
-  });
-
-  describe("paused services", () => {
     it("a paused service prints nothing until it is resumed, and then continues", async () => {
-      const bench = given();
-      const { running, sink } = await bench.run(bench.python("app", COUNTS));
+      const { bench, stack, counts } = await all();
+      const running = await bench.start(stack, counts);
+      const sink = bench.sink("counts");
       await sink.shows("count 3");
       await running.pause();
       const count = (): number => Number(/count (\d+)\n(?:(?!count).)*$/s.exec(sink.all)?.[1]);
@@ -379,6 +343,41 @@ export function commandTests(given: Given): void {
       await running.resume();
       await running.pause();
       await running.stop({ graceMs: 0 });
+    });
+
+    it("a stop of the service ends its commands, and later ones are refused", async () => {
+      const { bench, running } = await all();
+      expect((await stopped()).exitCode).not.toBe(0);
+      await expect(exec(running, program(bench, "print(1)"))).rejects.toMatchObject({ code: "SERVICE_NOT_STARTED" });
+    });
+
+    it("hooks run after the start and before the stop, and a failed post_start hook fails the start", async () => {
+      const { bench, stack, running, sink, failing } = await all();
+      await stopped();
+      expect(sink.all).toContain("begun hello more");
+      if (running.user.uid !== null) expect(sink.all).toContain(`begun hello more ${running.user.uid}\n`);
+      expect(sink.all).toContain("stopping hello more");
+      expect(sink.all).toContain("The pre_stop hook failed: exit code 3");
+      expect(sink.all.indexOf("received SIGTERM")).toBeGreaterThan(sink.all.indexOf("stopping"));
+      await expect(bench.start(stack, failing)).rejects.toMatchObject({
+        code: "SERVICE_START_FAILED",
+        message: expect.stringContaining("The post_start hook of failing ended with exit code 4"),
+      });
+      await bench.nothingRuns();
+    });
+
+    it("closing the stack ends its one-off commands", async () => {
+      const { bench, stack, idle } = await all();
+      const output = new RecordingSink();
+      const ended = stack.runOneOff({
+        ...bench.request(idle),
+        exec: { command: escapes(bench), onOutput: (stream, chunk) => output.write(stream, chunk) },
+      });
+      await output.shows("escaped");
+      await stack.close();
+      const { exitCode } = await ended;
+      expect(exitCode).not.toBe(0);
+      await bench.nothingRuns();
     });
   });
 }
