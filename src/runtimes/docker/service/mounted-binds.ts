@@ -1,6 +1,7 @@
 /**
- * Checks that a started container has mounted the folders and files that its binds name. The engine mounts them by path: the
- * owner of a project's folder could exchange one for a link between the server's check of the path and the mount.
+ * Checks that a started container has mounted the folders and files that its binds name. The engine mounts them by
+ * path: the owner of a project's folder could exchange one for a link between the server's check of the path and the
+ * mount.
  */
 import { readFile, stat } from "node:fs/promises";
 import { normalize } from "node:path/posix";

@@ -6,8 +6,8 @@
  * user irrevocably. Where namespaces are available, bubblewrap creates them (sandbox.ts) or nsenter joins them before.
  * Stage 2 runs as the service's user, enters the working directory, reports to the server, waits, sets the service's
  * environment and executes the command. Until then the environment is passed as values of variables that no program
- * reads (`STACKWARDEN_ENV_1=NAME=value`). LD_PRELOAD, PATH and other settings of a project therefore have no effect in a
- * process with other privileges, and no value appears in a process list.
+ * reads (`STACKWARDEN_ENV_1=NAME=value`). LD_PRELOAD, PATH and other settings of a project therefore have no effect in
+ * a process with other privileges, and no value appears in a process list.
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";

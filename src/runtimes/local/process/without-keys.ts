@@ -1,9 +1,9 @@
 /**
- * Keeps keys (keyrings(7)) from commands. Processes inherit the session keyring across changes of the user and namespaces;
- * without a new one, services could read the keys of the session that started the server. Services with the id of a
- * person (the server's user, the owner of the project's folder) could also link that user's keyring, which the kernel
- * allows by number from every user namespace. A system call filter (seccomp(2)) refuses the calls, as container engines
- * do.
+ * Keeps keys (keyrings(7)) from commands. Processes inherit the session keyring across changes of the user and
+ * namespaces; without a new one, services could read the keys of the session that started the server. Services with the
+ * id of a person (the server's user, the owner of the project's folder) could also link that user's keyring, which the
+ * kernel allows by number from every user namespace. A system call filter (seccomp(2)) refuses the calls, as container
+ * engines do.
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
