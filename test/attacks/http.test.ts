@@ -12,7 +12,8 @@ let bench: TestBench;
 let server: ChildProcess;
 let url: URL;
 let token: string;
-let idle: number;
+/** Descriptors of the server without connections. It remains 0 where they cannot be counted. */
+let idle = 0;
 const held: Socket[] = [];
 
 beforeAll(async () => {

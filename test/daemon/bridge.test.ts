@@ -9,7 +9,9 @@ import { connectToDaemon } from "../../src/daemon/connect.js";
 import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
 import { INIT, RawClient } from "./support.js";
 
-/** One state directory: each test uses the server that runs, with projects that no other test starts, or ends it first. */
+/**
+ * One state directory: each test uses the server that runs, with projects that no other test starts, or ends it first.
+ */
 const bench = new TestBench();
 let clients: RawClient[] = [];
 let projects: string[] = [];

@@ -10,8 +10,6 @@ import { launchBrowser, NO_CHROMIUM } from "./support/browser.js";
 import { type Shop, shop } from "./support/shop.js";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-/** The lists of log lines and events. */
-const LISTS = [".lines", ".events"];
 
 describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   let browser: Browser;
@@ -26,7 +24,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     [browser, one] = await Promise.all([launchBrowser(), shop()]);
     one.domain.runtime.scripts = { backend: { stats: { cpu_cores: 0.25, memory_mb: 480 }, prints: "backend speaks" } };
     await one.start();
-    context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce" });
+    context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
     // It keeps the process of the pages alive between the tests.
     await context.newPage();
   });
@@ -76,7 +74,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   const line = (text: string) => page.locator(".line", { hasText: text });
   const actors = async (type: "service_restarted" | "limits_changed" | "stack_stopped" | "stack_starting") =>
     (await eventsOf(one.manager, "shop", type)).map(({ actor, service }) => `${service ?? "stack"} by ${actor}`);
-  /** @param unchanged parts of the page that another test checks in the same state */
+  /** @param unchanged parts of the page that the same test has checked before */
   const violations = async (unchanged: string[] = []): Promise<string[]> => {
     if (await page.evaluate("window.axe === undefined")) await page.evaluate(readFileSync(AXE, "utf8"));
     const context = JSON.stringify({ exclude: unchanged });
@@ -266,7 +264,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await card("backend").getByText("Healthy").waitFor();
     const leftOut = page.getByRole("region", { name: "Services that do not run" });
     await leftOut.getByText("frontend").first().waitFor();
-    expect(await violations(LISTS), "with a service that does not run").toEqual([]);
+    expect(await violations(), "with a service that does not run").toEqual([]);
     await button("Start frontend").click();
     await card("frontend").getByText("Healthy").waitFor();
     await leftOut.waitFor({ state: "hidden" });
@@ -297,7 +295,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       expect(stdout).toContain("<b>12 passed</b>");
       expect(stdout).not.toContain("hush-hush-1");
       expect(await commands.getByRole("region", { name: "stderr of test" }).textContent()).toContain("1 failed");
-      expect(await violations(LISTS), "with the output of a command").toEqual([]);
+      expect(await violations(), "with the output of a command").toEqual([]);
       const input = commands.getByRole("textbox", { name: "Command" });
       await input.fill("echo $MODE");
       await commands.getByLabel("In a shell").check();
@@ -357,7 +355,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     // Snapshots of another client appear as well.
     await one.manager.saveSnapshot({ project: "shop", name: "by-an-agent" }, call());
     await snapshots.getByText("by-an-agent").first().waitFor();
-    expect(await violations(LISTS), "with snapshots").toEqual([]);
+    expect(await violations(), "with snapshots").toEqual([]);
     await button("Delete by-an-agent").click();
     // Cancel has the focus, so that Enter does not delete.
     await page.keyboard.press("Enter");
@@ -369,7 +367,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       .getByText(/replaces the current data of db-data/)
       .waitFor();
     await dialog().getByText("This stops the stack. Start it again afterwards.").waitFor();
-    expect(await violations(LISTS), "with the question").toEqual([]);
+    expect(await violations([".lines", ".events"]), "with the question").toEqual([]);
     await dialog().getByRole("button", { name: "Stop and restore" }).click();
     await page
       .getByRole("status")

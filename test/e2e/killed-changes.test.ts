@@ -118,7 +118,7 @@ describe.each(MODES)("server killed during a change, %s", (mode) => {
 
   const connected = () => bench.server(env, mode === "standalone" ? ["--standalone"] : []);
   /** The process that runs the stack. */
-  const pidOf = () => (mode === "shared" ? (bench.background() as number) : server.stdio);
+  const pidOf = () => (mode === "shared" ? (bench.background() as number) : server.pid);
   const start = async (): Promise<void> => {
     running = await server.call("start_stack", { project: PROJECT, folder: PROJECT, ports });
     expect(running).toMatchObject({ status: "healthy", verified: true });

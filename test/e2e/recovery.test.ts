@@ -33,7 +33,7 @@ secrets:
   db-password: { environment: DB_PASSWORD, x-generate: true }
 `;
 
-describe("recovery from killed servers and watchdogs", () => {
+describe("recovery of a database", () => {
   const bench = new TestBench("shared");
   let server: Server | undefined;
   /** The server of the test before, unless it was killed. */
@@ -61,46 +61,6 @@ describe("recovery from killed servers and watchdogs", () => {
     await client.connect();
     return client;
   };
-  const watchdogOf = (server: number) =>
-    Number(
-      execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" })
-        .split("\n")
-        .find((line) => line.includes("watchdog.js") && line.includes(join(bench.state, "run", `${server}.json`)))
-        ?.trim()
-        .split(" ")[0],
-    );
-
-  it("a killed watchdog is restarted, and ends what a killed server leaves", async () => {
-    bench.project("watched", { "compose.yaml": appCompose(), "app.js": APP });
-    const server = await serve();
-    await server.call("start_stack", { project: "watched", folder: "watched" });
-    const first = watchdogOf(server.pid);
-    process.kill(first, "SIGKILL");
-    const second = await until("another watchdog", () => {
-      const pid = watchdogOf(server.pid);
-      return pid > 0 && pid !== first && pid;
-    });
-    expect(second).not.toBe(first);
-    kill(server);
-    await until("nothing is left", () => cgroupsOf(server.pid).length === 0 && bench.processes().length === 0);
-  });
-
-  it("the next server removes what a killed server and a killed watchdog left", async () => {
-    bench.project("swept", { "compose.yaml": appCompose(), "app.js": APP });
-    const first = await serve();
-    await first.call("start_stack", { project: "swept", folder: "swept" });
-    const watchdog = watchdogOf(first.pid);
-    // Stopped, so that the watchdog cannot act before it is killed.
-    process.kill(watchdog, "SIGSTOP");
-    kill(first);
-    process.kill(watchdog, "SIGKILL");
-    // With namespaces the processes end with the server; run files and cgroups remain for the sweep.
-    expect(bench.processes().length + cgroupsOf(first.pid).length).toBeGreaterThan(0);
-    const second = await serve();
-    expect((await second.call("start_stack", { project: "swept" })).status).toBe("healthy");
-    expect(cgroupsOf(first.pid)).toEqual([]);
-  });
-
   it("data that PostgreSQL acknowledged survives a killed server, which leaves no process running", async () => {
     bench.project("shop", { "compose.yaml": DATABASE });
     const first = await serve();
@@ -170,7 +130,7 @@ describe("recovery from killed servers and watchdogs", () => {
   });
 });
 
-describe.each(MODES)("recovery of starts, %s", (mode) => {
+describe.each(MODES)("recovery, %s", (mode) => {
   const bench = new TestBench(mode);
   let server: Server;
   beforeAll(async () => {
@@ -181,6 +141,47 @@ describe.each(MODES)("recovery of starts, %s", (mode) => {
     for (const { project, state } of stacks) if (state !== "stopped") await server.call("stop_stack", { project });
   });
   afterAll(() => bench.close());
+
+  const watchdogOf = (server: number) =>
+    Number(
+      execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" })
+        .split("\n")
+        .find((line) => line.includes("watchdog.js") && line.includes(join(bench.state, "run", `${server}.json`)))
+        ?.trim()
+        .split(" ")[0],
+    );
+
+  it("a killed watchdog is restarted, and ends what a killed server leaves", async () => {
+    bench.project("watched", { "compose.yaml": appCompose(), "app.js": APP });
+    const killed = server;
+    await killed.call("start_stack", { project: "watched", folder: "watched" });
+    const first = watchdogOf(killed.pid);
+    process.kill(first, "SIGKILL");
+    const second = await until("another watchdog", () => {
+      const pid = watchdogOf(killed.pid);
+      return pid > 0 && pid !== first && pid;
+    });
+    expect(second).not.toBe(first);
+    killed.kill();
+    await until("nothing is left", () => cgroupsOf(killed.pid).length === 0 && bench.processes().length === 0);
+    server = await bench.server();
+  });
+
+  it("the next server removes what a killed server and a killed watchdog left", async () => {
+    bench.project("swept", { "compose.yaml": appCompose(), "app.js": APP });
+    const killed = server;
+    await killed.call("start_stack", { project: "swept", folder: "swept" });
+    const watchdog = watchdogOf(killed.pid);
+    // Stopped, so that the watchdog cannot act before it is killed.
+    process.kill(watchdog, "SIGSTOP");
+    killed.kill();
+    process.kill(watchdog, "SIGKILL");
+    // With namespaces the processes end with the server; run files and cgroups remain for the sweep.
+    expect(bench.processes().length + cgroupsOf(killed.pid).length).toBeGreaterThan(0);
+    server = await bench.server();
+    expect((await server.call("start_stack", { project: "swept" })).status).toBe("healthy");
+    expect(cgroupsOf(killed.pid)).toEqual([]);
+  });
 
   it("a cancelled start is rolled back", async () => {
     bench.project("cancelled", {
@@ -212,6 +213,20 @@ describe.each(MODES)("recovery of starts, %s", (mode) => {
     expect(events.map((event: Answer) => event.type)).toContain("stack_start_failed");
   });
 
+  it("a start that exceeds its deadline reports the missing services", async () => {
+    bench.project("slow", {
+      "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
+      "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
+    });
+    // The server has this setting from its own environment, or a background server from the client's.
+    const client = await bench.server({ STACKWARDEN_START_TIMEOUT_SECONDS: "3" });
+    const waiting = await client.call("start_stack", { project: "slow", folder: "slow", timeout_seconds: 1 });
+    expect(waiting).toMatchObject({ status: "starting", verified: false, missing: [{ service: "app" }] });
+    expect(waiting.next.operation).toBe("health_status");
+    expect(await client.refused("start_stack", { project: "slow" })).toMatchObject({ code: "START_TIMEOUT" });
+    expect(cgroupsOf(client.pid)).toEqual([]);
+  });
+
   if (mode === "standalone") {
     it("a second server is refused a stack that another one runs", async () => {
       bench.project("locked", { "compose.yaml": appCompose(), "app.js": APP });
@@ -241,19 +256,6 @@ describe.each(MODES)("recovery of starts, %s", (mode) => {
     expect(error.details?.last_lines).toContainEqual(expect.stringContaining("listening on"));
     expect(cgroupsOf(server.pid)).toEqual([]);
     expect((await server.call("health_status", { project: "waiting" })).state).toBe("stopped");
-  });
-
-  it("a start that exceeds its deadline reports the missing services", async () => {
-    bench.project("slow", {
-      "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
-      "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
-    });
-    const client = await bench.server({ STACKWARDEN_START_TIMEOUT_SECONDS: "3" });
-    const waiting = await client.call("start_stack", { project: "slow", folder: "slow", timeout_seconds: 1 });
-    expect(waiting).toMatchObject({ status: "starting", verified: false, missing: [{ service: "app" }] });
-    expect(waiting.next.operation).toBe("health_status");
-    expect(await client.refused("start_stack", { project: "slow" })).toMatchObject({ code: "START_TIMEOUT" });
-    expect(cgroupsOf(server.pid)).toEqual([]);
   });
 
   it("two projects with the same port run side by side", async () => {
@@ -298,7 +300,8 @@ describe.each(MODES)("recovery of starts, %s", (mode) => {
 });
 
 describe("recovery from a full disk", () => {
-  const bench = new TestBench("standalone");
+  // The log and the lock of the background server are on the full disk as well.
+  const bench = new TestBench("shared");
   afterAll(() => bench.close());
 
   it.runIf(isRoot)("a stack continues on a full disk, with a warning and its newest lines", async () => {
@@ -319,6 +322,7 @@ describe("recovery from a full disk", () => {
       expect(events.map((event: Answer) => event.message).join()).toContain("ENOSPC");
       await server.call("stop_stack", { project: "shop" });
       await server.close();
+      await bench.endBackground();
     } finally {
       execFileSync("umount", ["-l", bench.state]);
       rmSync(bench.state, { recursive: true, force: true });

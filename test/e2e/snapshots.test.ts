@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startDaemon, type TestDaemon, whyNoDaemon } from "../support/docker/daemon.mjs";
-import { type Server, TestBench, until } from "./support/bench.js";
+import { type Answer, type Server, TestBench, until } from "./support/bench.js";
 
 const PASSWORD = "a-password-of-the-test";
 const compose = (password: string): string => `
@@ -54,18 +54,28 @@ describe("snapshots of a real database", () => {
     let written = 0;
     const writer = (async () => {
       const client = await connect("shop");
-      for (; writing; await sleep(2)) {
-        await client.query("insert into rows select generate_series(100, 200)");
-        written += 1;
+      try {
+        for (; writing; await sleep(2)) {
+          await client.query("insert into rows select generate_series(100, 200)");
+          written += 1;
+        }
+      } finally {
+        await client.end();
       }
-      await client.end();
     })();
-    await until("the writer writes", () => written > 0);
-    const before = written;
-    const saved = await server.call("save_snapshot", { project: "shop", name: "seeded" });
-    expect(written).toBeGreaterThan(before);
-    writing = false;
-    await writer;
+    // The test awaits the writer at its end, so that an error of the writer is not an unhandled one before.
+    writer.catch(() => undefined);
+    let saved: Answer;
+    try {
+      await until("the writer writes", () => written > 0);
+      const before = written;
+      saved = await server.call("save_snapshot", { project: "shop", name: "seeded" });
+      await until("the writer goes on after the snapshot", () => written > before);
+    } finally {
+      // Without this end, the writer outlives a failed test.
+      writing = false;
+      await writer;
+    }
     expect(saved.snapshot).toMatchObject({ name: "seeded", runtime: "local", automatic: false });
     expect(saved.snapshot.bytes).toBeGreaterThan(1_000_000);
     await query("shop", "drop table rows");

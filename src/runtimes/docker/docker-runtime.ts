@@ -155,7 +155,7 @@ class DockerRuntime implements StackRuntime {
 
   async restoreVolumes(request: VolumesRequest, archiveDir: string): Promise<void> {
     const { restoreVolumes } = await import("./volumes/restore.js");
-    await this.#withEngine(request, (engine) => restoreVolumes(engine.docker, request, archiveDir));
+    await this.#withEngine(request, (engine) => restoreVolumes(engine, request, archiveDir));
   }
 
   async #withEngine<T>(request: VolumesRequest, task: (engine: Engine) => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 /** The automatic snapshot before data is deleted or replaced. */
-import { StackwardenError } from "../../errors.js";
+import { StackwardenError, toStackwardenError } from "../../errors.js";
 import type { Snapshot } from "../schemas/snapshots.js";
 
 /** Errors of a save that mean that there is no data, or that the runtime cannot copy it. */
@@ -17,11 +17,12 @@ export async function saveFirst(
 ): Promise<string | null> {
   try {
     return (await save())?.name ?? null;
-  } catch (error) {
-    if (!(error instanceof StackwardenError) || NO_SNAPSHOT.has(error.code)) return null;
+  } catch (cause) {
+    const error = toStackwardenError(cause);
+    if (NO_SNAPSHOT.has(error.code)) return null;
     throw new StackwardenError(error.code, `${what}, because it cannot be saved first: ${error.message}`, {
       hint: `${error.hint} ${instead}`,
-      cause: error,
+      cause,
     });
   }
 }

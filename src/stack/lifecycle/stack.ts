@@ -52,6 +52,8 @@ export class Stack {
   #changes = 0;
 
   #definition: StackDefinition;
+  /** Definitions with which completed services ran whose present definition has not run yet. */
+  #ranWith: ReadonlyMap<string, StackDefinition> = new Map();
 
   constructor(
     definition: StackDefinition,
@@ -119,8 +121,8 @@ export class Stack {
   }
 
   /**
-   * Reconciles the running services with a definition. Unchanged services keep running. On failure the former definition
-   * is in effect again, and the replaced services run as it describes them.
+   * Reconciles the running services with a definition. Unchanged services keep running. On failure the former
+   * definition is in effect again, and the replaced services run as it describes them.
    * @throws the failure; once services have changed, with `rolled_back` and `down` in its details
    */
   reconcile(next: StackDefinition, scope: Scope, options: ReconcileOptions): Promise<Reconciled> {
@@ -129,19 +131,28 @@ export class Stack {
   }
 
   async #reconcile(next: StackDefinition, scope: Scope, options: ReconcileOptions): Promise<Reconciled> {
-    const { added, changed, removed } = compareDefinitions(this.definition, next);
+    const { added, changed: latest, removed } = compareDefinitions(this.definition, next);
+    const changed = [...this.units.keys()].filter((name) => {
+      const ranWith = this.#ranWith.get(name);
+      return (ranWith === undefined ? latest : compareDefinitions(ranWith, next).changed).includes(name);
+    });
+    // A service that does not run again now does so when a later start names it.
+    const held = new Set(options.namedBefore.filter((name) => this.units.get(name)?.state === "completed"));
     // Let the runtime refuse the definition before any service changes.
     const affected = await this.runtimeStack.update(next);
-    const replaced = new Map(changed.map((name) => [name, "its definition changed"]));
-    for (const [name, reason] of Object.entries(affected))
-      if (this.units.has(name) && !replaced.has(name)) replaced.set(name, reason);
+    const replaced = new Map<string, string>();
+    const replace = (name: string, reason: string): void => {
+      if (this.units.has(name) && !held.has(name) && !replaced.has(name)) replaced.set(name, reason);
+    };
+    for (const name of changed) replace(name, "its definition changed");
+    for (const [name, reason] of Object.entries(affected)) replace(name, reason);
     for (const name of [...replaced.keys()])
       for (const follower of dependentsOf(name, Object.values(next.services), false))
-        if (this.units.has(follower) && !replaced.has(follower)) replaced.set(follower, `it follows ${name}`);
-    for (const name of options.namedBefore) if (this.units.get(name)?.state === "completed") replaced.delete(name);
+        replace(follower, `it follows ${name}`);
     options.changing();
     const again = [...this.units.values()].filter(idle).map(({ name }) => name);
     const former = formerOf(this, new Set([...removed, ...replaced.keys(), ...again]));
+    const formerlyRanWith = this.#ranWith;
     try {
       const { actor } = scope;
       const reason = (): string => "Stopped by a start that changes it.";
@@ -156,6 +167,9 @@ export class Stack {
         units.set(service.name, unit);
       }
       this.#units = units;
+      this.#ranWith = new Map(
+        changed.filter((name) => held.has(name)).map((name) => [name, this.#ranWith.get(name) ?? former.definition]),
+      );
       this.#definition = next;
       const starts = (unit: ServiceController): boolean => replaced.has(unit.name) || idle(unit);
       const names = [...units.values()].filter(starts).map(({ name }) => name);
@@ -175,6 +189,7 @@ export class Stack {
       // A stop ended the change: nothing comes back.
       if (this.#life.signal.aborted) throw error;
       options.restoring();
+      this.#ranWith = formerlyRanWith;
       throw rolledBack(error, await this.#restore(former, scope, options.restoreMs));
     }
   }
@@ -204,8 +219,8 @@ export class Stack {
     const present = [...this.#units.values()];
     const reason = (): string => "Stopped, because the start failed.";
     const changed = new Set([...former.ran, ...former.restarting]);
-    // The failed start stopped only what it had started itself. Other instances of the new definition and their scheduled
-    // restarts end here.
+    // The failed start stopped only what it had started itself. Other instances of the new definition and their
+    // scheduled restarts end here.
     const active = (unit: ServiceController): boolean =>
       unit.running || unit.restartPending || unit.state === "starting";
     const fresh = present.filter((unit) => active(unit) && (changed.has(unit.name) || !former.units.has(unit.name)));
@@ -246,6 +261,7 @@ export class Stack {
     const chosen = new Map([name, ...following].map((one) => [one, this.unit(one)]));
     await stopServices([...chosen.values()], { actor: scope.actor });
     for (const unit of chosen.values()) unit.restarts += 1;
+    this.#ranWith = new Map([...this.#ranWith].filter(([one]) => !chosen.has(one)));
     // Wait only for these services: an unhealthy dependency outside the restart must not keep this service down.
     await startServices({ units: chosen, names: [...chosen.keys()], scope });
     return following;

@@ -68,7 +68,9 @@ export class SnapshotStore {
   /** Free bytes on the disk. */
   async free(): Promise<number> {
     await this.#make();
-    const { bavail, bsize } = await statfs(this.folder);
+    const { bavail, bsize } = await statfs(this.folder).catch((error: unknown) => {
+      throw storageError(`The free space of ${this.folder} cannot be read`, error);
+    });
     return bavail * bsize;
   }
 
@@ -132,7 +134,10 @@ export class SnapshotStore {
 
   /** Deletes unfinished snapshots of servers that ended during a save. */
   async #sweep(): Promise<void> {
-    for (const name of await readdir(this.folder)) {
+    const names = await readdir(this.folder).catch((error: unknown) => {
+      throw storageError(`${this.folder} cannot be read`, error);
+    });
+    for (const name of names) {
       const pid = name.startsWith(UNFINISHED) ? Number.parseInt(name.slice(UNFINISHED.length), 10) : null;
       if (pid !== null && pid !== process.pid) await this.#remove(join(this.folder, name));
     }

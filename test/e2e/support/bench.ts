@@ -112,9 +112,11 @@ export class TestBench {
 
   async server(env: Record<string, string> = {}, args: string[] = [], name = "e2e"): Promise<Server> {
     const [command = process.execPath, ...before] = [...this.wrapper, process.execPath];
+    const standalone = this.mode === "standalone" || args.includes("--standalone");
+    const mode = standalone && !args.includes("--standalone") ? ["--standalone"] : [];
     const transport = new StdioClientTransport({
       command,
-      args: [...before, BINARY, "mcp", ...(this.mode === "standalone" ? ["--standalone"] : []), ...args],
+      args: [...before, BINARY, "mcp", ...mode, ...args],
       cwd: this.projects,
       env: { PATH: process.env.PATH ?? "", ...this.environment(), ...env },
       stderr: "pipe",
@@ -126,7 +128,12 @@ export class TestBench {
     const client = new Client({ name, version: "1.0.0" });
     await client.connect(transport);
     const stdio = transport.pid as number;
-    const pid = this.mode === "standalone" ? stdio : (this.background() ?? 0);
+    const pid = standalone ? stdio : this.background();
+    // process.kill(0) would end the process group of the test.
+    if (pid === null) {
+      await client.close();
+      throw new Error(`no background server runs: ${stderr}`);
+    }
     this.pids.push(pid);
     const raw = async (name: string, input: object, { signal, onprogress }: CallOptions) =>
       client.callTool({ name, arguments: detailed(name, input) }, undefined, {

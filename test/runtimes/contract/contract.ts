@@ -17,8 +17,8 @@ export interface Given {
 }
 
 /**
- * A bench for several tests of one describe, in which `begin` runs once, at the first call. A container for each test costs
- * more processor time than everything that the tests do with it.
+ * A bench for several tests of one describe, in which `begin` runs once, at the first call. A container for each test
+ * costs more processor time than everything that the tests do with it.
  */
 export function shared<T extends object>(
   given: Given,

@@ -14,8 +14,8 @@ while True: time.sleep(0.05)
 `;
 
 /**
- * A parent whose child prints "tick" also after the parent's end. It exits with 42 on SIGINT and ignores SIGTERM, as its
- * child does.
+ * A parent whose child prints "tick" also after the parent's end. It exits with 42 on SIGINT and ignores SIGTERM, as
+ * its child does.
  */
 const FAMILY = `
 import os, signal, sys, time

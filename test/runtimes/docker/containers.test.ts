@@ -12,8 +12,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pack } from "tar-stream";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
@@ -293,6 +295,45 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       for (const one of (await contents(daemon.socket)).containers) dockerCli(daemon.socket, "rm", "-f", one);
       await expect(runtime.restoreVolumes(request, archive)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
       expect((await output(reader, volumes)).text).toContain("one\nfile\n");
+    });
+
+    // Before, the engine refused the first two links: "invalid symlink".
+    it("copies of volumes restore links that leave the volume, hard links, pipes and every name", async () => {
+      const long = "n".repeat(150);
+      const make = [
+        "cd /data; echo one > file; ln file hard; mkfifo pipe; mkdir -m 750 folder",
+        "ln -s /../../../etc absolute; ln -s ../../x relative; ln -s folder inside; ln -s ../hard folder/up",
+        `mkdir ${long}; echo long > ${long}/${long}; ln ${long}/${long} ${long}/hard; ln -s /${long}/${long} to-long`,
+        "echo bytes > $(printf 'caf\\351'); echo text > caf\u00e9",
+      ];
+      const look = [
+        "cd /data; find . | sort; for link in absolute relative inside folder/up to-long; do readlink $link; done",
+        "cat folder/up c* */*nnn; echo c* | od -c",
+        "stat -c '%n %h %u %a %F' . file hard pipe folder n*/*",
+      ].join("; ");
+      const mounts = [volume("/data")];
+      const first = await output(shell([...make, look].join("; "), { mounts }), volumes);
+      await first.stack.close();
+      expect(first.text).toContain("/../../../etc\n../../x\nfolder\n../hard\n");
+      const signal = new AbortController().signal;
+      const request = { projectId: bench.projectId, stateDir: bench.stateDir, volumes: ["data"], signal };
+      const archive = join(bench.root, "archive");
+      mkdirSync(archive);
+      await runtime.copyVolumes({ ...request, maxBytes: 1 << 20 }, archive);
+      await runtime.removeVolumes(bench.projectId, bench.stateDir, ["data"]);
+      await runtime.restoreVolumes(request, archive);
+      const second = await output(shell(look, { mounts }), volumes);
+      expect(second.text).toBe(first.text);
+      await second.stack.close();
+      // A link that an archive's later entry would pass through does not lead to the machine.
+      const hostile = pack();
+      hostile.entry({ name: "./", type: "directory" });
+      hostile.entry({ name: "./link", type: "symlink", linkname: bench.root });
+      hostile.entry({ name: "./link/written" }, "by the archive");
+      hostile.finalize();
+      await writeFile(join(archive, "data.tar"), hostile);
+      await expect(runtime.restoreVolumes(request, archive)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+      expect(existsSync(join(bench.root, "written"))).toBe(false);
     });
   });
 

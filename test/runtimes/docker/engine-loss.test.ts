@@ -265,14 +265,18 @@ while True:
       const { containers, networks } = await contents(daemon.socket);
       return [...containers, ...networks].filter((name) => name.includes("project"));
     };
-    const serverPid = (): number => lockHolder(join(state, "server", "lock")) ?? 0;
+    const serverPid = (output: string): number => {
+      const pid = lockHolder(join(state, "server", "lock"));
+      // process.kill(0) would end the process group of the test.
+      if (pid === null) throw new Error(`no server runs: ${output}`);
+      return pid;
+    };
     const output = await run("up", "-d");
     expect(await own(), output).toHaveLength(2);
-    process.kill(serverPid(), "SIGKILL");
+    process.kill(serverPid(output), "SIGKILL");
     await until("the watchdog removed them", async () => (await own()).length === 0);
 
-    await run("up", "-d");
-    const server = serverPid();
+    const server = serverPid(await run("up", "-d"));
     const { execFileSync } = await import("node:child_process");
     const watchdogs = execFileSync("pgrep", ["-f", `docker-watchdog.js ${server}@`], { encoding: "utf8" });
     for (const pid of watchdogs.trim().split("\n")) process.kill(Number(pid), "SIGKILL");

@@ -276,7 +276,7 @@ describe("volumes and leftovers", () => {
     fake.on("GET /containers/json", { body: [] });
     fake.on("GET /networks", { body: [] });
     fake.on("DELETE /volumes/*", fault(500, "disk broken"));
-    await expect(restoreVolumes(docker, request(), folder)).rejects.toThrow("disk broken");
+    await expect(restoreVolumes(fake.engine, request(), folder)).rejects.toThrow("disk broken");
     expect(fake.requests.filter((one) => one.startsWith("POST"))).toEqual([]);
     fake.on("GET /volumes/*", { body: { Name: "v" } });
     fake.on("GET /images/stackwarden/empty:latest/json", fault(500, "disk broken"));

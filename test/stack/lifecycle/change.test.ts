@@ -236,9 +236,34 @@ describe("start of a running stack", () => {
     expect((await start(["web"])).message).toContain("db replaced");
     expect(runs()).toBe(1);
     expect((await manager.report("shop")).services.migrate?.state).toBe("completed");
-    files("three");
+    // The changes that did not run before.
     await start(["migrate"]);
     expect(runs()).toBe(2);
+    await start(["migrate"]);
+    expect(runs()).toBe(2);
+    files("three");
+    await start(["migrate"]);
+    expect(runs()).toBe(3);
+  });
+
+  it("a service that follows a migration is not replaced when the migration does not run again", async () => {
+    const files = (mode: string) =>
+      write(
+        compose(
+          service("web"),
+          service("migrate", `environment: { MODE: ${mode} }`),
+          service("api", "depends_on: { migrate: { condition: service_completed_successfully, restart: true } }"),
+        ),
+      );
+    const start = (services: string[]) => {
+      domain.runtime.scripts = { migrate: { ends: [{ afterMs: 20, exitCode: 0 }] } };
+      return manager.start({ project: "shop", services }, call());
+    };
+    files("one");
+    await start(["migrate", "api", "web"]);
+    files("two");
+    expect((await start(["api", "web"])).status).toBe("already_running");
+    expect((await start(["migrate", "api"])).message).toContain("api replaced");
   });
 
   it("a later start keeps ports and profiles, and new ports apply after the start in progress", async () => {

@@ -200,6 +200,29 @@ describe("snapshots", () => {
     expect(await manager.stop({ project: "shop", removeVolumes: true }, call())).not.toHaveProperty("snapshot");
   });
 
+  it.each([
+    ["a failed file operation", Object.assign(new Error("EIO: i/o error"), { code: "EIO" })],
+    ["a fault of the program", new TypeError("undefined is not a function")],
+  ])("data that cannot be saved because of %s is neither deleted nor replaced", async (_what, error) => {
+    const manager = await started();
+    await manager.saveSnapshot({ project: "shop", name: "one" }, call());
+    await manager.stop({ project: "shop" }, call());
+    domain.runtime.volumes.set("shop/data", 70);
+    const refused = (what: string) => ({
+      code: "INTERNAL",
+      message: expect.stringContaining(`The data was not ${what}`),
+    });
+    domain.runtime.copyErrors.push(error);
+    await expect(manager.restoreSnapshot({ project: "shop", snapshot: "one" }, call())).rejects.toMatchObject(
+      refused("replaced"),
+    );
+    domain.runtime.copyErrors.push(error);
+    await expect(manager.stop({ project: "shop", removeVolumes: true }, call())).rejects.toMatchObject(
+      refused("deleted"),
+    );
+    expect(volume("shop/data")).toBe(70);
+  });
+
   it("a restore saves the data that it replaces first and names the snapshot", async () => {
     const manager = await started();
     await manager.saveSnapshot({ project: "shop", name: "one" }, call());

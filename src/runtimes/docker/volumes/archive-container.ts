@@ -26,11 +26,17 @@ async function ensureEmptyImage(docker: Docker): Promise<void> {
   });
 }
 
-/** @param task receives the container; each volume is mounted at `/volumes/<index in the list>` */
-export async function withVolumes<T>(
+/** Where the container has the volume. */
+export const VOLUME = "/volumes/data";
+
+/**
+ * The container has this volume only: a link in it that the engine follows, because the data changes during a copy,
+ * leads to no other volume.
+ */
+export async function withVolume<T>(
   docker: Docker,
   identity: StackIdentity,
-  volumes: readonly string[],
+  volume: string,
   task: (container: Docker.Container) => Promise<T>,
 ): Promise<T> {
   await ensureEmptyImage(docker);
@@ -41,12 +47,14 @@ export async function withVolumes<T>(
     HostConfig: {
       NetworkMode: "none",
       CapDrop: ["ALL"],
-      Mounts: volumes.map((name, at) => ({
-        Type: "volume",
-        Source: name,
-        Target: `/volumes/${at}`,
-        VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: "local", Options: {} } },
-      })),
+      Mounts: [
+        {
+          Type: "volume",
+          Source: volume,
+          Target: VOLUME,
+          VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: "local", Options: {} } },
+        },
+      ],
     },
   });
   try {

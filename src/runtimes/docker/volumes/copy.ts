@@ -7,7 +7,7 @@ import type Docker from "dockerode";
 import type { CopyVolumesRequest } from "../../../stack/runtime.js";
 import { snapshotTooLarge } from "../../shared/snapshot-too-large.js";
 import { isNotFound } from "../engine/errors.js";
-import { withVolumes } from "./archive-container.js";
+import { VOLUME, withVolume } from "./archive-container.js";
 import { volumeName } from "./names.js";
 
 export const archiveName = (volume: string): string => `${volume}.tar`;
@@ -38,30 +38,23 @@ export async function copyVolumes(
     if (await exists(docker, name)) present.push({ volume, name });
   }
   const sizes: Record<string, number> = {};
-  if (present.length === 0) return sizes;
   let total = 0;
-  await withVolumes(
-    docker,
-    identity,
-    present.map(({ name }) => name),
-    async (container) => {
-      for (const [at, { volume }] of present.entries()) {
-        signal.throwIfAborted();
-        const archive = (await container.getArchive({ path: `/volumes/${at}/.` })) as unknown as Readable;
-        let size = 0;
-        const count = new Transform({
-          transform(chunk: Buffer, _encoding, next) {
-            size += chunk.length;
-            total += chunk.length;
-            next(total > maxBytes ? snapshotTooLarge(maxBytes) : null, chunk);
-          },
-        });
-        await pipeline(archive, count, createWriteStream(join(archiveDir, archiveName(volume)), { mode: 0o600 }), {
-          signal,
-        });
-        sizes[volume] = size;
-      }
-    },
-  );
+  for (const { volume, name } of present)
+    await withVolume(docker, identity, name, async (container) => {
+      signal.throwIfAborted();
+      const archive = (await container.getArchive({ path: `${VOLUME}/.` })) as unknown as Readable;
+      let size = 0;
+      const count = new Transform({
+        transform(chunk: Buffer, _encoding, next) {
+          size += chunk.length;
+          total += chunk.length;
+          next(total > maxBytes ? snapshotTooLarge(maxBytes) : null, chunk);
+        },
+      });
+      await pipeline(archive, count, createWriteStream(join(archiveDir, archiveName(volume)), { mode: 0o600 }), {
+        signal,
+      });
+      sizes[volume] = size;
+    });
   return sizes;
 }

@@ -2,14 +2,18 @@
 import { randomBytes } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { join } from "node:path";
+import { basename, dirname } from "node:path/posix";
+import { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { extract, type Headers, pack } from "tar-stream";
 import type { VolumesRequest } from "../../../stack/runtime.js";
+import type { Engine } from "../engine/engine.js";
 import { isNotFound } from "../engine/errors.js";
 import { sendArchive } from "../engine/send-archive.js";
 import { sweepProject } from "../leftovers/sweep.js";
-import { withVolumes } from "./archive-container.js";
+import { VOLUME, withVolume } from "./archive-container.js";
 import { archiveName } from "./copy.js";
+import { moveEntries } from "./move-entries.js";
 import { volumeLabels, volumeName } from "./names.js";
 
 const remove = (docker: Docker, name: string): Promise<void> =>
@@ -37,40 +41,57 @@ function rootEntry(path: string): Promise<Headers | null> {
   });
 }
 
-/** The engine gives the folder into which it unpacks neither the owner nor the mode of the archive's folder. */
-async function ownRoot(container: Docker.Container, at: number, path: string): Promise<void> {
+/** Podman gives the folder into which it unpacks neither the owner nor the mode of the archive's folder. */
+async function ownRoot(container: Docker.Container, path: string): Promise<void> {
   const root = await rootEntry(path);
   if (root === null) return;
   const { uid, gid, mode, mtime } = root;
   const archive = pack();
-  archive.entry({ name: `${at}/`, type: "directory", uid, gid, mode, mtime } as Headers);
+  archive.entry({ name: `${basename(VOLUME)}/`, type: "directory", uid, gid, mode, mtime } as Headers);
   archive.finalize();
-  await container.putArchive(archive, { path: "/volumes" });
+  await container.putArchive(archive, { path: dirname(VOLUME) });
+}
+
+/**
+ * Docker Engine refuses a link whose target is outside of the folder into which it unpacks, and data may contain such
+ * links. Nothing is outside of the container's root. Podman accepts them, and unpacks into a volume only at its path.
+ */
+async function unpackOne(
+  { docker, info }: Engine,
+  request: VolumesRequest,
+  name: string,
+  archivePath: string,
+): Promise<void> {
+  request.signal.throwIfAborted();
+  await withVolume(docker, request, name, async (container) => {
+    const file = createReadStream(archivePath);
+    const archive = info.podman ? file : Readable.from(moveEntries(file, `${VOLUME.slice(1)}/`), { objectMode: false });
+    const path = info.podman ? VOLUME : "/";
+    try {
+      await sendArchive(archive, request.signal, (abortSignal) => container.putArchive(archive, { path, abortSignal }));
+    } finally {
+      file.destroy();
+    }
+    if (info.podman) await ownRoot(container, archivePath);
+  });
 }
 
 /** Unpacks each archive into the volume at the same index of the list. */
-const unpack = (
-  docker: Docker,
+async function unpack(
+  engine: Engine,
   request: VolumesRequest,
   names: readonly string[],
   archives: readonly string[],
-): Promise<void> =>
-  withVolumes(docker, request, names, async (container) => {
-    for (const [at, path] of archives.entries()) {
-      request.signal.throwIfAborted();
-      const archive = createReadStream(path);
-      await sendArchive(archive, request.signal, (abortSignal) =>
-        container.putArchive(archive, { path: `/volumes/${at}`, abortSignal }),
-      );
-      await ownRoot(container, at, path);
-    }
-  });
+): Promise<void> {
+  for (const [at, path] of archives.entries()) await unpackOne(engine, request, names[at] as string, path);
+}
 
 /**
  * Unpacks all archives into temporary volumes first, so that a damaged archive or a full disk changes nothing.
  * @throws the engine's error, the signal's reason
  */
-export async function restoreVolumes(docker: Docker, request: VolumesRequest, archiveDir: string): Promise<void> {
+export async function restoreVolumes(engine: Engine, request: VolumesRequest, archiveDir: string): Promise<void> {
+  const { docker } = engine;
   const { projectId, stateDir, volumes } = request;
   const identity = { projectId, stateDir };
   await sweepProject(docker, identity);
@@ -79,14 +100,13 @@ export async function restoreVolumes(docker: Docker, request: VolumesRequest, ar
   const trials = archived.map((volume) => `${volumeName(identity, volume)}-${randomBytes(4).toString("hex")}`);
   try {
     for (const Name of trials) await docker.createVolume({ Name, Labels: volumeLabels(identity) });
-    if (archived.length > 0) await unpack(docker, request, trials, archives);
+    await unpack(engine, request, trials, archives);
   } finally {
     for (const name of trials) await remove(docker, name).catch(() => undefined);
   }
   for (const volume of volumes) await remove(docker, volumeName(identity, volume));
-  if (archived.length === 0) return;
   const names = archived.map((volume) => volumeName(identity, volume));
   for (const [at, Name] of names.entries())
     await docker.createVolume({ Name, Labels: volumeLabels(identity, archived[at] as string) });
-  await unpack(docker, request, names, archives);
+  await unpack(engine, request, names, archives);
 }
