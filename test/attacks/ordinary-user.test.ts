@@ -60,7 +60,8 @@ ${more}`,
       afterAll(() => user.bench.close());
 
       // The first test, because the key expires.
-      // Before, the service and the command read the key in 2 of 2 runs: the kernel allows a user to link its keyrings by number.
+      // Before, the service and the command read the key in 2 of 2 runs: the kernel allows a user to link its keyrings
+      // by number.
       it.runIf(hasKeyrings)("do not read the keys of the user's own keyring", async () => {
         const project = "linked-keys";
         const words = readLinkedKey.map((one) => `'${one}'`).join(" ");

@@ -191,7 +191,8 @@ export class ServiceController {
     if (initialisesVolume(this.definition, host.stack.runtime)) this.#newDatabase ??= instance;
     const data = { generation: instance.generation, pid: instance.pid };
     this.#event({ type: "service_started", message: `${name} runs.`, actor, data });
-    // A dependent with `condition: service_started` waits for the instance; the state changes only with the first check.
+    // A dependent with `condition: service_started` waits for the instance; the state changes only with the first
+    // check.
     this.#state.evaluate();
     const monitor = new HealthMonitor({
       instance,
@@ -205,8 +206,8 @@ export class ServiceController {
   }
 
   /**
-   * Resolves when the service is up: healthy, running without a check, or completed. Waits for restarts by its policy. A
-   * service without a check is observed for a moment; it may have ended by then, which its state shows.
+   * Resolves when the service is up: healthy, running without a check, or completed. Waits for restarts by its policy.
+   * A service without a check is observed for a moment; it may have ended by then, which its state shows.
    * @throws SERVICE_START_FAILED when the service ends, becomes unhealthy or is stopped
    */
   async ready(signal: AbortSignal): Promise<void> {
@@ -299,8 +300,8 @@ export class ServiceController {
   }
 
   /**
-   * Deletes the new volumes of a database that never answered: its server may not have finished their initialisation, and
-   * would not repeat it. Call after a stop.
+   * Deletes the new volumes of a database that never answered: its server may not have finished their initialisation,
+   * and would not repeat it. Call after a stop.
    */
   async removeNewData(): Promise<void> {
     const instance = this.#newDatabase;

@@ -14,8 +14,8 @@ while True: time.sleep(0.05)
 `;
 
 /**
- * A parent whose child prints "tick" also after the parent's end. The parent exits with 42 on SIGINT and ignores SIGTERM. The
- * child ignores both.
+ * A parent whose child prints "tick" also after the parent's end. The parent exits with 42 on SIGINT and ignores
+ * SIGTERM. The child ignores both.
  */
 const FAMILY = `
 import os, signal, sys, time

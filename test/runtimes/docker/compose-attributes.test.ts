@@ -1,4 +1,6 @@
-/** Attributes of a compose file in containers of the docker runtime: binds, hooks, inline Dockerfiles, pull policies. */
+/**
+ * Attributes of a compose file in containers of the docker runtime: binds, hooks, inline Dockerfiles, pull policies.
+ */
 import { createSocket } from "node:dgram";
 import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
