@@ -24,7 +24,10 @@ export type RawConfig = Nested<{ [K in Key]: RawValue<K> }>;
 /** The settings as the server uses them: camel case, milliseconds and bytes. */
 export type SettingValues = Nested<{ [K in Key as ConfigPath<K>]: RawValue<K> }>;
 
-/** Not `z` itself: the bundle would then contain all of zod, with its messages in fifty languages, and every command read it. */
+/**
+ * Not `z` itself: the bundle would then contain all of zod, with its messages in fifty languages, and every command
+ * read it.
+ */
 const builders: Zod = {
   array: z.array,
   boolean: z.boolean,

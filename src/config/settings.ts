@@ -1,6 +1,6 @@
 /**
- * Every setting of the operator, one row each: type and default, environment variable, flag, place in `Config`, and what a
- * file of the working directory may decide. Documentation, precedence and error messages come from this table.
+ * Every setting of the operator, one row each: type and default, environment variable, flag, place in `Config`, and
+ * what a file of the working directory may decide. Documentation, precedence and error messages come from this table.
  */
 import type * as zod from "zod";
 import { variableOf } from "../hint.js";

@@ -6,8 +6,8 @@ import { isIPv6, type Socket } from "node:net";
 const MAX_PIPELINED = 8;
 
 /**
- * Milliseconds for the first request of a connection, while its source has at most BURST times its limit. On a busy machine,
- * clients that connect at the same time need several hundred.
+ * Milliseconds for the first request of a connection, while its source has at most BURST times its limit. On a busy
+ * machine, clients that connect at the same time need several hundred.
  */
 const GRACE_MS = 1000;
 const BURST = 3;

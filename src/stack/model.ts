@@ -47,8 +47,8 @@ export interface StartRequest {
   /** Stop these services of the running stack and change nothing else: start no service, and read no file. */
   stop?: readonly string[];
   /**
-   * Host ports by service (its first published port) or `service:containerPort`. They apply until the stack stops, or the
-   * compose file changes the port. An empty object returns to the compose file.
+   * Host ports by service (its first published port) or `service:containerPort`. They apply until the stack stops, or
+   * the compose file changes the port. An empty object returns to the compose file.
    */
   ports?: Record<string, number>;
   /** The definition's host ports are only preferences. Default: true in a linked git work tree. */

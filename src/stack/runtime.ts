@@ -15,7 +15,9 @@ export type { RuntimeName } from "./vocabulary.js";
 export interface RuntimeStatus {
   runtime: RuntimeName;
   available: boolean;
-  /** What a start would download first, in a sentence. `auto` does not choose such a runtime while another is available. */
+  /**
+   * What a start would download first, in a sentence. `auto` does not choose such a runtime while another is available.
+   */
   downloads?: string;
   /** Results of the availability checks, one line each, with a fix for each missing prerequisite. */
   findings: { check: string; ok: boolean; message: string; fix?: string }[];
@@ -200,7 +202,9 @@ export interface RuntimeService {
    * runtime does not use images.
    */
   readonly imageHealthcheck?: Healthcheck;
-  /** The command line of the instance, which the image or its Dockerfile may have declared. Absent when it is unknown. */
+  /**
+   * The command line of the instance, which the image or its Dockerfile may have declared. Absent when it is unknown.
+   */
   readonly command?: readonly string[];
   /**
    * Named volumes of the definition that held no file before the instance's program began; null when this could not be
@@ -208,8 +212,9 @@ export interface RuntimeService {
    */
   readonly emptyVolumes: Promise<readonly string[] | null>;
   /**
-   * Deletes the volumes that were created for this instance. The instance must have ended; a volume that another container
-   * uses stays. Absent on runtimes that initialise databases themselves, or cannot delete a volume of an open stack.
+   * Deletes the volumes that were created for this instance. The instance must have ended; a volume that another
+   * container uses stays. Absent on runtimes that initialise databases themselves, or cannot delete a volume of an open
+   * stack.
    * @returns names of the deleted volumes in the definition; the paths of those that only the image declares
    */
   removeNewVolumes?(): Promise<string[]>;

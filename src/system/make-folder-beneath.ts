@@ -1,5 +1,4 @@
 /** Creates a folder of a project, with its missing parents, without leaving the project. */
-
 import { chownSync, mkdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { closeBeneath, hasDescriptorPaths, openBeneath } from "./open-beneath.js";

@@ -34,7 +34,7 @@ const descriptors = (): number => (process.platform === "linux" ? readdirSync(`/
 
 afterEach(async () => {
   for (const socket of held.splice(0)) socket.destroy();
-  // The next test has the limits for itself. A running stack needs some descriptors.
+  // Connections of this test would count against the next one's limits. A running stack needs some descriptors.
   await until("the server to close the connections", () => descriptors() < idle + 30);
 });
 

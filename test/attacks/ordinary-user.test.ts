@@ -46,16 +46,22 @@ ${more}`,
       return readFileSync(join(homeOf(project), "seen"), "utf8");
     };
 
-    describe("of one server", () => {
-      beforeAll(async () => {
+    describe("on a shared server", () => {
+      const begin = async (): Promise<void> => {
         user = new OrdinaryUser(UID);
         if (hasKeyrings) user.bench.wrapper = [...asUser(UID), ...withUserKey, ...withSessionKey];
         server = await user.server();
+      };
+      beforeAll(begin);
+      // A retry must not find the projects and files of the failed attempt, or a killed server.
+      afterEach(async ({ task }) => {
+        if (task.result?.state === "fail") await user.bench.close().finally(begin);
       });
       afterAll(() => user.bench.close());
 
       // The first test, because the key expires.
-      // Before, the service and the command read the key in 2 of 2 runs: the kernel allows a user to link its keyrings by number.
+      // Before, the service and the command read the key in 2 of 2 runs: the kernel allows a user to link its keyrings
+      // by number.
       it.runIf(hasKeyrings)("do not read the keys of the user's own keyring", async () => {
         const project = "linked-keys";
         const words = readLinkedKey.map((one) => `'${one}'`).join(" ");
@@ -229,7 +235,7 @@ ${more}`,
       });
     });
 
-    describe("of a server with other settings", () => {
+    describe("on a separate server", () => {
       beforeEach(() => {
         user = new OrdinaryUser(UID);
       });

@@ -35,7 +35,7 @@ describe.skipIf(!hasMariaDb && !hasRabbit)("servers and another user of the mach
     };
 
     // Before, the login as root succeeded in 2 of 2 runs.
-    it("refuses root without its password, also when it resolves no names", async () => {
+    it("MariaDB refuses root without its password, also when it resolves no names", async () => {
       const port = await start("db", [
         "image: mariadb:10.11",
         'command: ["--skip-name-resolve"]',
@@ -54,7 +54,7 @@ describe.skipIf(!hasMariaDb && !hasRabbit)("servers and another user of the mach
 
   describe.runIf(hasRabbit)("RabbitMQ", () => {
     // Before, Erlang's distribution listened on every address with a cookie of 36 random bits.
-    it("lets no other machine run code in the node", async () => {
+    it("RabbitMQ lets no other machine run code in its node", async () => {
       const port = await start(
         "mq",
         ["image: rabbitmq:3", 'ports: ["5672"]', 'volumes: ["data:/var/lib/rabbitmq"]'],

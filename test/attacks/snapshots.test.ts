@@ -17,7 +17,7 @@ describe("files that change during a copy", () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   // Before, the copy never ended in 3 of 3 runs: a thread of the server ran without end and the services stayed paused.
-  it("a file that becomes shorter ends its copy", async () => {
+  it("the copy of a file that becomes shorter ends", async () => {
     folder = mkdtempSync(join(tmpdir(), "stackwarden-copy-"));
     const volume = join(folder, "volumes", "data");
     mkdirSync(volume, { recursive: true });
@@ -50,7 +50,7 @@ describe("trees that are nested too deep", () => {
   it.each([
     ["more folders than are copied", "d", 300],
     ["longer paths than the kernel permits", "d".repeat(250), 17],
-  ])("%s are refused with the reason", async (_what, name, depth) => {
+  ])("a tree with %s is refused with the reason", async (_what, name, depth) => {
     folder = mkdtempSync(join(tmpdir(), "stackwarden-copy-"));
     const volume = join(folder, "volumes", "data");
     mkdirSync(volume, { recursive: true });

@@ -100,5 +100,7 @@ describe("the production server", () => {
     const checks = result.checks.get(scenario) ?? [];
     expect(failures(new Map([[scenario, checks]])), result.output).toEqual([]);
     expect(checks.length, result.output).toBeGreaterThan(0);
+    // The suite's verdict: the exit code is that of all scenarios.
+    expect(result.output).toMatch(new RegExp(`^✓ ${scenario}: [1-9]\\d* passed, 0 failed$`, "m"));
   });
 });

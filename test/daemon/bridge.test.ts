@@ -9,7 +9,9 @@ import { connectToDaemon } from "../../src/daemon/connect.js";
 import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
 import { INIT, RawClient } from "./support.js";
 
-/** One state directory: each test uses the server that runs, with projects that no other test starts, or ends it first. */
+/**
+ * One state directory: each test uses the server that runs, with projects that no other test starts, or ends it first.
+ */
 const bench = new TestBench();
 let clients: RawClient[] = [];
 let projects: string[] = [];
@@ -61,6 +63,24 @@ afterEach(async () => {
   [clients, projects] = [[], []];
 });
 afterAll(() => bench.close());
+
+// First: its answers have a time limit of a second, and what other tests leave ends meanwhile.
+it("requests sent just before standard input ends are answered, even when the server must start first", async () => {
+  const empty = new TestBench();
+  try {
+    const client = new RawClient(empty);
+    const ids = [
+      client.begin("initialize", INIT),
+      client.begin("tools/list"),
+      client.begin("tools/call", { name: "list_stacks" }),
+    ];
+    client.end();
+    expect(await client.ended()).toMatchObject({ code: 0 });
+    expect(client.messages.map(({ id }) => id).sort()).toEqual(ids);
+  } finally {
+    await empty.close();
+  }
+});
 
 it("the bridge forwards progress, log messages, updates and cancellation, and prints only JSON-RPC", async () => {
   project("shop");
@@ -140,7 +160,7 @@ it("after a server was killed, pending calls fail and the next call reaches a ne
     expect(result.structuredContent).toMatchObject({ code: "SERVER_LOST", retryable: true, details: { pid: first } });
     expect(result.structuredContent.hint).toContain("health_status");
   }
-  await until("it is told", () =>
+  await until("the notification", () =>
     client.notifications("notifications/message").some(({ data }) => data.message?.includes("ended")),
   );
   // Without a call of the client, no server is started.
@@ -188,23 +208,6 @@ it("the bridge answers initialize with the error in its configuration", async ()
   await until("its log says it too", () => client.stderr.includes("/no/such/folder"));
   client.end();
   expect((await client.ended()).code).toBe(0);
-});
-
-it("requests sent just before standard input ends are answered, even when the server must start first", async () => {
-  const empty = new TestBench();
-  try {
-    const client = new RawClient(empty);
-    const ids = [
-      client.begin("initialize", INIT),
-      client.begin("tools/list"),
-      client.begin("tools/call", { name: "list_stacks" }),
-    ];
-    client.end();
-    expect(await client.ended()).toMatchObject({ code: 0 });
-    expect(client.messages.map(({ id }) => id).sort()).toEqual(ids);
-  } finally {
-    await empty.close();
-  }
 });
 
 it("a bridge with --read-only refuses changes while another client makes them", async () => {

@@ -115,7 +115,7 @@ it("server stop is refused while the server is in use, and --force stops its sta
   expect((await server("stop", "--force")).code).toBe(0);
   expect(bench.background()).toBeNull();
   // The client is notified and reaches a new server with its next call.
-  await until("it is told", () =>
+  await until("the notification", () =>
     client.notifications("notifications/message").some(({ data }) => data.message?.includes("ended")),
   );
   const { events } = await client.tool("get_events", { project: "used", types: ["stack_stopped"] });
@@ -163,17 +163,18 @@ it("doctor reports a missing server, a matching one, another PATH or version, an
   interface Report {
     findings: { ok: boolean; message: string; fix?: string }[];
   }
-  const told = <T extends Report>(report: T) => ({
+  const summary = <T extends Report>(report: T) => ({
     ...report,
     findings: report.findings.map(({ ok }) => ok),
     text: JSON.stringify(report.findings),
   });
   const doctor = async (env: Record<string, string> = {}, binary = BINARY) =>
-    told(JSON.parse((await run(bench, ["doctor", "--json"], env, binary)).stdout).server);
+    summary(JSON.parse((await run(bench, ["doctor", "--json"], env, binary)).stdout).server);
   const { socket, log, folder } = place();
   const { binary, version } = oldProgram();
   /** What `doctor` reports of the server, without the runtimes. */
-  const look = async (path = environment.PATH) => told(await inspectDaemon({ stateDir: bench.state, version, path }));
+  const look = async (path = environment.PATH) =>
+    summary(await inspectDaemon({ stateDir: bench.state, version, path }));
 
   const shop = project("shop");
   const client = await open().initialize();
@@ -212,7 +213,7 @@ it("doctor reports a missing server, a matching one, another PATH or version, an
   client.end();
   await client.ended();
   await server("stop", "--force");
-  const missing = told(JSON.parse((await command("doctor", "--json")).stdout).server);
+  const missing = summary(JSON.parse((await command("doctor", "--json")).stdout).server);
   expect(missing).toMatchObject({ running: false, status: null, problem: null, findings: [true], socket, log });
   expect(bench.background()).toBeNull();
   chmodSync(folder, 0o755);
@@ -240,12 +241,12 @@ it("a connection without a valid handshake is refused", async () => {
   const visit = (text: string): Promise<string> =>
     new Promise((resolve) => {
       const socket = connect(place().socket);
-      let said = "";
+      let received = "";
       socket.on("data", (chunk) => {
-        said += chunk;
+        received += chunk;
       });
       socket.on("error", () => undefined);
-      socket.once("close", () => resolve(said));
+      socket.once("close", () => resolve(received));
       socket.write(text);
     });
   const refusal = async (change: object): Promise<string> =>

@@ -1,6 +1,6 @@
 /**
- * The demo of the README: server, clients and scripts; from `mcp.json` to a machine without its processes and files. The
- * first part runs on this Node.js, and everything on the newest one.
+ * The demo of the README: server, clients and scripts; from `mcp.json` to a machine without its processes and files.
+ * The first part runs on this Node.js, and everything on the newest one.
  */
 import { execFile } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";

@@ -17,7 +17,7 @@ describe.skipIf(why !== null)("ordinary projects on the docker runtime", () => {
   let daemon: TestDaemon;
   let server: Server;
   beforeAll(async () => {
-    daemon = await startDaemon({ images: [], bridge: true });
+    daemon = await startDaemon({ images: false, bridge: true });
     await makeOrdinaryImages(daemon.socket);
     server = await bench.server({ STACKWARDEN_RUNTIME: "docker", STACKWARDEN_DOCKER_HOST: daemon.host });
   }, 900_000);

@@ -33,7 +33,7 @@ secrets:
   db-password: { environment: DB_PASSWORD, x-generate: true }
 `;
 
-describe("recovery of a database", () => {
+describe("data of a database", () => {
   const bench = new TestBench("shared");
   let server: Server | undefined;
   /** The server of the test before, unless it was killed. */

@@ -1,6 +1,6 @@
 /**
- * Commands of the built program, which share one process. For what a command prints, changes and returns: tests of signals,
- * standard input, a terminal or a closed pipe start a process, and so does one test of each command.
+ * Commands of the built program, which share one process. For what a command prints, changes and returns: tests of
+ * signals, standard input, a terminal or a closed pipe start a process, and so does one test of each command.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";

@@ -1,5 +1,4 @@
 /** Checks of the first moments of a process: it does not run as root, and it listens on its port or exits. */
-
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceExit } from "../../stack/runtime.js";

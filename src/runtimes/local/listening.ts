@@ -1,5 +1,4 @@
 /** Explains a refused connection: where the service listens instead of its port. */
-
 import { sessionOf } from "../../system/process-identity.js";
 import { isRootServer } from "../../system/root-server.js";
 import { owners, type PortOwner } from "../shared/port-owner.js";

@@ -1,7 +1,6 @@
 /**
  * Checks this machine for the requirements of the local runtime, and gives the command that installs missing programs.
  */
-
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";

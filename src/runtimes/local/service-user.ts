@@ -2,7 +2,6 @@
  * The user of a service on a root server: one of the runtime's own, or the owner of the project's folder for services
  * that run the project's programs, so that they may write where the owner may.
  */
-
 import { StackwardenError } from "../../errors.js";
 import type { Enforcement } from "../../stack/runtime.js";
 import { isRootServer } from "../../system/root-server.js";

@@ -2,7 +2,6 @@
  * The working directory of an app service: the project's folder, so that development servers reload on changes, or a
  * copy when its user cannot read that folder or when files must lie beside the sources (node_modules).
  */
-
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import { RUNS_ON_COPY } from "../../stack/runtime.js";

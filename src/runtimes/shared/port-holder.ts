@@ -12,8 +12,8 @@ export interface Holding {
   /** `0.0.0.0` means every address of this machine, including IPv6. Default: loopback only. */
   host?: Endpoint["host"];
   /**
-   * The container engine listens on fixed ports that this process may not listen on (below 1024): they are claimed and not
-   * held. Default: such a port is an error.
+   * The container engine listens on fixed ports that this process may not listen on (below 1024): they are claimed and
+   * not held. Default: such a port is an error.
    */
   engineListens?: boolean;
   /** The container that publishes a port, where the runtime's engine knows it. Never rejects. */
@@ -24,7 +24,9 @@ export interface Holding {
   refused?: (port: number, limit: number) => void;
 }
 
-/** Connections to held ports of all stacks. A forwarded one has two descriptors: at most half of those of the server. */
+/**
+ * Connections to held ports of all stacks. A forwarded one has two descriptors: at most half of those of the server.
+ */
 const MOST_CONNECTIONS = 4096;
 let connectionCount = 0;
 let maxConnections: number | undefined;

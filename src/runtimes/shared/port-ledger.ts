@@ -177,8 +177,8 @@ async function take(request: PortRequest, usedPorts: Set<string>, holding: Holdi
 }
 
 /**
- * Serialises the search for ports among the ledgers of this server: a port that a check tries and releases is not in use
- * for a start.
+ * Serialises the search for ports among the ledgers of this server: a port that a check tries and releases is not in
+ * use for a start.
  */
 const search = new Mutex();
 

@@ -1,5 +1,6 @@
 /** Reads a project's folder and produces its stack definition. */
 import { join } from "node:path";
+import { StackwardenError } from "../../errors.js";
 import { statBeneath } from "../../system/read-regular-file.js";
 import { realPath } from "../../system/real-path.js";
 import { SERVICE_NAME } from "../project-id.js";
@@ -16,7 +17,7 @@ import { FileReader, findFiles, type ProjectFiles } from "./project-files.js";
 import { readConfigs } from "./read-configs.js";
 import { readNetworks } from "./read-networks.js";
 import { readSecretSources, resolveSecrets, type SecretSource, type SecretValues } from "./read-secrets.js";
-import { readService } from "./read-service.js";
+import { readService, type ServiceContext } from "./read-service.js";
 import { readVolumes } from "./read-volumes.js";
 import { checkReferences } from "./references.js";
 import { selectServices } from "./selection.js";
@@ -99,12 +100,12 @@ function leaveOutEmpty(services: Record<string, ServiceDefinition>, note: (text:
 function privateFilesOf(
   { projectFiles, files, variables, request }: Reading,
   sources: SecretSource[],
-  services: Record<string, ServiceDefinition>,
+  services: readonly ServiceDefinition[],
   secretValues: string[],
 ): string[] {
   const paths = new Set<string>();
   for (const { file } of sources) if (file !== undefined) paths.add(file);
-  for (const { local } of Object.values(services)) {
+  for (const { local } of services) {
     const settings =
       local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest, request.folder) : null;
     if (settings !== null) paths.add(settings);
@@ -129,6 +130,27 @@ function servicesOf(section: NodeReader | undefined): Map<string, NodeReader> {
       );
   }
   return all;
+}
+
+/** The services that can be read. Problems of a service that does not run are not reported. */
+function readQuietly(
+  model: Tree,
+  names: readonly string[],
+  lookup: Lookup,
+  context: Omit<ServiceContext, "note" | "envFile">,
+): ServiceDefinition[] {
+  const section = reader(new Problems(), lookup, model).fields(SECTIONS).services;
+  const all = servicesOf(section);
+  return names.flatMap((name) => {
+    const service = all.get(name);
+    if (service === undefined) return [];
+    try {
+      return [readService(name, service, { ...context, note: () => undefined, envFile: () => undefined })];
+    } catch (error) {
+      if (error instanceof StackwardenError) return [];
+      throw error;
+    }
+  });
 }
 
 function readStack(
@@ -158,6 +180,14 @@ function readStack(
     ...(request.services === undefined ? {} : { services: request.services }),
     ...(request.without === undefined ? {} : { without: request.without }),
   });
+  const context = {
+    folder: request.folder,
+    allowRoot: (one: string) =>
+      request.allowRoot.includes(one) || request.allowRoot.includes(`${request.projectId}/${one}`),
+    allowBinds: request.allowBinds ?? [],
+    privateFile: (path: string) => void privateFiles.add(path),
+    boundVolume: (volume: string) => volumes.bound.get(volume),
+  };
   const services: Record<string, ServiceDefinition> = Object.create(null);
   const without = new Set(selected.without);
   const uses: AttributeUse[] = [];
@@ -172,15 +202,7 @@ function readStack(
       without.add(name);
       continue;
     }
-    services[name] = readService(name, service, {
-      folder: request.folder,
-      allowRoot: (one) => request.allowRoot.includes(one) || request.allowRoot.includes(`${request.projectId}/${one}`),
-      allowBinds: request.allowBinds ?? [],
-      note,
-      privateFile: (path) => privateFiles.add(path),
-      envFile: (path) => envFiles.add(path),
-      boundVolume: (volume) => volumes.bound.get(volume),
-    });
+    services[name] = readService(name, service, { ...context, note, envFile: (path) => envFiles.add(path) });
     for (const attribute of attributeUses(service.tree, "services")) uses.push({ attribute, service: name });
   }
   for (const section of SECTIONS)
@@ -224,7 +246,14 @@ function readStack(
   refuseSharedDatabases(services, all);
   problems.throwIfAny();
   const secretValues = new Set([...Object.values(secrets.text), ...configs.secret]);
-  for (const { secretEnvironment, environment } of Object.values(services))
+  // A selected service can have the project's folder, with the files and the compose file of those that do not run.
+  const others = readQuietly(
+    model,
+    [...all.keys()].filter((name) => services[name] === undefined),
+    (name) => variables.get(name),
+    context,
+  );
+  for (const { secretEnvironment, environment } of [...Object.values(services), ...others])
     for (const key of secretEnvironment) secretValues.add(environment[key] ?? "");
   for (const variable of variables.values()) if (variable.secret) secretValues.add(variable.value);
   const redacted = [...secretValues].filter((value) => value.length >= SHORTEST_SECRET);
@@ -255,7 +284,10 @@ function readStack(
     ...(Object.keys(configs.contents).length === 0 ? {} : { configs: configs.contents }),
     ...(Object.keys(secrets.binary).length === 0 ? {} : { binarySecrets: secrets.binary }),
     secretValues: redacted,
-    privateFiles: inUse([...privateFiles, ...privateFilesOf(reading, sources, services, redacted)]),
+    privateFiles: inUse([
+      ...privateFiles,
+      ...privateFilesOf(reading, sources, [...Object.values(services), ...others], redacted),
+    ]),
     secrets: secrets.text,
     notes,
     uses,

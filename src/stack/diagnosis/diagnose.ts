@@ -153,7 +153,9 @@ function untested(services: readonly ServiceHealth[]): string {
 const listed = (names: readonly string[]): string =>
   names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
-/** Names the services that run older code than their files: an edit that is not in effect looks like one without effect. */
+/**
+ * Names the services that run older code than their files: an edit that is not in effect looks like one without effect.
+ */
 function outdated(facts: Facts, shown: readonly string[]): string {
   const stale = [...facts.services.values()].flatMap(({ report }) =>
     report.stale !== undefined && shown.includes(report.service)

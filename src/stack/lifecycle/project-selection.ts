@@ -40,8 +40,8 @@ export const namedBefore = ({ services = [] }: ProjectSelection, request: StartR
   request.services === undefined ? [] : services.filter((name) => !request.services?.includes(name));
 
 /**
- * The selection of a running stack after a call stops `stopped` and keeps `remaining`. It selects no service that did not
- * run.
+ * The selection of a running stack after a call stops `stopped` and keeps `remaining`. It selects no service that did
+ * not run.
  */
 export const selectionWithout = (
   present: ProjectSelection,

@@ -511,7 +511,10 @@ export class Project {
     });
   }
 
-  /** See `RemovalParts.volumes`. The files can have changed since the last start, and services can have been left out of it. */
+  /**
+   * See `RemovalParts.volumes`. The files can have changed since the last start, and services can have been left out of
+   * it.
+   */
   async #allVolumes(): Promise<string[]> {
     const last = this.supervisor.stack?.definition;
     const present = await this.#definition.read().catch((error: unknown) => {

@@ -213,8 +213,8 @@ export class ServiceController {
   }
 
   /**
-   * Resolves when the service is up: healthy, running without a check, or completed. Waits for restarts by its policy. A
-   * service without a check is observed for a moment; it may have ended by then, which its state shows.
+   * Resolves when the service is up: healthy, running without a check, or completed. Waits for restarts by its policy.
+   * A service without a check is observed for a moment; it may have ended by then, which its state shows.
    * @throws SERVICE_START_FAILED when the service ends, becomes unhealthy or is stopped
    */
   async ready(signal: AbortSignal): Promise<void> {
@@ -307,8 +307,8 @@ export class ServiceController {
   }
 
   /**
-   * Deletes the new volumes of a database that never answered: its server may not have finished their initialisation, and
-   * would not repeat it. Call after a stop.
+   * Deletes the new volumes of a database that never answered: its server may not have finished their initialisation,
+   * and would not repeat it. Call after a stop.
    */
   async removeNewData(): Promise<void> {
     const instance = this.#newDatabase;

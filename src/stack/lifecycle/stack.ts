@@ -121,8 +121,8 @@ export class Stack {
   }
 
   /**
-   * Reconciles the running services with a definition. Unchanged services keep running. On failure the former definition
-   * is in effect again, and the replaced services run as it describes them.
+   * Reconciles the running services with a definition. Unchanged services keep running. On failure the former
+   * definition is in effect again, and the replaced services run as it describes them.
    * @throws the failure; once services have changed, with `rolled_back` and `down` in its details
    */
   reconcile(next: StackDefinition, scope: Scope, options: ReconcileOptions): Promise<Reconciled> {
@@ -219,8 +219,8 @@ export class Stack {
     const present = [...this.#units.values()];
     const reason = (): string => "Stopped, because the start failed.";
     const changed = new Set([...former.ran, ...former.restarting]);
-    // The failed start stopped only what it had started itself. Other instances of the new definition and their scheduled
-    // restarts end here.
+    // The failed start stopped only what it had started itself. Other instances of the new definition and their
+    // scheduled restarts end here.
     const active = (unit: ServiceController): boolean =>
       unit.running || unit.restartPending || unit.state === "starting";
     const fresh = present.filter((unit) => active(unit) && (changed.has(unit.name) || !former.units.has(unit.name)));

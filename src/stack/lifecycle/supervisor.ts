@@ -112,7 +112,9 @@ export class Supervisor {
     return this.#stack?.phase === "open" ? this.#stack : null;
   }
 
-  /** The runtime of the last start, with the reason for its choice; `isNew` when the project did not run on it before. */
+  /**
+   * The runtime of the last start, with the reason for its choice; `isNew` when the project did not run on it before.
+   */
   get choice(): (RuntimeChoice & { isNew: boolean }) | null {
     return this.#choice;
   }
@@ -276,8 +278,8 @@ export class Supervisor {
   }
 
   /**
-   * The definition of the files with a service that the open stack, or a start without options, may leave out: its profile is
-   * not active, or a call excluded it. Its secrets are redacted from now on.
+   * The definition of the files with a service that the open stack, or a start without options, may leave out: its
+   * profile is not active, or a call excluded it. Its secrets are redacted from now on.
    * @param records null: no secret is generated or redacted, for a caller that uses no value
    * @throws UNKNOWN_SERVICE when the files have no such service
    */

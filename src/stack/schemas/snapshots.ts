@@ -14,7 +14,10 @@ export const snapshot = z.object({
   bytes: number,
   /** Bytes of each volume. 0: the volume had no data, and is empty after a restore. */
   volumes: z.record(z.string(), number),
-  /** True for snapshots saved before volumes were deleted or replaced. The oldest of them are deleted to make room for new ones. */
+  /**
+   * True for snapshots saved before volumes were deleted or replaced. The oldest of them are deleted to make room for
+   * new ones.
+   */
   automatic: z.boolean(),
 });
 export type Snapshot = z.infer<typeof snapshot>;

@@ -4,7 +4,8 @@ import { spawnSync } from "node:child_process";
 const PERL = "/usr/bin/perl";
 const SECRET = "a key of the session";
 
-// The calls are keyctl (250) and add_key (248) on x86-64; -3 is the session keyring. Perl passes only variables as buffers.
+// The calls are keyctl (250) and add_key (248) on x86-64; -3 is the session keyring. Perl passes only variables as
+// buffers.
 const NAMES = `my ($type, $name) = ("user", "stackwarden-attack");`;
 const MAKE = `${NAMES} my $key = "${SECRET}"; syscall(250, 1, 0) > 0 && syscall(248, $type, $name, $key, ${SECRET.length}, -3) > 0 or exit 1; exec { $ARGV[0] } @ARGV`;
 /** Searches the session keyring (10) and reads the key (11). */

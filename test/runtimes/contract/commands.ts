@@ -8,6 +8,8 @@ import { type Given, once, shared } from "./contract.js";
 
 /** Part of the text of every command and of no service. */
 const COMMAND = "is-a-command";
+/** Part of the text of the service that is never started. */
+const IDLE = "is-the-idle-service";
 
 type Fields = Partial<Omit<ExecRequest, "command" | "onOutput">>;
 type Ran = ExecResult & { out: string; err: string; bytes: Buffer };
@@ -258,6 +260,7 @@ function oneOffTests(all: () => Promise<Commanded>): void {
       const ran = await oneOff(bench, stack, idle, program(bench, text), { stdin: Buffer.from("input") });
       expect(ran).toMatchObject({ exitCode: 4, signal: null, out: "hello input True\n" });
       await noCommandRuns(bench);
+      expect(bench.processes().filter((line) => line.includes(IDLE))).toEqual([]);
     });
 
     it("a one-off command does not affect a running service", async () => {
@@ -296,7 +299,7 @@ export function commandTests(given: Given): void {
         postStart: [say("begun")],
         preStop: [hook(program(bench, "raise SystemExit(3)")), say("stopping")],
       });
-      const idle = bench.python("idle", WAITS, { environment });
+      const idle = bench.python("idle", `# ${IDLE}\n${WAITS}`, { environment });
       const counts = bench.python("counts", COUNTS);
       const failing = { ...service, name: "failing", postStart: [hook(program(bench, "raise SystemExit(4)"))] };
       const stack = await bench.open([service, idle, counts, failing]);

@@ -17,17 +17,24 @@ export interface Given {
 }
 
 /**
- * A bench for several tests of one describe, in which `begin` runs once, at the first call. A container for each test costs
- * more processor time than everything that the tests do with it.
+ * A bench for several tests of one describe, in which `begin` runs once, at the first call. A container for each test
+ * costs more processor time than everything that the tests do with it. After a failed test, the next call begins another
+ * bench: a retry must not find what the failed attempt left.
  */
 export function shared<T extends object>(
   given: Given,
   begin: (bench: Bench) => Promise<T>,
 ): () => Promise<T & { bench: Bench }> {
   let bench: Bench | undefined;
-  afterAll(async () => {
-    await bench?.close();
+  const close = async (): Promise<void> => {
+    const own = bench;
+    bench = undefined;
+    await own?.close();
+  };
+  afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") await close();
   });
+  afterAll(close);
   return once(async () => {
     const own = new Bench(given.target());
     bench = own;
@@ -35,12 +42,15 @@ export function shared<T extends object>(
   });
 }
 
-/** A step that several tests need and the first of them takes. */
+/** Runs the step at the first call, and at the first one after a failed test, and returns its result to later ones. */
 export function once<T>(step: () => Promise<T>): () => Promise<T> {
-  let taken: Promise<T> | undefined;
+  let result: Promise<T> | undefined;
+  afterEach(({ task }) => {
+    if (task.result?.state === "fail") result = undefined;
+  });
   return () => {
-    taken ??= step();
-    return taken;
+    result ??= step();
+    return result;
   };
 }
 

@@ -14,12 +14,13 @@ while True: time.sleep(0.05)
 `;
 
 /**
- * A parent whose child prints "tick" also after the parent's end. It exits with 42 on SIGINT and ignores SIGTERM, as its
- * child does.
+ * A parent whose child prints "tick" also after the parent's end. The parent exits with 42 on SIGINT and ignores
+ * SIGTERM. The child ignores both.
  */
 const FAMILY = `
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 if os.fork() == 0:
     os.setpgid(0, 0) if hasattr(os, "setpgid") else None
     while True:

@@ -101,16 +101,16 @@ export function logTests(given: Given): void {
 
     it("the output of each service and instance goes to its own sink", async () => {
       const { bench, stack, others } = await all();
-      const said = (name: string): string => `I am ${name}\nup\nreceived SIGTERM\n`;
+      const expected = (name: string): string => `I am ${name}\nup\nreceived SIGTERM\n`;
       for (const name of ["one", "two"]) await bench.sink(name).shows("up");
       await Promise.all(others.map((one) => one.stop({ graceMs: 10_000 })));
-      for (const name of ["one", "two"]) expect(bench.sink(name).text()).toBe(said(name));
+      for (const name of ["one", "two"]) expect(bench.sink(name).text()).toBe(expected(name));
       const before = bench.sink("one");
       const again = await bench.start(stack, says(bench, "one"));
       await bench.sink("one").shows("up");
       await again.stop({ graceMs: 10_000 });
-      expect(bench.sink("one").text()).toBe(said("one"));
-      expect(before.text()).toBe(said("one"));
+      expect(bench.sink("one").text()).toBe(expected("one"));
+      expect(before.text()).toBe(expected("one"));
     });
   });
 }

@@ -32,13 +32,15 @@ const restore = (bench: Bench, from: string, signal = new AbortController().sign
 
 export function snapshotTests(given: Given): void {
   describe("copies of volumes", () => {
-    const store = shared(given, async () => ({ port: await freePort() }));
     interface Up {
       stack: RuntimeStack;
       running: RuntimeService;
     }
-    /** Still runs at the end of its test. */
-    let third: Up | undefined;
+    const store = shared(given, async () => {
+      /** A service that still runs at the end of its test. */
+      const kept: { third?: Up } = {};
+      return { port: await freePort(), kept };
+    });
     const up = async (): Promise<Up> => {
       const { bench, port } = await store();
       const service = redisStore(bench, port);
@@ -53,7 +55,7 @@ export function snapshotTests(given: Given): void {
     };
 
     it("a copy of a paused service's volumes can be restored into the same and another project", async () => {
-      const { bench, port } = await store();
+      const { bench, port, kept } = await store();
       const first = await up();
       expect(await redis(port, "SET", "word", "before")).toBe("OK");
       const to = archive(bench);
@@ -85,13 +87,13 @@ export function snapshotTests(given: Given): void {
 
       // A restore from an archive without the volume empties it.
       await restore(bench, archive(bench));
-      third = await up();
+      kept.third = await up();
       expect(await redis(port, "EXISTS", "word")).toBe("0");
     });
 
     it("a copy above its size limit and a cancelled copy or restore change nothing", async () => {
-      const { bench, port } = await store();
-      const first = third ?? (await up());
+      const { bench, port, kept } = await store();
+      const first = kept.third ?? (await up());
       expect(await redis(port, "SET", "word", "kept")).toBe("OK");
       const to = archive(bench);
       await expect(copy(bench, to, { maxBytes: 10 })).rejects.toMatchObject({ code: "SNAPSHOT_TOO_LARGE" });

@@ -74,9 +74,10 @@ export function stackTests(given: Given): void {
     const ended = shared(given, async (bench) => {
       const port = await freePort();
       const [web, app] = [bench.web("web", publishes(port)), bench.python("app", WAITS)];
-      return { port, web, app, stack: await bench.open([web, app]) };
+      /** A service that still runs at the end of its test. */
+      const kept: { app?: RuntimeService } = {};
+      return { port, web, app, kept, stack: await bench.open([web, app]) };
     });
-    let running: RuntimeService | undefined;
 
     it("a start that is cancelled beforehand starts no process", async () => {
       const { bench, app, stack } = await ended();
@@ -87,7 +88,7 @@ export function stackTests(given: Given): void {
     });
 
     it("a cancelled start leaves no process and can be repeated", async () => {
-      const { bench, app, stack } = await ended();
+      const { bench, app, kept, stack } = await ended();
       for (const afterMs of [0, 30, 150]) {
         const abort = new AbortController();
         const timer = setTimeout(() => abort.abort(new Error("changed my mind")), afterMs);
@@ -97,13 +98,13 @@ export function stackTests(given: Given): void {
         await outcome?.stop({ graceMs: 0 });
         await bench.nothingRuns();
       }
-      running = await bench.start(stack, app);
+      kept.app = await bench.start(stack, app);
       await bench.sink("app").shows("up");
     });
 
     it("close() ends every service and releases the ports, and can be repeated", async () => {
-      const { bench, port, web, app, stack } = await ended();
-      const started = [await bench.start(stack, web), running ?? (await bench.start(stack, app))];
+      const { bench, port, web, app, kept, stack } = await ended();
+      const started = [await bench.start(stack, web), kept.app ?? (await bench.start(stack, app))];
       await bench.sink("app").shows("up");
       await stack.close();
       await Promise.all(started.map((one) => one.exited));

@@ -1,4 +1,6 @@
-/** Attributes of a compose file in containers of the docker runtime: binds, hooks, inline Dockerfiles, pull policies. */
+/**
+ * Attributes of a compose file in containers of the docker runtime: binds, hooks, inline Dockerfiles, pull policies.
+ */
 import { createSocket } from "node:dgram";
 import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -51,7 +53,7 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     expect((await contents(daemon.socket)).containers).toEqual([]);
   });
 
-  /** Only with a network where the test needs one: it takes the engine as long as the container. */
+  /** Only with a network where the test needs one: creating one takes as long as creating the container. */
   const shell = (script: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition => {
     const network = "networks" in fields ? {} : { networkMode: "none" as const };
     const { user: _user, ...service } = bench.python("app", "", { image: "own-user:1", ...network, ...fields });

@@ -65,7 +65,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     expect((await contents(daemon.socket)).networks).toEqual([]);
   });
 
-  /** Only with a network where the test needs one: it takes the engine as long as the container. */
+  /** Only with a network where the test needs one: creating one takes as long as creating the container. */
   const shell = (script: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition => {
     const network = "networks" in fields ? {} : { networkMode: "none" as const };
     const { user: _user, ...service } = bench.python("app", "", { image: "busybox:latest", ...network, ...fields });

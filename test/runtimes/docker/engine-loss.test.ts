@@ -35,7 +35,7 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
   beforeAll(async () => {
     ensureWatchdog();
     folder = mkdtempSync(join(tmpdir(), "stackwarden-docker-loss-"));
-    daemon = await startDaemon({ images: [PYTHON] });
+    daemon = await startDaemon();
   });
   afterAll(async () => {
     for (const one of opened.reverse()) await one.close();

@@ -450,6 +450,23 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
 });
 
 describe("loadStack: profiles", () => {
+  // Before, a selected service with the project's folder got these files of the other ones.
+  it("files with secrets of services that do not run are private, too", async () => {
+    mkdirSync(join(folder, "page"));
+    write("DB_PASSWORD=of-the-database\n", "db.env");
+    write("{}", "page/package.json");
+    write("//registry.test/:_authToken=of-the-registry\n", "page/.npmrc");
+    write(`services:
+  app: { image: node, working_dir: /src, volumes: ["./:/src"], command: node app.js }
+  page: { image: node, command: npm start, profiles: [more], x-local: { install: { kind: node, manifest: page/package.json } } }
+  db: { image: postgres, env_file: db.env, environment: { POSTGRES_PASSWORD: written-in-the-file }, restart: 5 }
+`);
+    const { services, privateFiles } = await load({ services: ["app"] });
+    expect(Object.keys(services)).toEqual(["app"]);
+    const names = ["compose.yaml", "db.env", "page/.npmrc"];
+    expect(privateFiles?.toSorted()).toEqual(names.map((name) => join(folder, name)));
+  });
+
   const text =
     "services:\n  a: { image: x }\n  b: { image: x, profiles: [debug] }\n  c: { image: x, profiles: [all], depends_on: { b: { condition: service_started, required: false } } }\n";
   it("a service with profiles is loaded only when one of them is active", async () => {

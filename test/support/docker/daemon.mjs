@@ -65,7 +65,7 @@ function addBridge() {
 
 /** The data folder of a daemon that has the images, in `folder`. */
 async function makeTemplate(/** @type {string} */ folder) {
-  const daemon = await startDaemon({ images: [] });
+  const daemon = await startDaemon({ images: false });
   try {
     await importImages(daemon.socket);
     await daemon.end("SIGTERM");
@@ -93,8 +93,8 @@ async function fillFromTemplate(/** @type {string} */ data) {
 }
 
 /**
- * @param {{images?: string[], arguments?: string[], bridge?: boolean}} [options] images: those of `images.mjs` that the
- * test uses; the daemon has all of them, and with `[]` none. bridge: the daemon has a default network
+ * @param {{images?: false, arguments?: string[], bridge?: boolean}} [options] images: the daemon has the images of
+ * `images.mjs` unless this is false. bridge: the daemon has a default network
  */
 export async function startDaemon(options = {}) {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-dockerd-"));
@@ -150,7 +150,7 @@ export async function startDaemon(options = {}) {
     if (!runs(containerd)) rmSync(join(folder, "exec/containerd/containerd.pid"), { force: true });
   };
   const removeBridge = () => bridge === "none" || spawnSync("ip", ["link", "delete", bridge]);
-  if (options.images?.length !== 0) await fillFromTemplate(join(folder, "data"));
+  if (options.images !== false) await fillFromTemplate(join(folder, "data"));
   await start().catch((error) => {
     removeBridge();
     rmSync(folder, { recursive: true, force: true });

@@ -2,7 +2,6 @@
  * Uploads parts of the project's folder to the engine as copies, without history, installed packages and files that the
  * project excludes.
  */
-
 import { basename, dirname, join, relative } from "node:path";
 import dockerignore from "@balena/dockerignore";
 import type { Client, Directory, File } from "@dagger.io/dagger";

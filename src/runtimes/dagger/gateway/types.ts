@@ -63,7 +63,10 @@ export interface Gateway {
    * @throws RUNTIME_UNAVAILABLE
    */
   start(signal: AbortSignal): Promise<void>;
-  /** Opens a connection to `host:port` inside the session; starts the service when needed. Rejects with the system's code (`ECONNREFUSED`, `ETIMEDOUT`, …). */
+  /**
+   * Opens a connection to `host:port` inside the session; starts the service when needed. Rejects with the system's
+   * code (`ECONNREFUSED`, `ETIMEDOUT`, …).
+   */
   dial(host: string, port: number, timeoutMs: number, signal?: AbortSignal): Promise<Duplex>;
   close(): Promise<void>;
 }

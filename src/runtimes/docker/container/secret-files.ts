@@ -3,7 +3,6 @@
  * mounted read-only. Other users of this machine cannot enter the folder; the file itself belongs to the service's
  * user.
  */
-
 import { chmod, chown, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type Docker from "dockerode";
@@ -63,8 +62,8 @@ export interface SecretValue {
 }
 
 /**
- * An engine on another machine mounts no files of this one: they are copied into the created container's own file system,
- * which is removed with it.
+ * An engine on another machine mounts no files of this one: they are copied into the created container's own file
+ * system, which is removed with it.
  * @throws UNSUPPORTED where the container would not show them
  */
 export async function copySecretFiles(

@@ -1,6 +1,6 @@
 /**
- * Records which volume holds the installed dependencies of each service. An installation is recorded when it is complete,
- * so that a volume of an interrupted one is never used.
+ * Records which volume holds the installed dependencies of each service. An installation is recorded when it is
+ * complete, so that a volume of an interrupted one is never used.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

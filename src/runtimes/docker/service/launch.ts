@@ -66,7 +66,10 @@ const startError = (error: unknown, service: string, host: string): unknown => {
 
 const nothing = (): undefined => undefined;
 
-/** @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, the engine's error for a port that is taken, the signal's reason */
+/**
+ * @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, the engine's error for a port that is taken, the
+ * signal's reason
+ */
 export async function launch(options: LaunchOptions): Promise<DockerService> {
   const { engine, request, prepared, networks, watch } = options;
   const { docker } = engine;

@@ -3,7 +3,6 @@
  * repeating lines: the engine repeats its log from a given time in the same order, and messages that were already read
  * are skipped.
  */
-
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import type { LogSink, LogStream } from "../../../stack/logs/types.js";

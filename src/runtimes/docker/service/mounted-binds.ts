@@ -1,6 +1,7 @@
 /**
- * Checks that a started container has mounted the folders and files that its binds name. The engine mounts them by path: the
- * owner of a project's folder could exchange one for a link between the server's check of the path and the mount.
+ * Checks that a started container has mounted the folders and files that its binds name. The engine mounts them by
+ * path: the owner of a project's folder could exchange one for a link between the server's check of the path and the
+ * mount.
  */
 import { readFile, stat } from "node:fs/promises";
 import { normalize } from "node:path/posix";
@@ -100,14 +101,16 @@ export async function redirectedBind(
   if (binds.length === 0 || !(await belongsTo(pid, container, proc))) return undefined;
   const root = `${proc}/${pid}/root`;
   // The list of mounts is open to every user, the files at them are not: a container usually has another user.
-  const isVisible = await stat(`${root}/`).then(
-    () => true,
-    () => false,
-  );
-  const mountinfo = isVisible ? await readFile(`${proc}/${pid}/mountinfo`, "utf8").catch(() => null) : null;
+  const isVisible = (): Promise<boolean> =>
+    stat(`${root}/`).then(
+      () => true,
+      () => false,
+    );
+  const mountinfo = (await isVisible()) ? await readFile(`${proc}/${pid}/mountinfo`, "utf8").catch(() => null) : null;
   if (mountinfo === null) return undefined;
   const shown = await mounted(root, mountinfo);
   const redirected = binds.find((bind) => isRedirected(bind, shown));
-  // The mounts of a container that has ended cannot be seen.
-  return redirected !== undefined && (await belongsTo(pid, container, proc)) ? redirected : undefined;
+  // The mounts of a container that has ended cannot be seen. Until its parent reaps it, it still has its control group.
+  const isSure = redirected !== undefined && (await isVisible()) && (await belongsTo(pid, container, proc));
+  return isSure ? redirected : undefined;
 }

@@ -30,8 +30,8 @@ async function ensureEmptyImage(docker: Docker): Promise<void> {
 export const VOLUME = "/volumes/data";
 
 /**
- * The container has this volume only: a link in it that the engine follows, because the data changes during a copy, leads
- * to no other volume.
+ * The container has this volume only: a link in it that the engine follows, because the data changes during a copy,
+ * leads to no other volume.
  */
 export async function withVolume<T>(
   docker: Docker,

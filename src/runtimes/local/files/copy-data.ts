@@ -3,7 +3,6 @@
  * service that replaces one meanwhile cannot redirect the copy. Blocks are shared where the file system supports
  * reflinks.
  */
-
 import { closeSync, constants, openSync, readSync, writeFileSync } from "node:fs";
 import {
   chmod,

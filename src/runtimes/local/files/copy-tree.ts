@@ -2,7 +2,6 @@
  * Copies a project's sources for a service. Entries are copied from open descriptors: a user with write access to the
  * project cannot make the server read a file outside of it by replacing a folder or a file with a link during the copy.
  */
-
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readlink, symlink, unlink } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";

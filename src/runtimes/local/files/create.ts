@@ -1,5 +1,4 @@
 /** Folders and files of the state tree, with their owners. Only the server can change the folders above them. */
-
 import { randomBytes } from "node:crypto";
 import { lstat, mkdir, open, rename, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";

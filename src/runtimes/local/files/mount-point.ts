@@ -1,5 +1,4 @@
 /** Empty folders of a project at which a service sees other folders. */
-
 import { mkdir, readFile, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";

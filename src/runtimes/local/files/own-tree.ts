@@ -1,5 +1,4 @@
 /** Changes the owner of file trees. */
-
 import type { Stats } from "node:fs";
 import { chmod, chown } from "node:fs/promises";
 import { basename, dirname } from "node:path";
@@ -140,8 +139,8 @@ export const SHARED_MODE = 0o2770;
 
 /**
  * Gives a tree of services' files to a group of services. Each file keeps its owner where that is one of them, and is
- * as accessible for the group as for its owner; what is created in a folder has the folder's group. The top folder keeps
- * such an owner, too: the service may be running, and a running process does not get the group.
+ * as accessible for the group as for its owner; what is created in a folder has the folder's group. The top folder
+ * keeps such an owner, too: the service may be running, and a running process does not get the group.
  * @param users the services' user ids
  * @throws STORAGE_FAILED
  */

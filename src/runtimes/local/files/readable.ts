@@ -1,5 +1,4 @@
 /** Checks by permission bits whether the user of a service can use a folder of the project. No file is opened. */
-
 import { constants, type Stats } from "node:fs";
 import { access } from "node:fs/promises";
 import { closeBeneath, openBeneath } from "../../../system/open-beneath.js";

@@ -1,5 +1,4 @@
 /** Removes trees whose content services control, even while processes of a service still change them. */
-
 import { randomBytes } from "node:crypto";
 import { chmod, rename, rmdir, unlink } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
@@ -115,8 +114,8 @@ const isClosed = ({ stats }: Entry): boolean =>
   stats.isDirectory() && (stats.mode & OPEN) !== OPEN && stats.uid === process.getuid?.();
 
 /**
- * A server that is not root has the rights of a folder's owner only, who can have taken them away (`chmod 555`, as Go
- * does in its cache of modules).
+ * A folder's mode can deny its owner write access (`chmod 555`, as Go does in its cache of modules). A server that is
+ * not root is bound by it.
  */
 async function openToServer(parent: Folder, name: Name): Promise<void> {
   if (isRootServer() || !hasDescriptorPaths) return;

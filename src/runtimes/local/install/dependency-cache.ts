@@ -6,10 +6,9 @@
  *     uses/<service>                  the hash that a service uses; `<service>@<use>` when it uses several
  *     downloads/<service>/            what the installers of a service keep for the next installation
  *
- * An environment is filled by the service that needs it first and then belongs to the server, so that services with equal
- * dependencies share it and none can change what another runs. Environments that no service uses are removed.
+ * An environment is filled by the service that needs it first and then belongs to the server, so that services with
+ * equal dependencies share it and none can change what another runs. Environments that no service uses are removed.
  */
-
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";

@@ -6,11 +6,11 @@ import { installStep } from "./install-step.js";
 import { installerEnvironment } from "./installer-environment.js";
 
 /**
- * Creates an environment like that of `python -m venv`, with less work: venv lets ensurepip run pip from its wheel, and pip
- * then installs and compiles itself, which takes 4 s of processor time. These wheels have no data files, so that unpacking
- * them is enough. Python compiles the modules of pip when pip first imports them. The modules of setuptools are compiled
- * here, because a service may import them and cannot write into the environment. `python -m venv` runs where the wheels are
- * not found, and for older versions of Python.
+ * Creates an environment like that of `python -m venv`, with less work: venv lets ensurepip run pip from its wheel, and
+ * pip then installs and compiles itself, which takes 4 s of processor time. These wheels have no data files, so that
+ * unpacking them is enough. Python compiles the modules of pip when pip first imports them. The modules of setuptools
+ * are compiled here, because a service may import them and cannot write into the environment. `python -m venv` runs
+ * where the wheels are not found, and for older versions of Python.
  */
 const CREATE = `import compileall, glob, os, sys, sysconfig, zipfile
 

@@ -202,7 +202,7 @@ export class NetworkNamespace implements Loopback {
       if (how !== null) {
         const line = lastLine() || how;
         // Some machines give this device to root only.
-        const advice = /\btun\b/.test(line) ? " (this user must be able to open /dev/net/tun: chmod 0666)" : "";
+        const advice = /\btun\b/.test(line) ? " (as root: chmod 0666 /dev/net/tun)" : "";
         throw new Error(`pasta cannot connect a network namespace: ${line}${advice}`);
       }
       if (Date.now() > until) throw new Error("pasta did not connect a network namespace in time");

@@ -1,5 +1,4 @@
 /** Checks the access of another user to a path, by the permission bits of every component. */
-
 import { access, constants, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { isBeneath } from "../../../system/is-beneath.js";

@@ -1,5 +1,4 @@
 /** Detects the cgroups that this process may create, by creating one. */
-
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, constants, mkdir, rmdir } from "node:fs/promises";

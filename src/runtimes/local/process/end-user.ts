@@ -1,5 +1,4 @@
 /** Ends every process of a service's user, in any session, process group or cgroup. */
-
 import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { setImmediate as otherWork, setTimeout as sleep } from "node:timers/promises";

@@ -2,12 +2,12 @@
  * The trusted programs that run between the server and the first instruction of a service.
  *
  * Stage 1 runs with the server's privileges, in `/`, and waits until the process is in its cgroup. Perl then gives it
- * an empty session keyring, and keeps keys of the server's user from it (without-keys.ts). setpriv (on a root server) changes the user irrevocably. Where
- * namespaces are available, bubblewrap creates them (sandbox.ts) or nsenter joins them before. Stage 2 runs as the
- * service's user, enters the working directory, reports to the server, waits, sets the service's environment and
- * executes the command. Until then the environment is passed as values of variables that no program reads
- * (`STACKWARDEN_ENV_1=NAME=value`). LD_PRELOAD, PATH and other settings of a project therefore have no effect in a
- * process with other privileges, and no value appears in a process list.
+ * an empty session keyring and a filter that refuses keyrings (without-keys.ts). setpriv (on a root server) changes the
+ * user irrevocably. Where namespaces are available, bubblewrap creates them (sandbox.ts) or nsenter joins them before.
+ * Stage 2 runs as the service's user, enters the working directory, reports to the server, waits, sets the service's
+ * environment and executes the command. Until then the environment is passed as values of variables that no program
+ * reads (`STACKWARDEN_ENV_1=NAME=value`). LD_PRELOAD, PATH and other settings of a project therefore have no effect in
+ * a process with other privileges, and no value appears in a process list.
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -96,7 +96,7 @@ export interface GateTools {
    * arguments.
    */
   perl: string | null;
-  /** Words before a command that take keys away from it; empty where that is not possible. */
+  /** Words before a command that keep keys from it; empty where that is not possible. */
   withoutKeys: readonly string[];
   /** /bin/sh passes exactly the variables that it was given, so that no other program has to set the environment. */
   exactShell: boolean;
@@ -209,5 +209,5 @@ export async function findGateTools(root: boolean): Promise<GateTools> {
     firstThatWorks(["/usr/bin/perl"], ["-e", "use POSIX ();"]),
     shellIsExact(),
   ]);
-  return { setpriv, perl, withoutKeys: await withoutKeys(perl, root), exactShell };
+  return { setpriv, perl, withoutKeys: await withoutKeys(perl), exactShell };
 }

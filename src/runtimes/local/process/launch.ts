@@ -2,7 +2,6 @@
  * Starts a process that is in its cgroup, runs as its user and cannot gain privileges before any code of a project
  * runs.
  */
-
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";

@@ -1,5 +1,4 @@
 /** Temporary account name of a service's user, for programs that reject a user id without one. */
-
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";

@@ -1,8 +1,9 @@
 /**
- * No keys (keyrings(7)) for commands. Processes inherit the session keyring across changes of the user and namespaces;
- * without a new one, services could read the keys of the session that started the server. Services that have the
- * server's user could also link its user keyring, which the kernel allows by number from every user namespace; for
- * them a system call filter (seccomp(2)) refuses the calls, as container engines do.
+ * Keeps keys (keyrings(7)) from commands. Processes inherit the session keyring across changes of the user and
+ * namespaces; without a new one, services could read the keys of the session that started the server. Services with the
+ * id of a person (the server's user, the owner of the project's folder) could also link that user's keyring, which the
+ * kernel allows by number from every user namespace. A system call filter (seccomp(2)) refuses the calls, as container
+ * engines do.
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -18,9 +19,9 @@ interface Calls {
 }
 
 const CALLS: Partial<Record<NodeJS.Architecture, Calls>> = {
-  arm: { keyctl: 311, prctl: 172 },
+  arm: { keyctl: 311, prctl: 172, other: [0xc000_00b7, 219] },
   arm64: { keyctl: 219, prctl: 167, other: [0x4000_0028, 311] },
-  ia32: { keyctl: 288, prctl: 172 },
+  ia32: { keyctl: 288, prctl: 172, other: [0xc000_003e, 250] },
   loong64: { keyctl: 219, prctl: 167 },
   ppc64: { keyctl: 271, prctl: 171 },
   riscv64: { keyctl: 219, prctl: 167 },
@@ -32,8 +33,9 @@ const CALLS: Partial<Record<NodeJS.Architecture, Calls>> = {
 const trial = ({ keyctl }: Calls): string =>
   `my $old = syscall(${keyctl}, 0, -3, 0); exit(syscall(${keyctl}, 1, 0) < 0 || syscall(${keyctl}, 0, -3, 0) == $old)`;
 
-/** A keyring that cannot be made (the quota of keys is used up) ends the command before it begins. */
-const join = ({ keyctl }: Calls): string => `syscall(${keyctl}, 1, 0) < 0 and exit 125;`;
+/** Where no filter follows, a keyring that cannot be made (the quota of keys is used up) ends the command. */
+const join = ({ keyctl }: Calls, isFiltered: boolean): string =>
+  `syscall(${keyctl}, 1, 0) < 0${isFiltered ? "" : ' and do { print STDERR "There is no session keyring: $!\\n"; exit 125 }'};`;
 
 /** Instructions of a filter (struct sock_filter): code, jump if true, jump if false, value. */
 function instructions({ keyctl, other = [0, 0] }: Calls): number[] {
@@ -53,23 +55,25 @@ function instructions({ keyctl, other = [0, 0] }: Calls): number[] {
   ].flat();
 }
 
-/** PR_SET_NO_NEW_PRIVS (38), which every command gets anyway, and PR_SET_SECCOMP (22). */
-function refuse(calls: Calls): string {
-  const code = instructions(calls);
-  return `my $f = pack("(SCCL)*", ${code.join(",")}); my $p = pack("Sx![p]P", ${code.length / 4}, $f); syscall(${calls.prctl}, 38, 1, 0, 0, 0) == 0 && syscall(${calls.prctl}, 22, 2, $p, 0, 0) == 0 or exit 125;`;
+/** PR_SET_NO_NEW_PRIVS (38), which setpriv sets as well, and PR_SET_SECCOMP (22). */
+function refuse({ prctl, ...calls }: Calls): string {
+  const code = instructions({ prctl, ...calls });
+  return [
+    `my $code = pack("(SCCL)*", ${code.join(",")});`,
+    `my $program = pack("Sx![p]P", ${code.length / 4}, $code);`,
+    `syscall(${prctl}, 38, 1, 0, 0, 0) == 0 && syscall(${prctl}, 22, 2, $program, 0, 0) == 0 or exit 125;`,
+  ].join(" ");
 }
 
-const REFUSED = (calls: Calls): string => `${refuse(calls)} exit(syscall(${calls.keyctl}, 0, -3, 0) >= 0)`;
-
-const EXECUTE = "exec { $ARGV[0] } @ARGV; exit 126";
+/** Succeeds when the kernel refuses the calls after the filter. */
+const refusedTrial = (calls: Calls): string => `${refuse(calls)} exit(syscall(${calls.keyctl}, 0, -3, 0) >= 0)`;
 
 /**
- * Words before a command that take the keys away from it. None where Perl is missing or the kernel offers no keyrings to
- * this process.
+ * Words before a command that keep keys from it; none where Perl is missing, or the kernel offers neither keyrings nor
+ * filters to this process.
  * @param perl a trusted path
- * @param root whether services have users of their own
  */
-export async function withoutKeys(perl: string | null, root: boolean): Promise<readonly string[]> {
+export async function withoutKeys(perl: string | null): Promise<readonly string[]> {
   const calls = process.platform === "linux" ? CALLS[process.arch] : undefined;
   if (perl === null || calls === undefined) return [];
   const works = (script: string): Promise<boolean> =>
@@ -77,7 +81,7 @@ export async function withoutKeys(perl: string | null, root: boolean): Promise<r
       () => true,
       () => false,
     );
-  if (!(await works(trial(calls)))) return [];
-  const refusing = !root && (await works(REFUSED(calls))) ? refuse(calls) : "";
-  return [perl, "-e", `${join(calls)} ${refusing} ${EXECUTE}`];
+  const [joins, filters] = await Promise.all([works(trial(calls)), works(refusedTrial(calls))]);
+  const steps = [...(joins ? [join(calls, filters)] : []), ...(filters ? [refuse(calls)] : [])];
+  return steps.length === 0 ? [] : [perl, "-e", [...steps, "exec { $ARGV[0] } @ARGV; exit 126"].join(" ")];
 }

@@ -1,8 +1,8 @@
 /**
  * Named volumes, temporary file systems and the operator's binds of app services: at the container's own paths where
- * services have namespaces, else at a path of the state directory that takes their place in the command and the environment.
+ * services have namespaces, else at a path of the state directory that takes their place in the command and the
+ * environment.
  */
-
 import { basename, dirname, join, relative, sep } from "node:path";
 import type { BindMount, Mount, ServiceDefinition, TmpfsMount, VolumeMount } from "../../../stack/definition/types.js";
 import { isBeneath } from "../../../system/is-beneath.js";

@@ -3,7 +3,6 @@
  * other steps of a start. A user without services creates it. Afterwards it belongs to the server: services can read it
  * and cannot change it. It holds no password.
  */
-
 import { createHash, randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { isRootServer } from "../../../system/root-server.js";
@@ -18,7 +17,9 @@ import { newIdentity } from "./cluster-identity.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const CONTROL_BYTES = 8192;
-/** A part of the template's name. Raise it with each change of what a template contains, such as an option of initdb. */
+/**
+ * A part of the template's name. Raise it with each change of what a template contains, such as an option of initdb.
+ */
 const RECIPE = 1;
 /** No project has this name. */
 const OWNER = "stackwarden:cluster";

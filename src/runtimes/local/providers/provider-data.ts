@@ -1,5 +1,4 @@
 /** Location of a provider's data, and the credentials in its definition. */
-
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { isRootServer } from "../../../system/root-server.js";

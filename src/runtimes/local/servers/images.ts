@@ -1,5 +1,4 @@
 /** Official images whose servers the local runtime runs from this machine's programs, beside PostgreSQL and Redis. */
-
 import { parseImageName } from "../../../stack/definition/image-name.js";
 import { isRootServer } from "../../../system/root-server.js";
 

@@ -1,5 +1,4 @@
 /** MySQL or MariaDB of the system: loopback only, created as the official images do. */
-
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";

@@ -137,7 +137,7 @@ export async function prepareMailpit(context: PrepareContext): Promise<LaunchPla
 }
 
 const COOKIE = ".erlang.cookie";
-/** The form of Erlang's own cookies, which have at most 36 random bits. */
+/** The form of the cookies that Erlang makes, which have at most 36 random bits. */
 const WEAK_COOKIE = /^[A-Z]{20}$/;
 
 /** The cookie is a password: with it a program can run any code in the node. */

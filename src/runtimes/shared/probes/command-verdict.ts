@@ -10,7 +10,10 @@ export class ServiceStarting extends Error {}
 /** How PostgreSQL, psql and pg_isready say that the server starts or recovers from a crash. */
 const STARTING =
   / - rejecting connections|\bthe database system is (?:starting up|not yet accepting connections|in recovery mode)/;
-/** pg_isready alone; its exit code 1 means that the server rejects connections while it starts, with `-q` without output. */
+/**
+ * pg_isready alone; its exit code 1 means that the server rejects connections while it starts, with `-q` without
+ * output.
+ */
 const PG_ISREADY = /^(?:\S*\/)?pg_isready(?:\s[^|&;<>()`]*)?$/;
 
 /** The clients of Redis exit with 0 when the server answers with an error, as it does while it loads its data. */

@@ -146,7 +146,9 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
     return run;
   }
 
-  /** Waits until all processes of the script catch SIGTERM: the one that translates signals may start after the service. */
+  /**
+   * Waits until all processes of the script catch SIGTERM: the one that translates signals may start after the service.
+   */
   async function translating({ child }: Run): Promise<void> {
     const catches = (pid: string) => {
       const caught = /^SigCgt:\t(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";

@@ -1,5 +1,7 @@
 /** Binds of a started container, compared with their sources. */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -72,6 +74,19 @@ describe("redirectedBind", () => {
     expect(await redirectedBind(0, CONTAINER, binds(), proc)).toBeUndefined();
     rmSync(join(proc, String(PID), "mountinfo"));
     expect(await check()).toBeUndefined();
+  });
+
+  it("redirectedBind returns undefined for a container that ends while its mounts are read", async () => {
+    const pipe = join(proc, String(PID), "mountinfo");
+    rmSync(pipe);
+    execFileSync("mkfifo", [pipe]);
+    const checking = check();
+    // The check reads it after the container's root is seen.
+    const writer = await open(pipe, "w");
+    rmSync(join(proc, String(PID), "root"), { recursive: true });
+    await writer.writeFile(`${lines.join("\n")}\n`);
+    await writer.close();
+    expect(await checking).toBeUndefined();
   });
 
   it("redirectedBind returns undefined for what this user may not see, as of a container with another user", async () => {

@@ -24,7 +24,7 @@ describe("restarts of the watchdog", () => {
       await until("its end is reported", () => fixture.warnings.length > count);
       return pid;
     };
-    // A busy machine must not decide which life was short: the pause and the times of the lives are those of this clock.
+    // Fake timers decide whether the watchdog ran briefly, not the load of the machine.
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     vi.advanceTimersByTime(1050);
     const first = await kill();
