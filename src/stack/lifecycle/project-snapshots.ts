@@ -1,5 +1,5 @@
 /** Snapshots of one project's volumes. They can be saved at any time, and restored while the stack is not running. */
-import { StackwardenError } from "../../errors.js";
+import { StackwardenError, toStackwardenError, withHint } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { Mutex } from "../../system/mutex.js";
 import { allVolumes } from "../definition/all-volumes.js";
@@ -241,11 +241,19 @@ export class ProjectSnapshots {
     const alone = await exclusive.run(call, "restore", (own) =>
       supervisor.withDefinition(settings(), () =>
         this.reading(name, async (snapshot, data) => {
+          await this.#requireRoom(snapshot);
           const saved = await saveFirst(() => this.#saveReplaced(snapshot, own), {
             what: "The data was not replaced",
             instead: "Or delete it first, without a snapshot: stop_stack with remove_volumes: true, snapshot: false.",
           });
-          await this.receive(snapshot, data, own);
+          // The automatic snapshot can take the room, and is not needed when nothing changes.
+          const runtime = await this.#requireRoom(snapshot).catch(async (error: unknown) => {
+            if (saved !== null) await this.#store.remove(saved);
+            throw error;
+          });
+          await this.#replace(runtime, snapshot, data, own).catch((error: unknown) => {
+            throw saved === null ? error : withSaved(toStackwardenError(error), saved);
+          });
           await storage.keepRuntime(snapshot.runtime);
           return { snapshot, saved };
         }),
@@ -290,6 +298,14 @@ export class ProjectSnapshots {
 
   /** Replaces this project's volumes with a snapshot of this project or another one. The stack must not be running. */
   async receive(snapshot: Snapshot, data: string, call: CallContext): Promise<void> {
+    await this.#replace(await this.#requireRoom(snapshot), snapshot, data, call);
+  }
+
+  /**
+   * @returns the snapshot's runtime
+   * @throws UNSUPPORTED, SNAPSHOT_TOO_LARGE when the disk has no room for a copy of the snapshot
+   */
+  async #requireRoom(snapshot: Snapshot): Promise<StackRuntime> {
     const runtime = this.parts.runtimes.find((one) => one.name === snapshot.runtime);
     if (runtime === undefined)
       throw new StackwardenError("UNSUPPORTED", `The snapshot was saved on the ${snapshot.runtime} runtime.`, {
@@ -304,6 +320,10 @@ export class ProjectSnapshots {
           hint: "Delete snapshots, or free space on the state directory's disk.",
         },
       );
+    return runtime;
+  }
+
+  async #replace(runtime: StackRuntime, snapshot: Snapshot, data: string, call: CallContext): Promise<void> {
     call.progress({ progress: 0, total: 0, message: `restoring ${Object.keys(snapshot.volumes).join(", ")}` });
     const volumes = Object.keys(snapshot.volumes);
     await runtime.restoreVolumes(this.#data(volumes, call.signal), data);
@@ -369,6 +389,10 @@ export class ProjectSnapshots {
     }
   }
 }
+
+/** A failure after the save of the present data; volumes can be replaced in part. */
+const withSaved = (error: StackwardenError, saved: string): StackwardenError =>
+  withHint(error, [...error.hintParts, { text: ` The data before this call is in the snapshot ${saved}.` }]);
 
 /** Pauses all services during `work`. No service is started, stopped or restarted in the meantime. */
 async function paused<T>(units: readonly ServiceController[], work: () => Promise<T>): Promise<T> {

@@ -1,9 +1,10 @@
 /** Snapshots of a project's data, on a runtime whose volumes are numbers. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { ExecRequest } from "../../../src/stack/runtime.js";
+import { SnapshotStore } from "../../../src/stack/storage/snapshot-store.js";
 import { call, Domain, eventsOf, until } from "../../support/domain.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
 
@@ -237,6 +238,30 @@ describe("snapshots", () => {
     // No data remains to save.
     domain.runtime.volumes.clear();
     expect(await manager.restoreSnapshot({ project: "shop", snapshot: "one" }, call())).not.toHaveProperty("replaced");
+  });
+
+  it("a restore that fails names the snapshot with the data before, and makes none where the disk has no room", async () => {
+    const manager = await started();
+    await manager.saveSnapshot({ project: "shop", name: "one" }, call());
+    await manager.stop({ project: "shop" }, call());
+    const restore = () => manager.restoreSnapshot({ project: "shop", snapshot: "one" }, call());
+    const names = async () => (await manager.snapshots("shop")).snapshots.map(({ name }) => name);
+    const roomless = { code: "SNAPSHOT_TOO_LARGE", message: expect.stringContaining("The disk has room for 0.0 MB") };
+    const free = vi.spyOn(SnapshotStore.prototype, "free").mockResolvedValue(0);
+    await expect(restore()).rejects.toMatchObject(roomless);
+    expect(domain.runtime.calls.at(-1)).not.toBe("copy data,uploads");
+    // The save takes the room.
+    free.mockResolvedValueOnce(1e9).mockResolvedValueOnce(1e9);
+    await expect(restore()).rejects.toMatchObject(roomless);
+    free.mockRestore();
+    expect(await names()).toEqual(["one"]);
+    const failing = vi.spyOn(domain.runtime, "restoreVolumes");
+    failing.mockRejectedValueOnce(new StackwardenError("STORAGE_FAILED", "No.", { hint: "Try again." }));
+    const error = await restore().catch((thrown: unknown) => thrown as StackwardenError);
+    expect(error).toMatchObject({
+      code: "STORAGE_FAILED",
+      hint: `Try again. The data before this call is in the snapshot ${(await names())[1]}.`,
+    });
   });
 
   it("a restore that cannot save the present data changes nothing, and needs no room where there is none", async () => {

@@ -45,7 +45,7 @@ export interface CopyDataRequest {
 
 const unfit = (what: string): StackwardenError =>
   new StackwardenError("SNAPSHOT_TOO_LARGE", `The data has ${what}, so that it cannot be copied.`, {
-    hint: "Delete what is not needed from the volume; stop_stack with remove_volumes: true, snapshot: false deletes it without a copy.",
+    hint: "Delete what is not needed from the volume.",
   });
 
 class Copy {
