@@ -47,6 +47,9 @@ export const SERVICE_STATES = [
 ] as const;
 export type ServiceState = (typeof SERVICE_STATES)[number];
 
+/** Of a service of the compose file: a call stopped or excluded it, its profile is not active, or it is new. */
+export const NOT_IN_STACK = "not part of the running stack";
+
 export const STACK_STATES = ["stopped", "starting", "running", "degraded", "stopping", "lost"] as const;
 export type StackState = (typeof STACK_STATES)[number];
 

@@ -41,11 +41,11 @@ export const staleNote = ({ service, stale }: Pick<ServiceReport, "service" | "s
         `${service} is stale: ${stale.reason} Run: stackwarden ${stale.fix === "start_stack" ? "up -d" : `restart ${service}`}`,
       ];
 
-/** For example `Stopped or left out by a call: cache. Run: stackwarden up -d cache`. */
+/** For example `Not part of the running stack: cache. Run: stackwarden up -d cache`. */
 export const leftOutNote = ({ left_out = [] }: Pick<StackReport, "left_out">): string[] =>
   left_out.length === 0
     ? []
-    : [`Stopped or left out by a call: ${left_out.join(", ")}. Run: stackwarden up -d ${left_out.join(" ")}`];
+    : [`Not part of the running stack: ${left_out.join(", ")}. Run: stackwarden up -d ${left_out.join(" ")}`];
 
 export function stackTable(report: StackReport): string {
   const head = ["SERVICE", "STATE", "UP", "RESTARTS", "USER", "LIMITS", "PUBLISHED"].map(dim);

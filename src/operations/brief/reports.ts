@@ -3,11 +3,10 @@ import * as z from "zod";
 import { notesOf } from "../../stack/lifecycle/notes.js";
 import type { EventPage, HealthOutcome, StackEvent, StackReport, StatsReport } from "../../stack/model.js";
 import { DEFAULT_PIDS } from "../../stack/schemas/limits.js";
+import { NOT_IN_STACK } from "../../stack/vocabulary.js";
 import { limitLines, serviceLine, staleLine, withoutEmpty } from "./service-line.js";
 
 const text = z.string();
-
-const LEFT_OUT = "stopped or left out by a call";
 
 export const briefStacks = {
   output: z.object({ stacks: z.array(z.record(z.string(), z.unknown())) }),
@@ -38,7 +37,7 @@ function briefStack(stack: StackReport): Record<string, unknown> {
     folder,
     folder_missing,
     runtime,
-    services: Object.fromEntries([...lines, ...left_out.map((name) => [name, LEFT_OUT])]),
+    services: Object.fromEntries([...lines, ...left_out.map((name) => [name, NOT_IN_STACK])]),
     commands,
     watching,
     idle_stop: idle_stop === undefined ? null : `after ${idle_stop.seconds} s without a call`,
@@ -62,7 +61,7 @@ export const briefHealth = {
     overall_healthy,
     ...withoutEmpty({ unchecked }),
     services: Object.fromEntries([
-      ...left_out.map((name) => [name, { status: "stopped", message: LEFT_OUT }]),
+      ...left_out.map((name) => [name, { status: "stopped", message: NOT_IN_STACK }]),
       ...Object.entries(services).map(([name, { healthy, status, message, error, stale, ...health }]) => [
         name,
         withoutEmpty({

@@ -4,6 +4,7 @@ import { asSentence, missingServices, wellSentence } from "../lifecycle/stack-st
 import type { LogLine } from "../logs/types.js";
 import type { ServiceHealth, StackEvent } from "../model.js";
 import { boundText } from "../text/sanitize-text.js";
+import { NOT_IN_STACK } from "../vocabulary.js";
 import { newestCrashes } from "./crash-summary.js";
 import { isEpilogue, placeOf } from "./error-lines.js";
 import { looksWrong } from "./log-symptoms.js";
@@ -172,7 +173,7 @@ function outdated(facts: Facts, shown: readonly string[]): string {
 function summary(facts: Facts, cause: Cause | null, shown: readonly string[]): string {
   const services = Object.values(facts.health.services).filter(({ service }) => shown.includes(service));
   const absent = facts.leftOut.filter((name) => shown.includes(name));
-  const out = absent.length === 0 ? "" : ` Stopped or left out by a call: ${absent.join(", ")}.`;
+  const out = absent.length === 0 ? "" : ` ${asSentence(`${NOT_IN_STACK}: ${absent.join(", ")}`)}`;
   if (cause === null && services.length === 0 && out !== "") return `No fault is visible.${out}`;
   if (cause === null)
     return `No fault is visible. ${observed(services)}${untested(services)}${outdated(facts, shown)}${out}`;

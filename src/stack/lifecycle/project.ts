@@ -174,7 +174,7 @@ export class Project {
     return [...(this.supervisor.stack?.units.keys() ?? this.storage.services)];
   }
 
-  /** Services that a call stopped or left out of the open stack. */
+  /** Services that a call stopped or named in `without`; empty when no stack is open. */
   get leftOut(): string[] {
     const { running, selection } = this.supervisor;
     return running === null ? [] : (selection.without ?? []).filter((name) => !running.units.has(name));

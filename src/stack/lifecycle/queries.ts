@@ -15,7 +15,8 @@ import type {
   StatsRequest,
 } from "../model.js";
 import type { EventQuery } from "../storage/events.js";
-import { LEFT_OUT, leftOut } from "./left-out.js";
+import { NOT_IN_STACK } from "../vocabulary.js";
+import { leftOut } from "./left-out.js";
 import { pressure } from "./limits.js";
 import type { Project } from "./project.js";
 import { STANDING } from "./service-state.js";
@@ -33,7 +34,7 @@ function decide(
   const outcome = (met: boolean, reason: string): HealthOutcome["wait"] => ({ condition, met, reason });
   if (condition === "stopped") return state === "stopped" ? outcome(true, "The stack is stopped.") : null;
   const out = (services ?? []).filter((name) => state !== "starting" && project.isLeftOut(name));
-  if (out.length > 0) return outcome(false, `${out.join(", ")}: ${LEFT_OUT}`);
+  if (out.length > 0) return outcome(false, `${out.join(", ")}: ${NOT_IN_STACK}.`);
   const units = [...(project.supervisor.stack?.units.values() ?? [])];
   if (state === "running") {
     const services = units.map((unit) => ({ service: unit.name, status: unit.state }));

@@ -80,7 +80,7 @@ export interface HealthFacts {
   /** Undefined before the first start by this server. */
   units: Units | undefined;
   stale: StaleServices;
-  /** Services that a call stopped or left out of the open stack. */
+  /** Services that a call stopped or named in `without`; empty when no stack is open. */
   leftOut: readonly string[];
   /** Returns false when nothing is stored of the project. */
   stored(): boolean;
@@ -118,7 +118,7 @@ export interface StackFacts {
   watch: Pick<Watch, "services" | "note">;
   /** Notes on ports and limits that calls set. */
   overrides: readonly string[];
-  /** Services that a call stopped or left out of the open stack. */
+  /** Services that a call stopped or named in `without`; empty when no stack is open. */
   leftOut: readonly string[];
   /** Reads the current definition, for a stack that this server never started. */
   peek(): Promise<StackDefinition>;

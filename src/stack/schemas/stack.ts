@@ -10,7 +10,7 @@ const time = z.string();
 
 export const stackState = z.enum(STACK_STATES);
 
-/** Services that a call stopped or left out of the running stack; absent when there are none. */
+/** Services that a call stopped or named in `without`; absent when there are none. */
 const leftOut = z.array(text).exactOptional();
 
 export const stackReport = z

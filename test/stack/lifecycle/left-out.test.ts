@@ -83,7 +83,7 @@ describe.each(WAYS)("a service that a call has %s", (_way, prepare) => {
     });
     const diagnosis = await manager.diagnose({ project, service: "cache" });
     expect(diagnosis).toMatchObject({ cause: null, services: { cache: { state: "stopped" } } });
-    expect(diagnosis.summary).toBe("No fault is visible. Stopped or left out by a call: cache.");
+    expect(diagnosis.summary).toBe("No fault is visible. Not part of the running stack: cache.");
     await expect(manager.events({ project, service: "cache" })).resolves.toMatchObject({ project });
     const { snapshot } = await manager.saveSnapshot({ project, service: "cache" }, call());
     expect(snapshot.volumes).toEqual({ cache: 40 });
@@ -113,10 +113,10 @@ describe.each(WAYS.slice(0, 2))("the reports of a stack from which a call has %s
     expect(health).toMatchObject({ overall_healthy: true, state: "running", left_out: ["cache"] });
     expect(await manager.report(project)).toMatchObject({ left_out: ["cache"] });
     const diagnosis = await manager.diagnose({ project });
-    expect(diagnosis.summary).toBe("No fault is visible. db is healthy. Stopped or left out by a call: cache.");
+    expect(diagnosis.summary).toBe("No fault is visible. db is healthy. Not part of the running stack: cache.");
     expect(diagnosis.services.cache?.state).toBe("stopped");
     // The brief answers for agents have it among the services.
-    const left = "stopped or left out by a call";
+    const left = "not part of the running stack";
     expect(operationNamed("health_status").brief?.of(health)).toMatchObject({
       services: { db: { healthy: true }, cache: { status: "stopped", message: left } },
     });
