@@ -168,9 +168,9 @@ function unsafeShape(raw: unknown): InputIssue | null {
 
 function requireConfirmation<Input extends z.ZodObject>(operation: Operation<Input>, input: z.output<Input>): void {
   if (!operation.annotations.destructive) return;
-  const what = operation.destroys === undefined ? "data" : operation.destroys(input);
+  const what = operation.destroys === undefined ? "permanently delete data" : operation.destroys(input);
   if (what === null || (input as { confirm?: unknown }).confirm === true) return;
-  throw new StackwardenError("CONFIRMATION_REQUIRED", `${operation.name} would permanently delete ${what}.`, {
+  throw new StackwardenError("CONFIRMATION_REQUIRED", `${operation.name} would ${what}.`, {
     hint: hint`If the user wants that: ${callTo(operation.name, { ...changed(operation, input), confirm: true })}.`,
     details: { operation: operation.name, confirm: true },
   });

@@ -63,8 +63,9 @@ export interface Operation<Input extends z.ZodObject = z.ZodObject, Output exten
    */
   readonly brief?: Brief<Output>;
   /**
-   * Describes the data that this call would delete; null when it deletes nothing. A call that deletes data requires
-   * `confirm: true`. A destructive operation without this function always requires it.
+   * Describes what this call would do to data, such as `permanently delete the data in every volume of shop`; null when
+   * it deletes and replaces nothing. A call that does requires `confirm: true`. A destructive operation without this
+   * function always requires it.
    */
   destroys?(input: z.output<Input>): string | null;
   run(input: z.output<Input>, context: OperationContext): Promise<z.input<Output>>;

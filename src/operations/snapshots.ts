@@ -28,7 +28,7 @@ export const restoreSnapshot = defineOperation({
   ].join("\n"),
   input: z.strictObject({ project, snapshot: snapshotName, confirm: flag("").default(false) }),
   output: snapshotOutcome,
-  annotations: { readOnly: false, destructive: true, idempotent: true, openWorld: false },
+  annotations: { readOnly: false, destructive: true, idempotent: false, openWorld: false },
   command: { name: "snapshot restore", operands: ["snapshot"], options: { confirm: "--yes" } },
   rest: [
     {
@@ -37,7 +37,7 @@ export const restoreSnapshot = defineOperation({
       summary: "Replace the data of a stopped stack. Needs `confirm`.",
     },
   ],
-  destroys: (input) => `the present data in the snapshot's volumes of ${input.project}`,
+  destroys: (input) => `replace the present data in the snapshot's volumes of ${input.project}`,
   run: ({ project: id, snapshot }, { manager, ...call }) => manager.restoreSnapshot({ project: id, snapshot }, call),
 });
 
@@ -71,6 +71,6 @@ export const deleteSnapshot = defineOperation({
       summary: "Delete a snapshot. Needs `confirm`.",
     },
   ],
-  destroys: (input) => `the snapshot ${input.snapshot} of ${input.project}`,
+  destroys: (input) => `permanently delete the snapshot ${input.snapshot} of ${input.project}`,
   run: ({ project: id, snapshot }, { manager, ...call }) => manager.deleteSnapshot({ project: id, snapshot }, call),
 });

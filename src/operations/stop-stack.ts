@@ -27,8 +27,8 @@ export const stopStack = defineOperation({
   command: { name: "down", operands: ["services"], options: { remove_volumes: "--volumes", confirm: "--yes" } },
   rest: [{ method: "post", path: "/projects/{id}/stop", summary: "Stop the stack. `remove_volumes` needs `confirm`." }],
   destroys: ({ project: id, remove_volumes, forget }) => {
-    if (forget) return `the data, snapshots, dependencies, logs and records of ${id}`;
-    return remove_volumes ? `the data in every volume of ${id}` : null;
+    if (forget) return `permanently delete the data, snapshots, dependencies, logs and records of ${id}`;
+    return remove_volumes ? `permanently delete the data in every volume of ${id}` : null;
   },
   run: (input, { manager, ...call }) =>
     manager.stop(

@@ -23,7 +23,7 @@ test("the names, order and annotations of operations are fixed", () => {
     "diagnose y n y y",
     "run_command n y n y",
     "save_snapshot n n n n",
-    "restore_snapshot n y y n",
+    "restore_snapshot n y n n",
     "list_snapshots y n y n",
     "delete_snapshot n y n n",
   ]);

@@ -189,7 +189,7 @@ test("stop_stack requires confirm: true only when it deletes volumes", async () 
   const context = contextOf(manager);
   await expect(invoke(stopStack, { project: "shop", remove_volumes: true }, context)).rejects.toMatchObject({
     code: "CONFIRMATION_REQUIRED",
-    message: expect.stringContaining("every volume of shop"),
+    message: expect.stringContaining("would permanently delete the data in every volume of shop"),
     hint: expect.stringContaining('"confirm": true'),
   });
   expect(manager.calls).toEqual([]);
@@ -199,6 +199,14 @@ test("stop_stack requires confirm: true only when it deletes volumes", async () 
     false,
     true,
   ]);
+});
+
+test("restore_snapshot without confirm says that data is replaced, which is not a permanent deletion", async () => {
+  const input = { project: "shop", snapshot: "one" };
+  await expect(run("restore_snapshot", input)).rejects.toMatchObject({
+    code: "CONFIRMATION_REQUIRED",
+    message: "restore_snapshot would replace the present data in the snapshot's volumes of shop.",
+  });
 });
 
 test("a destructive operation without a description of what it deletes always requires confirmation", async () => {

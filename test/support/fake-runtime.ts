@@ -33,6 +33,8 @@ type Probed = true | string | { starting: string };
 export interface Script {
   /** Milliseconds until the process runs. */
   startMs?: number;
+  /** Milliseconds that reading its limits takes. */
+  readLimitsMs?: number;
   /** Errors of the next starts, one each. */
   startErrors?: unknown[];
   /** Result of its checks; an object for a service that answers that it is starting. Default: healthy. */
@@ -146,6 +148,8 @@ export class FakeService implements RuntimeService {
   }
 
   async readLimits(): Promise<AppliedLimits> {
+    const { readLimitsMs } = this.runtime.script(this.service);
+    if (readLimitsMs !== undefined) await new Promise((resolve) => setTimeout(resolve, readLimitsMs));
     const one = (value: number | undefined) => ({
       value: this.runtime.level === "enforced" ? (value ?? null) : null,
       enforcement: { level: this.runtime.level, reason: "fake kernel" },

@@ -53,6 +53,8 @@ export class ServiceController {
   /** Generation of the instance that ended with `lastExit`. */
   #exitGeneration = 0;
   instance: RuntimeService | null = null;
+  /** The last instance that was not refused because of its limits. */
+  #accepted: RuntimeService | null = null;
   /** Epoch milliseconds at which the latest start began: its sources are read after it. */
   begunAt = 0;
   /** Absolute paths of sources that were copied into the present instance, with their modification time. */
@@ -97,6 +99,11 @@ export class ServiceController {
 
   get running(): boolean {
     return this.instance !== null;
+  }
+
+  /** True when an instance runs whose limits are as enforced as required. */
+  get started(): boolean {
+    return this.running && this.instance === this.#accepted;
   }
 
   /** True when only a call can bring the service up again. */
@@ -191,8 +198,8 @@ export class ServiceController {
     if (initialisesVolume(this.definition, host.stack.runtime)) this.#newDatabase ??= instance;
     const data = { generation: instance.generation, pid: instance.pid };
     this.#event({ type: "service_started", message: `${name} runs.`, actor, data });
-    // A dependent with `condition: service_started` waits for the instance; the state changes only with the first
-    // check.
+    // A dependent with `condition: service_started` waits for this; the state changes only with the first check.
+    this.#accepted = instance;
     this.#state.evaluate();
     const monitor = new HealthMonitor({
       instance,

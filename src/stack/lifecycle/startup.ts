@@ -27,7 +27,7 @@ async function awaitDependency(
   const { condition } = dependency;
   const met = (): boolean => {
     if (unit.state === "completed") return true;
-    if (condition === "service_started") return unit.running;
+    if (condition === "service_started") return unit.started;
     return condition === "service_healthy" && unit.state === "healthy";
   };
   const unchecked = (): boolean => condition === "service_healthy" && unit.state === "running";

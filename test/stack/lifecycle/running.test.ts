@@ -1,6 +1,7 @@
 /** A running stack: crashes, restart policies, health, limits, and reports. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { StackChange, StackManager } from "../../../src/stack/model.js";
+import { ProjectStore } from "../../../src/stack/storage/project-store.js";
 import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
 
 let domain: Domain;
@@ -276,6 +277,10 @@ describe("stats, logs, events and lists", () => {
     const other = domain.manager();
     expect(await other.logTotals()).toEqual([]);
     expect((await other.logs({ project: "shop", query: { services: ["db"] } })).lines).toHaveLength(1);
+    // Also where no start stored the names of the services.
+    vi.spyOn(ProjectStore.prototype, "services").mockReturnValue([]);
+    const kept = other.logs({ project: "shop", query: { services: ["db"] } }).finally(() => vi.restoreAllMocks());
+    expect((await kept).lines).toHaveLength(1);
   });
 
   it("events are filtered by service and can be waited for", async () => {

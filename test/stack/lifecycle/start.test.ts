@@ -111,6 +111,18 @@ it("a dependent with service_started starts when its dependency runs, before the
   expect(status).toBe("healthy");
 });
 
+it("a dependent with service_started does not start when the limits of its dependency are refused", async () => {
+  const after = "depends_on: { first: { condition: service_started }, side: { condition: service_started } }";
+  domain.project("shop", compose(service("app", after), service("first"), service("side", "mem_limit: 128m")));
+  domain.runtime.level = "none";
+  // The wait for `side` begins between its start and its refusal.
+  domain.runtime.scripts = { first: { startMs: 150 }, side: { readLimitsMs: 500 } };
+  await expect(
+    domain.manager({ requireEnforcedLimits: true }).start({ project: "shop" }, call()),
+  ).rejects.toMatchObject({ code: "LIMITS_NOT_ENFORCEABLE" });
+  expect(domain.runtime.started().sort()).toEqual(["first", "side"]);
+});
+
 it("a failed start reports the cause and the last lines, and stops the started services", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { prints: "password=topsecret1 boom", probe: () => new Promise(() => undefined) } };

@@ -70,11 +70,12 @@ async function prepareVolume(
     if (owner !== null && !isDone) await withStorage("Changing the owner of a volume", () => claimTree(folder, user));
     return { folder: await ensureDir(folder, 0o700, user), group };
   }
-  if (owner !== null && (owner.gid !== group || owner.mode !== SHARED_MODE)) {
-    const uids = await Promise.all(users.map((one) => serviceUser(host, stack, one)));
-    const own = [user.uid, ...uids.map(({ uid }) => uid)];
+  const uids = await Promise.all(users.map((one) => serviceUser(host, stack, one)));
+  const own = [user.uid, ...uids.map(({ uid }) => uid)];
+  // The owner can be a service that does not mount the volume any more.
+  const isForeign = owner !== null && owner.uid !== 0 && !own.includes(owner.uid);
+  if (owner !== null && (owner.gid !== group || owner.mode !== SHARED_MODE || isForeign))
     await withStorage("Giving a volume to its services", () => shareTree(folder, own, group));
-  }
   const uid = (await ownerOf(folder))?.uid ?? 0;
   return { folder: await ensureDir(folder, SHARED_MODE, { uid, gid: group }), group };
 }

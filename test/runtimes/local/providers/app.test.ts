@@ -211,6 +211,25 @@ describe("an app service on the local runtime", () => {
     expect(running.notes.join("\n")).not.toContain("/app is not mounted");
   });
 
+  it.runIf(isRoot)("a shared volume does not stay with a service that does not mount it any more", async () => {
+    const one = (name: string, source = "shared") =>
+      service(name, {
+        mounts: [{ type: "volume", source, target: "/shared", readOnly: false }],
+        local: local({ command: ["sleep", "60"] }),
+      });
+    const volume = join(fixture.stateDir, "volumes", "shared", "data");
+    const owner = async (first: ServiceDefinition, ...others: ServiceDefinition[]) => {
+      const stack = await fixture.open([first, ...others]);
+      const { user } = await fixture.start(stack, first);
+      await stack.close();
+      const { uid } = statSync(volume);
+      return uid === user.uid ? first.name : uid;
+    };
+    expect(await owner(one("a"))).toBe("a");
+    expect(await owner(one("a"), one("b"))).toBe("a");
+    expect(await owner(one("b"), one("c"), one("a", "another"))).toBe(0);
+  });
+
   it("a service without a known way to run is refused before any service starts", async () => {
     await expect(fixture.open([service("x", { image: "elasticsearch:8" })])).rejects.toMatchObject({
       code: "UNSUPPORTED",
