@@ -18,8 +18,8 @@ export interface Given {
 
 /**
  * A bench for several tests of one describe, in which `begin` runs once, at the first call. A container for each test
- * costs more processor time than everything that the tests do with it. After a failed test, the next call begins another
- * bench: a retry must not find what the failed attempt left.
+ * costs more processor time than everything that the tests do with it. After a failed test, the next call begins
+ * another bench: a retry must not find what the failed attempt left.
  */
 export function shared<T extends object>(
   given: Given,
