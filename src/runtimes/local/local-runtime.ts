@@ -53,6 +53,7 @@ class LocalRuntime implements StackRuntime {
 
   /** A start needs no versions of Python and Redis, and tries a network when it opens its own. */
   async availability(): Promise<Availability> {
+    // The start needs the host next: it is made while the module loads.
     const [{ isAvailable }] = await Promise.all([import("./requirements-check.js"), this.#processHost()]);
     return isAvailable() ? { available: true, findings: [] } : this.check();
   }
