@@ -191,7 +191,6 @@ export class Project {
    * @throws UNKNOWN_SERVICE that lists the valid names
    */
   async requireServices(services: readonly string[] = []): Promise<void> {
-    if (services.length === 0) return;
     const present = [...(await this.names()), ...this.leftOut];
     for (const service of services) if (!present.includes(service)) await this.#defined(service, present);
   }

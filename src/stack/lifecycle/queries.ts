@@ -122,7 +122,8 @@ export async function logsOf(project: Project, query: LogQuery, subscribe: Subsc
     if (requested.length > 0 && requested.every(wrote)) return requested;
     throw error;
   });
-  await project.requireServices(requested.filter((service) => !names.includes(service) && !wrote(service)));
+  const silent = requested.filter((service) => !names.includes(service) && !wrote(service));
+  if (silent.length > 0) await project.requireServices(silent);
   const services = requested.length > 0 ? project.withInstances(requested) : names;
   if (!services.some(wrote)) {
     if (project.state === "stopped" || project.state === "lost")
