@@ -3,7 +3,7 @@
  * The first part runs on this Node.js, and everything on the newest one.
  */
 import { execFile } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -28,9 +28,13 @@ describe("the demo", () => {
   });
   afterAll(() => rmSync(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
 
-  /** The second demo finds the dependencies that the first one installed, and PostgreSQL's programs, but no data. */
+  /**
+   * The second demo finds the dependencies that the first one installed, and PostgreSQL's programs, but no data, also at
+   * its second attempt.
+   */
   function keepDependencies(): void {
     const keep = (folder: string, kept: string): void => {
+      if (!existsSync(folder)) return;
       for (const name of readdirSync(folder)) if (name !== kept) rmSync(join(folder, name), { recursive: true });
     };
     const projects = join(state, "projects");
@@ -46,12 +50,12 @@ describe("the demo", () => {
       expectCommandCenter(stdout);
       expect(readdirSync(temporary)).toEqual([]);
     });
-    keepDependencies();
   });
 
   it(`on Node.js ${VERSION} the demo starts, breaks, repairs, limits and stops CommandCenter, then works in two work trees`, {
     timeout: 600_000,
   }, async () => {
+    keepDependencies();
     const binary = await newestNode();
     expect((await promisify(execFile)(binary, ["--version"])).stdout.trim()).toBe(`v${VERSION}`);
     await runDemo(binary, ["--state", state], (stdout, temporary) => {

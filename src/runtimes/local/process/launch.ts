@@ -8,6 +8,7 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
+import { sanitizeText } from "../../../stack/text/sanitize-text.js";
 import { startTime } from "../../../system/process-identity.js";
 import { isRootServer } from "../../../system/root-server.js";
 import type { ServiceUser } from "../types.js";
@@ -127,6 +128,18 @@ function killProcess(pid: number): void {
   } catch {
     // It has ended.
   }
+}
+
+/** The last line that the programs before the command printed, as the end of a sentence. */
+function reasonOf({ exitCode, signalCode, stderr }: ChildProcess): string {
+  const line = sanitizeText(String(stderr?.read() ?? ""))
+    .trim()
+    .split("\n")
+    .at(-1)
+    ?.slice(0, 300);
+  const how = signalCode ?? (exitCode === null ? "" : `exit code ${exitCode}`);
+  const reason = [line, how].filter(Boolean).join(", ");
+  return reason === "" ? "" : ` (${reason})`;
 }
 
 /** Finds the command behind bubblewrap or nsenter. Until the command begins, stage 2 is the only process there. */
@@ -279,7 +292,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
           )
         : new StackwardenError(
             "SERVICE_START_FAILED",
-            `${argv[0]} cannot be started: it ended before its first step.`,
+            `${argv[0]} cannot be started: it ended before its first step${reasonOf(child)}.`,
             {
               hint: "Its limits may be too low for any process to start; `stackwarden doctor` shows what this machine can do.",
             },
