@@ -7,8 +7,11 @@ import { join } from "node:path";
 import { StackwardenError } from "../errors.js";
 import { storageError } from "./atomic-write.js";
 
-/** A socket's path is limited by the kernel (108 bytes on Linux, 104 on macOS), a state directory is not. */
-const MAX_BYTES = 103;
+/**
+ * Longest path of a Unix socket on every system: the kernel's limit with the final NUL is 108 bytes on Linux, 104 on
+ * macOS. A state directory has no such limit.
+ */
+export const MAX_SOCKET_BYTES = 103;
 const PRIVATE = 0o700;
 
 export interface SocketPathOptions {
@@ -31,7 +34,7 @@ export function socketPath(
 ): string {
   const name = kind + createHash("sha256").update(of).digest("hex").slice(0, 20);
   if (platform === "win32") return `\\\\.\\pipe\\stackwarden-${name}`;
-  const short = inside.find((path) => Buffer.byteLength(path) <= MAX_BYTES);
+  const short = inside.find((path) => Buffer.byteLength(path) <= MAX_SOCKET_BYTES);
   return short ?? join(temporary, `stackwarden-${uid}`, `${name}.sock`);
 }
 

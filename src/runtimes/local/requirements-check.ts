@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import type { Enforcement, RuntimeStatus } from "../../stack/runtime.js";
 import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../system/find-program.js";
 import { isRootServer } from "../../system/root-server.js";
+import { aptInstall } from "./apt-install.js";
 import * as binaries from "./binaries.js";
 import { SHARED_NETWORK } from "./network/networks.js";
 import { REFUSING } from "./process/user-namespaces.js";
@@ -35,9 +36,7 @@ const SEARCH: Search = {
 /** The install command for this platform; Debian's and macOS's are supported. */
 async function installCommand({ findProgram }: Search, debian: string, brew: string): Promise<string> {
   if (process.platform === "darwin") return `brew install ${brew}`;
-  if ((await findProgram("apt-get")) !== null) {
-    return `${isRootServer() ? "" : "sudo "}apt-get install -y --no-install-recommends ${debian}`;
-  }
+  if ((await findProgram("apt-get")) !== null) return aptInstall(debian);
   return `Install ${debian} with this system's package manager.`;
 }
 
@@ -147,10 +146,7 @@ const READ_ONLY_VIEW: Enforcement = {
     "Home folders, /run, other projects' data and temporary files do not exist for a service; it can read the rest of the machine's file system with the rights of the user that runs stackwarden, and can change only its project's folder, its project's data and its temporary files.",
 };
 
-/** Programs that not every stack needs. */
-const OPTIONAL = new Set(["postgres", "redis", "python", "namespaces"]);
-
-/** Whether `checkRequirements` would report the runtime as available: found without running a program. */
+/** Whether the runtime is available: what every stack needs, found without running a program. */
 export const isAvailable = (): boolean => [platform(), node()].every(({ ok }) => ok);
 
 /**
@@ -169,7 +165,7 @@ export async function checkRequirements(host: ProcessHost, search: Search = SEAR
   ]);
   return {
     runtime: "local",
-    available: findings.every((finding) => finding.ok || OPTIONAL.has(finding.check)),
+    available: isAvailable(),
     findings: [...findings, ...(await namespaces(host, search))],
     isolation: {
       limits,

@@ -253,7 +253,8 @@ function readStack(
     (name) => variables.get(name),
     context,
   );
-  for (const { secretEnvironment, environment } of [...Object.values(services), ...others])
+  const readable = [...Object.values(services), ...others];
+  for (const { secretEnvironment, environment } of readable)
     for (const key of secretEnvironment) secretValues.add(environment[key] ?? "");
   for (const variable of variables.values()) if (variable.secret) secretValues.add(variable.value);
   const redacted = [...secretValues].filter((value) => value.length >= SHORTEST_SECRET);
@@ -284,10 +285,7 @@ function readStack(
     ...(Object.keys(configs.contents).length === 0 ? {} : { configs: configs.contents }),
     ...(Object.keys(secrets.binary).length === 0 ? {} : { binarySecrets: secrets.binary }),
     secretValues: redacted,
-    privateFiles: inUse([
-      ...privateFiles,
-      ...privateFilesOf(reading, sources, [...Object.values(services), ...others], redacted),
-    ]),
+    privateFiles: inUse([...privateFiles, ...privateFilesOf(reading, sources, readable, redacted)]),
     secrets: secrets.text,
     notes,
     uses,

@@ -16,7 +16,7 @@ export const leftOutHealth = (service: string): ServiceHealth => ({
 });
 
 /** The error of an operation that needs the service in the running stack. */
-export const leftOut = (project: string, service: string): StackwardenError =>
+export const notInStack = (project: string, service: string): StackwardenError =>
   new StackwardenError("SERVICE_NOT_STARTED", `${service} does not run: it is ${NOT_IN_STACK}.`, {
     hint: hint`Start it with ${callTo("start_stack", { project, services: [service] })}.`,
     details: { services: [service] },

@@ -33,7 +33,7 @@ import { checkStack } from "./check-stack.js";
 import { DataTransfer } from "./data-transfer.js";
 import { Exclusive } from "./exclusive.js";
 import { IdleStop } from "./idle-stop.js";
-import { leftOut } from "./left-out.js";
+import { notInStack } from "./left-out.js";
 import { changeLimits } from "./limit-change.js";
 import { argumentsOf, type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
@@ -182,8 +182,8 @@ export class Project {
 
   /** True for a service that is not part of the open stack and that nothing starts. */
   isLeftOut(service: string): boolean {
-    const { state, leftOut: names } = this;
-    return this.open && isLeftOut(service, { state, units: this.supervisor.stack?.units, leftOut: names });
+    const { state, leftOut } = this;
+    return this.open && isLeftOut(service, { state, units: this.supervisor.stack?.units, leftOut });
   }
 
   /**
@@ -574,7 +574,7 @@ export class Project {
       // A definition that cannot be read does not hide that the stack does not run.
       if (running !== null || (error instanceof StackwardenError && error.code === "UNKNOWN_SERVICE")) throw error;
     });
-    if (running !== null) throw leftOut(this.id, service);
+    if (running !== null) throw notInStack(this.id, service);
     throw new StackwardenError("STACK_NOT_RUNNING", `The stack of ${this.id} is not running.`, {
       hint: hint`Start it with ${callTo("start_stack", { project: this.id })}.`,
     });

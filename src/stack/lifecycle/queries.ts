@@ -16,7 +16,7 @@ import type {
 } from "../model.js";
 import type { EventQuery } from "../storage/events.js";
 import { NOT_IN_STACK } from "../vocabulary.js";
-import { leftOut } from "./left-out.js";
+import { notInStack } from "./left-out.js";
 import { pressure } from "./limits.js";
 import type { Project } from "./project.js";
 import { STANDING } from "./service-state.js";
@@ -129,7 +129,7 @@ export async function logsOf(project: Project, query: LogQuery, subscribe: Subsc
     if (project.state === "stopped" || project.state === "lost")
       throw notRunning(project, " and never printed anything");
     const [out] = services.filter((service) => project.isLeftOut(service));
-    if (out !== undefined) throw leftOut(project.id, out);
+    if (out !== undefined) throw notInStack(project.id, out);
     throw new StackwardenError("SERVICE_NOT_STARTED", `${services.join(", ")} has not started yet.`, {
       hint: hint`Its dependencies start first. Wait with ${callTo("health_status", { project: project.id, wait_for: "healthy" })}.`,
       details: { services },

@@ -16,8 +16,8 @@ const DATA = "data";
 const UNFINISHED = ".unfinished-";
 
 /**
- * A name of constant length: a tree whose paths are as long as the kernel permits could not be removed under a longer
- * one.
+ * The name has a constant length: a longer name could make paths in a tree longer than the kernel permits, and the tree
+ * could not be removed.
  */
 const unfinishedName = (): string =>
   `${UNFINISHED}${String(process.pid).padStart(7, "0")}-${randomBytes(6).toString("hex")}`;

@@ -59,7 +59,7 @@ class SessionGateway implements Gateway {
       project: options.project,
       serve: (socket, port) => void this.#serve(socket, port),
       refused: refusedConnections(
-        (port) => this.#endpoint(port)?.service,
+        (port) => this.#ledger.ownerOf(port)?.service,
         (service, message) => options.notice({ type: "warning", service, message }),
       ),
     });
@@ -146,13 +146,9 @@ class SessionGateway implements Gateway {
     });
   }
 
-  #endpoint(port: number): Endpoint | undefined {
-    return this.endpoints().find(({ host_port }) => host_port === port);
-  }
-
   async #serve(socket: Socket, port: number): Promise<void> {
     socket.on("error", () => {});
-    const endpoint = this.#endpoint(port);
+    const endpoint = this.endpoints().find(({ host_port }) => host_port === port);
     const link = this.#running?.link;
     if (endpoint === undefined || link === undefined) {
       socket.resetAndDestroy();

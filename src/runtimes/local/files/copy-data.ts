@@ -4,30 +4,18 @@
  * reflinks.
  */
 import { closeSync, constants, openSync, readSync, writeFileSync } from "node:fs";
-import {
-  chmod,
-  copyFile,
-  type FileHandle,
-  lchown,
-  mkdir,
-  open,
-  readlink,
-  symlink,
-  unlink,
-  utimes,
-} from "node:fs/promises";
+import { chmod, copyFile, lchown, mkdir, readlink, symlink, unlink, utimes } from "node:fs/promises";
 import { StackwardenError } from "../../../errors.js";
 import { isRootServer } from "../../../system/root-server.js";
 import { Budget } from "./budget.js";
+import { CHUNK, copyContent, READ } from "./copy-content.js";
 import { type Entry, Folder, type Name, type Path, pathTo } from "./folder.js";
 
 const MAX_DEPTH = 200;
 const MAX_ENTRIES = 2_000_000;
 /** Longest path of a folder in a copy, in bytes: the kernel's limit (4,096) without the longest name. */
 const MAX_PATH = 3840;
-const CHUNK = 1_048_576;
 const SMALL = 65_536;
-const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 const REFLINK = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE;
 
 export interface CopyDataRequest {
@@ -118,9 +106,15 @@ class Copy {
       if (this.#sharesBlocks) return;
     }
     this.#buffer ??= Buffer.allocUnsafe(CHUNK);
+    const buffer = this.#buffer;
+    // Without a reflink, copyFile does not end when the file becomes shorter meanwhile, and copies more than the budget
+    // permits when it becomes longer.
     try {
-      if (size <= SMALL) this.#small(path, to, size, this.#buffer);
-      else await this.#large(path, to, size, this.#buffer);
+      if (size <= SMALL) this.#small(path, to, size, buffer);
+      else {
+        const part = (): void => this.request.signal.throwIfAborted();
+        await copyContent(path, to, { mode: 0o600, buffer, maxBytes: size, part });
+      }
     } catch (error) {
       // It may be the file that filled the disk.
       await unlink(to).catch(() => undefined);
@@ -128,35 +122,7 @@ class Copy {
     }
   }
 
-  async #large(path: string, to: Path, size: number, buffer: Buffer): Promise<void> {
-    const source = await open(path, READ);
-    try {
-      const target = await open(to, "wx", 0o600);
-      try {
-        await this.#bytes(source, target, size, buffer);
-      } finally {
-        await target.close();
-      }
-    } finally {
-      await source.close();
-    }
-  }
-
-  /**
-   * Copies what is left of `size` bytes. Without a reflink, copyFile does not end when the file becomes shorter
-   * meanwhile, and copies more than the budget permits when it becomes longer.
-   */
-  async #bytes(source: FileHandle, target: FileHandle, size: number, buffer: Buffer): Promise<void> {
-    for (let left = size; left > 0; ) {
-      this.request.signal.throwIfAborted();
-      const { bytesRead } = await source.read(buffer, 0, Math.min(left, CHUNK), null);
-      if (bytesRead === 0) return;
-      await target.writeFile(buffer.subarray(0, bytesRead));
-      left -= bytesRead;
-    }
-  }
-
-  /** The same in one turn: for a small file, seven asynchronous calls take longer than its content. */
+  /** For a small file, seven asynchronous calls take longer than its content. */
   #small(path: string, to: Path, size: number, buffer: Buffer): void {
     const source = openSync(path, READ);
     try {

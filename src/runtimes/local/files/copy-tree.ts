@@ -2,8 +2,7 @@
  * Copies a project's sources for a service. Entries are copied from open descriptors: a user with write access to the
  * project cannot make the server read a file outside of it by replacing a folder or a file with a link during the copy.
  */
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readlink, symlink, unlink } from "node:fs/promises";
+import { mkdir, readlink, symlink, unlink } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { closeBeneath, openBeneath, UnsafePathError } from "../../../system/open-beneath.js";
@@ -11,11 +10,10 @@ import { realPath } from "../../../system/real-path.js";
 import { isRootServer } from "../../../system/root-server.js";
 import type { ServiceUser } from "../types.js";
 import { Budget, type Limits } from "./budget.js";
+import { CHUNK, copyContent } from "./copy-content.js";
 import { type Entry, Folder } from "./folder.js";
 
-const CHUNK = 1_048_576;
 const MAX_DEPTH = 200;
-const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 export interface CopyRequest {
   /** The project's folder, as a path without links. */
@@ -81,29 +79,16 @@ class Copy {
 
   async #file({ path: from, stats }: Entry, path: string): Promise<void> {
     this.#budget.expectBytes(stats.size);
-    const source = await open(from, READ);
-    try {
-      const target = await open(join(this.request.to, path), "wx", (stats.mode & 0o700) | 0o600);
-      try {
-        await this.#bytes(source, target);
-        if (this.#isRoot) await target.chown(this.request.user.uid, this.request.user.gid);
-      } finally {
-        await target.close();
-      }
-    } finally {
-      await source.close();
-    }
+    const { to, user } = this.request;
+    await copyContent(from, join(to, path), {
+      mode: (stats.mode & 0o700) | 0o600,
+      buffer: this.#buffer,
+      part: (bytes) => this.#budget.bytes(bytes),
+      complete: async (target) => {
+        if (this.#isRoot) await target.chown(user.uid, user.gid);
+      },
+    });
     this.files += 1;
-  }
-
-  async #bytes(source: FileHandle, target: FileHandle): Promise<void> {
-    for (;;) {
-      const { bytesRead } = await source.read(this.#buffer, 0, CHUNK, null);
-      if (bytesRead === 0) return;
-      this.#budget.bytes(bytesRead);
-      // A file handle writes at its current position, so this appends.
-      await target.writeFile(this.#buffer.subarray(0, bytesRead));
-    }
   }
 
   async #link(source: Folder, name: string, path: string): Promise<void> {

@@ -51,7 +51,7 @@ export class NamespacePorts implements StackPorts {
   ) {
     this.#published = new PortLedger((service) => portRequests(service).filter(({ published }) => published), {
       project,
-      refused: refusedConnections((hostPort) => this.#endpoint(hostPort)?.service, warn),
+      refused: refusedConnections((hostPort) => this.#published.ownerOf(hostPort)?.service, warn),
       serve: (socket, hostPort) => {
         const target = this.#behind(hostPort);
         if (target === undefined) return void socket.destroy();
@@ -66,12 +66,8 @@ export class NamespacePorts implements StackPorts {
     });
   }
 
-  #endpoint(hostPort: number): Endpoint | undefined {
-    return this.#published.endpoints().find(({ host_port }) => host_port === hostPort);
-  }
-
   #behind(hostPort: number): number | undefined {
-    const endpoint = this.#endpoint(hostPort);
+    const endpoint = this.#published.endpoints().find(({ host_port }) => host_port === hostPort);
     return endpoint === undefined ? undefined : this.hostPort(endpoint.service, endpoint.container_port);
   }
 

@@ -204,10 +204,12 @@ async function shellIsExact(): Promise<boolean> {
 /** @param root whether the server can assign separate users to services */
 export async function findGateTools(root: boolean): Promise<GateTools> {
   const nobody = { uid: 65_534, gid: 65_534 };
-  const [setpriv, perl, exactShell] = await Promise.all([
+  const findPerl = firstThatWorks(["/usr/bin/perl"], ["-e", "use POSIX ();"]);
+  const [setpriv, perl, words, exactShell] = await Promise.all([
     firstThatWorks(["/usr/bin/setpriv", "/bin/setpriv"], [...privileges(nobody, root), "/bin/sh", "-c", ":"]),
-    firstThatWorks(["/usr/bin/perl"], ["-e", "use POSIX ();"]),
+    findPerl,
+    findPerl.then(withoutKeys),
     shellIsExact(),
   ]);
-  return { setpriv, perl, withoutKeys: await withoutKeys(perl), exactShell };
+  return { setpriv, perl, withoutKeys: words, exactShell };
 }

@@ -8,9 +8,10 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
-import { sanitizeText } from "../../../stack/text/sanitize-text.js";
+import { boundText, sanitizeText } from "../../../stack/text/sanitize-text.js";
 import { startTime } from "../../../system/process-identity.js";
 import { isRootServer } from "../../../system/root-server.js";
+import { lastLine } from "../../shared/last-line.js";
 import type { ServiceUser } from "../types.js";
 import { childrenOf } from "./children.js";
 import { type GateTools, gateCommand, NO_DIRECTORY, READY } from "./gate.js";
@@ -132,11 +133,7 @@ function killProcess(pid: number): void {
 
 /** The last line that the programs before the command printed, as the end of a sentence. */
 function reasonOf({ exitCode, signalCode, stderr }: ChildProcess): string {
-  const line = sanitizeText(String(stderr?.read() ?? ""))
-    .trim()
-    .split("\n")
-    .at(-1)
-    ?.slice(0, 300);
+  const line = boundText(lastLine(sanitizeText(String(stderr?.read() ?? ""))), 300);
   const how = signalCode ?? (exitCode === null ? "" : `exit code ${exitCode}`);
   const reason = [line, how].filter(Boolean).join(", ");
   return reason === "" ? "" : ` (${reason})`;

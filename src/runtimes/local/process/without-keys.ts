@@ -56,8 +56,9 @@ function instructions({ keyctl, other = [0, 0] }: Calls): number[] {
 }
 
 /** PR_SET_NO_NEW_PRIVS (38), which setpriv sets as well, and PR_SET_SECCOMP (22). */
-function refuse({ prctl, ...calls }: Calls): string {
-  const code = instructions({ prctl, ...calls });
+function refuse(calls: Calls): string {
+  const code = instructions(calls);
+  const { prctl } = calls;
   return [
     `my $code = pack("(SCCL)*", ${code.join(",")});`,
     `my $program = pack("Sx![p]P", ${code.length / 4}, $code);`,

@@ -1,6 +1,6 @@
 /** Official images whose servers the local runtime runs from this machine's programs, beside PostgreSQL and Redis. */
 import { parseImageName } from "../../../stack/definition/image-name.js";
-import { isRootServer } from "../../../system/root-server.js";
+import { aptInstall } from "../apt-install.js";
 
 export type ServerName = "mysql" | "mariadb" | "memcached" | "mongo" | "rabbitmq" | "nginx" | "mailpit";
 
@@ -91,5 +91,5 @@ export function serverInstallCommand(name: ServerName, platform: NodeJS.Platform
   const { debian, brew } = SERVERS[name];
   if (platform === "darwin") return `brew install ${brew}`;
   if (name === "mailpit") return "go install github.com/axllent/mailpit@latest";
-  return `${isRootServer() ? "" : "sudo "}apt-get install -y --no-install-recommends ${debian}`;
+  return aptInstall(debian);
 }

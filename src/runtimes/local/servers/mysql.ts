@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { parseImageName } from "../../../stack/definition/image-name.js";
 import { findIn, systemDirs } from "../../../system/find-program.js";
+import { MAX_SOCKET_BYTES } from "../../../system/private-socket.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { SERVICE_PATH } from "../binaries.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
@@ -63,13 +64,10 @@ const REMOVE_OPEN_ACCOUNTS = [
   "DEALLOCATE PREPARE remove_open;",
 ];
 
-/** The image does not create a user without a password either. */
-const lacksPassword = ({ user, password }: Pick<Accounts, "user" | "password">): boolean =>
-  user !== "" && user !== "root" && password === "";
+const isNamed = (user: string): boolean => user !== "" && user !== "root";
 
 /** The statements that the official images run in a new database. */
-export function accountStatements(accounts: Accounts): string {
-  const { rootPassword, database, user, password } = accounts;
+export function accountStatements({ rootPassword, database, user, password }: Accounts): string {
   const lines = [
     ...REMOVE_OPEN_ACCOUNTS,
     `ALTER USER 'root'@'localhost' IDENTIFIED BY ${text(rootPassword)};`,
@@ -77,7 +75,8 @@ export function accountStatements(accounts: Accounts): string {
     "GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION;",
   ];
   if (database !== "") lines.push(`CREATE DATABASE IF NOT EXISTS ${name(database)};`);
-  if (user !== "" && user !== "root" && !lacksPassword(accounts)) {
+  // The image does not create a user without a password either.
+  if (isNamed(user) && password !== "") {
     for (const host of ["%", "localhost"]) {
       lines.push(`CREATE USER ${text(user)}@'${host}' IDENTIFIED BY ${text(password)};`);
       if (database !== "") lines.push(`GRANT ALL ON ${name(database)}.* TO ${text(user)}@'${host}';`);
@@ -211,14 +210,11 @@ async function initialise(
   }
 }
 
-/** Longest path of a Unix socket on every system: 104 bytes with the final NUL on macOS, 108 on Linux. */
-const MAX_SOCKET_PATH = 103;
-
 /** The socket's path; null where it would be too long. In namespaces /tmp is private and short. */
 function socketIn({ host }: PrepareContext, folder: string): string | null {
   if (host.sandboxEnforcement().level === "enforced") return "/tmp/mysqld.sock";
   const socket = join(folder, "m.sock");
-  return Buffer.byteLength(socket) > MAX_SOCKET_PATH ? null : socket;
+  return Buffer.byteLength(socket) > MAX_SOCKET_BYTES ? null : socket;
 }
 
 export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan> {
@@ -240,7 +236,8 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
   if (isOther || (found.isMariaDb && service.server === "mysql"))
     notes.push(`Runs ${title} ${version ?? ""} instead of ${image}.`);
   const login = accounts(context);
-  if (lacksPassword(login)) notes.push(`The user ${login.user} is not created: MYSQL_PASSWORD is missing or empty.`);
+  if (isNamed(login.user) && login.password === "")
+    notes.push(`The user ${login.user} is not created: MYSQL_PASSWORD is missing or empty.`);
   if (login.rootPassword === "")
     notes.push(`${title} has no root password: every local user of this machine can connect.`);
   if (volume === null) notes.push("Has no named volume: its data goes when the stack's volumes are removed.");
