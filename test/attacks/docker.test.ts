@@ -61,7 +61,7 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
       "    user: '1000:1000'",
       "    restart: always",
       "    command: [sleep, '1000']",
-      // Takes the engine as long as the container, and no test uses it.
+      // No test uses a network, and the engine needs as much time to create one as to create the container.
       "    network_mode: none",
       `    volumes: ${JSON.stringify(volumes)}`,
     ].join("\n");

@@ -83,7 +83,8 @@ it("all active scenarios of the conformance suite pass with its fixtures", async
 }, 300_000);
 
 describe("the production server", () => {
-  // One run of the suite: its scenarios for fixtures fail, and each start of it takes as long as many scenarios.
+  // The suite runs once for all scenarios, because its start takes longer than most of them. The scenarios that need
+  // fixtures fail.
   let result: Awaited<ReturnType<typeof run>>;
   beforeAll(async () => {
     const http = await httpFixture();

@@ -217,20 +217,26 @@ it("doctor reports a missing server, a matching one, another PATH or version, an
   expect(missing).toMatchObject({ running: false, status: null, problem: null, findings: [true], socket, log });
   expect(bench.background()).toBeNull();
   chmodSync(folder, 0o755);
-  expect(await look()).toMatchObject({ running: false, problem: { code: "STORAGE_FAILED" }, findings: [false] });
-  chmodSync(folder, 0o700);
+  try {
+    expect(await look()).toMatchObject({ running: false, problem: { code: "STORAGE_FAILED" }, findings: [false] });
+  } finally {
+    chmodSync(folder, 0o700);
+  }
 });
 
 it("the server refuses a folder that other users can enter", async () => {
   await bench.endBackground();
   mkdirSync(place().folder, { recursive: true, mode: 0o755 });
   chmodSync(place().folder, 0o755);
-  const client = open();
-  const { error } = await client.request("initialize", {});
-  expect(error.data).toMatchObject({ code: "STORAGE_FAILED", details: { mode: "755" } });
-  expect(error.message).toContain(`chmod 700 ${place().folder}`);
-  expect(bench.background()).toBeNull();
-  chmodSync(place().folder, 0o700);
+  try {
+    const client = open();
+    const { error } = await client.request("initialize", {});
+    expect(error.data).toMatchObject({ code: "STORAGE_FAILED", details: { mode: "755" } });
+    expect(error.message).toContain(`chmod 700 ${place().folder}`);
+    expect(bench.background()).toBeNull();
+  } finally {
+    chmodSync(place().folder, 0o700);
+  }
 });
 
 it("a connection without a valid handshake is refused", async () => {

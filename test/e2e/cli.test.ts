@@ -370,7 +370,7 @@ describe("command line", () => {
         stderr: expect.stringContaining("PROJECT_CONFLICT"),
       });
     expect((await within(twin, "down", "--project", "evil")).code).toBe(0);
-    expect((await within(evil, "ps", "--project", "nobody")).stdout).toContain("Unknown project nobody");
+    expect((await within(evil, "ps", "--project", "missing")).stdout).toContain("Unknown project missing");
     expect((await within(evil, "server", "logs", "-n", "1.5")).code).toBe(2);
   });
 

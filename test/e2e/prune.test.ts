@@ -28,7 +28,7 @@ it("a stack shows stale code, keeps running without its folder, and is pruned wi
   const asked = Date.now();
   do writeFileSync(join(folder, "app.js"), `${APP}\n// edited`);
   while (statSync(join(folder, "app.js")).mtimeMs < asked);
-  // A recent result is used for ten times as long as the comparison took.
+  // The server reuses the result of a comparison for ten times the duration of the comparison.
   const stale = /app is stale: app\.js changed after the instance started\. Run: stackwarden restart app/;
   await until("the changed code is reported", async () => stale.test((await run("ps", "-p", "shop")).stdout));
   rmSync(folder, { recursive: true });

@@ -70,7 +70,7 @@ describe("snapshots of a real database", () => {
       await until("the writer writes", () => written > 0);
       const before = written;
       saved = await server.call("save_snapshot", { project: "shop", name: "seeded" });
-      await until("the writer goes on after the snapshot", () => written > before);
+      await until("the writer writes again after the snapshot", () => written > before);
     } finally {
       // Without this end, the writer outlives a failed test.
       writing = false;

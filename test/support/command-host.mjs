@@ -26,7 +26,7 @@ async function serve({ args, cwd, env, end }) {
   Object.assign(process.env, env);
   process.chdir(cwd);
   const code = await runCli(args, host);
-  // Each command adds its own, and its process would end now.
+  // Each command adds listeners, which end with the process of a command that runs alone.
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners("error");
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.removeAllListeners(signal);
   // Not in a folder whose processes a test counts.

@@ -1,6 +1,6 @@
 /**
- * Commands of the built program, which share one process. For what a command prints, changes and returns: tests of
- * signals, standard input, a terminal or a closed pipe start a process, and so does one test of each command.
+ * Commands of the built program, which share one process. They show what a command prints, changes and returns. Tests of
+ * signals, standard input, a terminal or a closed pipe start a process instead.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -37,7 +37,12 @@ export class Commands {
       execArgv: [],
     });
     for (const stream of [host.stdout, host.stderr]) stream?.setEncoding("utf8");
+    // A later command starts another one.
+    host.once("exit", () => {
+      this.#host = undefined;
+    });
     await Promise.race([once(host, "message"), once(host, "exit")]);
+    if (host.exitCode !== null || host.signalCode !== null) throw new Error("The host of commands ended at its start.");
     return host;
   }
 

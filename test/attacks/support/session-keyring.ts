@@ -31,7 +31,7 @@ export const readLinkedKey: readonly string[] = [
   `open(my $keys, "<", "/proc/keys"); for (<$keys>) { syscall(250, 8, unpack("l", pack("L", hex $1)), -3) if /^(\\w+) .*keyring/ } ${READ}`,
 ];
 
-/** The words work on this machine: a child of this process can read the key. */
+/** True where a child process reads the key with these commands. */
 export const hasKeyrings =
   process.platform === "linux" &&
   process.arch === "x64" &&

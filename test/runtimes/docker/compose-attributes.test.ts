@@ -15,6 +15,7 @@ import { engineCall } from "../../support/docker/engine-call.mjs";
 import { BUSYBOX } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
 import { Bench, freePort, WEB_PORT } from "../contract/bench.js";
+import { shellService } from "./shell-service.js";
 
 const skip = whyNoDaemon();
 
@@ -53,12 +54,8 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     expect((await contents(daemon.socket)).containers).toEqual([]);
   });
 
-  /** Only with a network where the test needs one: creating one takes as long as creating the container. */
-  const shell = (script: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition => {
-    const network = "networks" in fields ? {} : { networkMode: "none" as const };
-    const { user: _user, ...service } = bench.python("app", "", { image: "own-user:1", ...network, ...fields });
-    return { ...service, command: ["sh", "-c", `# ${bench.mark}\n${script}`], ...("user" in fields ? fields : {}) };
-  };
+  const shell = (script: string, fields?: Partial<ServiceDefinition>) =>
+    shellService(bench, "own-user:1", script, fields);
   const bind = (source: string, more: { createHostPath?: false; outside?: true } = {}) => ({
     type: "bind" as const,
     source,

@@ -25,6 +25,7 @@ import { BUSYBOX } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
 import { Bench, freePort, RecordingSink, until, WAITS } from "../contract/bench.js";
 import { dependencyTests } from "./dependencies.js";
+import { shellService } from "./shell-service.js";
 
 const SERVER = 'require("node:http").createServer((q, r) => r.end("WORD")).listen(3000)';
 const PYTHON = "python:3.11-slim";
@@ -65,12 +66,8 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     expect((await contents(daemon.socket)).networks).toEqual([]);
   });
 
-  /** Only with a network where the test needs one: creating one takes as long as creating the container. */
-  const shell = (script: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition => {
-    const network = "networks" in fields ? {} : { networkMode: "none" as const };
-    const { user: _user, ...service } = bench.python("app", "", { image: "busybox:latest", ...network, ...fields });
-    return { ...service, command: ["sh", "-c", `# ${bench.mark}\n${script}`], ...("user" in fields ? fields : {}) };
-  };
+  const shell = (script: string, fields?: Partial<ServiceDefinition>) =>
+    shellService(bench, "busybox:latest", script, fields);
   /** Runs the service until it exits. @returns its output */
   const output = async (service: ServiceDefinition, ...more: Parameters<Bench["open"]>[1][]) => {
     const stack = await bench.open([service], ...more);
