@@ -369,9 +369,10 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await dialog().getByText("This stops the stack. Start it again afterwards.").waitFor();
     expect(await violations([".lines", ".events"]), "with the question").toEqual([]);
     await dialog().getByRole("button", { name: "Stop and restore" }).click();
+    // The message of the save also names the snapshot.
     await page
       .getByRole("status")
-      .getByText(/before-migration/)
+      .getByText(/restored from the snapshot before-migration/)
       .waitFor();
     await page.locator(".project .badge", { hasText: "Stopped" }).waitFor();
     const { snapshots: kept } = await one.manager.snapshots("shop");
