@@ -19,8 +19,12 @@ export interface McpOptions extends ConfigFlags {
 export async function mcp(options: McpOptions, host: CliHost): Promise<ExitCode> {
   const { standalone = false, stopOnExit = false, ...flags } = options;
   if (!standalone) {
-    const { bridge } = await import("../../daemon/bridge/command.js");
-    return (await bridge({ ...flags, stopOnExit }, host.program)) === 0 ? 0 : 1;
+    const [{ bridge }, { stateDirOf }] = await Promise.all([
+      import("../../daemon/bridge/command.js"),
+      import("../../config/state-dir.js"),
+    ]);
+    const stateDir = await stateDirOf({ flags, env: process.env, cwd: process.cwd() });
+    return (await bridge({ flags: { ...flags, stopOnExit }, stateDir, program: host.program })) === 0 ? 0 : 1;
   }
   const [{ loadConfig }, { useClientRoots }, { createLogger }, { serveStdio }] = await Promise.all([
     import("../../config/load.js"),
