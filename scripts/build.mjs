@@ -50,13 +50,13 @@ const PROGRAMS = {
   "load-worker": "src/load-worker.ts",
 };
 
-/** What the programs load from the chunks: the commands other than the bridge, and the logger of the bridge. */
-const LOADED = { "run-command": "src/run-command.ts", pino: "pino" };
+/** What the programs load from the chunks. */
+const LOADED = { "run-command": "src/run-command.ts", "run-server": "src/run-server.ts", pino: "pino" };
 
 const withoutLoaded = {
   name: "without-loaded",
   setup({ onResolve }) {
-    onResolve({ filter: /^(\.\/run-command\.js|pino)$/ }, ({ path, kind }) =>
+    onResolve({ filter: /^(\.\/run-(command|server)\.js|pino)$/ }, ({ path, kind }) =>
       kind === "dynamic-import" ? { path: `./chunks/${basename(path, ".js")}.mjs`, external: true } : undefined,
     );
   },

@@ -22,8 +22,12 @@ const LAYERS = [
     "src/daemon/unhandled-rejections.ts",
     "src/pino-logger.ts",
     "src/stack/default-project.ts",
+    "src/stack/definition/tree.ts",
     "src/system/find-program.ts",
+    "src/system/mutex.ts",
+    "src/system/nearest.ts",
     "src/system/quote-word.ts",
+    "src/system/wait.ts",
   ],
   // Files of projects.
   [
@@ -44,13 +48,7 @@ const LAYERS = [
   ["src/config/load.ts", "src/config/client-roots.ts"],
   ["src/operations/index.ts"],
   // A server without stacks.
-  [
-    "src/cli/dashboard-host.ts",
-    "src/control/control-server.ts",
-    "src/daemon/daemon.ts",
-    "src/mcp/socket.ts",
-    "src/mcp/stdio.ts",
-  ],
+  ["src/run-server.ts", "src/cli/manager-control.ts", "src/control/control-server.ts", "src/mcp/socket.ts"],
   // Stacks.
   ["src/composition.ts"],
 ];
@@ -149,6 +147,8 @@ const staticImports = ({ inputs }) =>
  * @returns {Map<string, string[]>}
  */
 function groupsOf(imports) {
+  for (const file of [...LAYERS, ...PARTS].flat())
+    if (!imports.has(file)) throw new Error(`scripts/lib/layers.mjs lists ${file}, which no command loads.`);
   const layers = LAYERS.map((files) => closure(imports, files));
   const parts = PARTS.map((files) => closure(imports, files));
   const groups = new Map(LAYERS.map((_files, layer) => [`layer-${layer}`, []]));
