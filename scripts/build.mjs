@@ -5,6 +5,7 @@ import { chmodSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } fr
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { dashboardPage } from "./lib/dashboard-page.mjs";
+import { withLayers } from "./lib/layers.mjs";
 import { licenceNotices } from "./lib/notices.mjs";
 import { root, say } from "./lib/run.mjs";
 
@@ -49,13 +50,13 @@ const PROGRAMS = {
   "load-worker": "src/load-worker.ts",
 };
 
-/** What the programs load from the chunks: the commands other than the bridge, and the logger of the bridge. */
-const LOADED = { "run-command": "src/run-command.ts", pino: "pino" };
+/** What the programs load from the chunks. */
+const LOADED = { "run-command": "src/run-command.ts", "run-server": "src/run-server.ts", pino: "pino" };
 
 const withoutLoaded = {
   name: "without-loaded",
   setup({ onResolve }) {
-    onResolve({ filter: /^(\.\/run-command\.js|pino)$/ }, ({ path, kind }) =>
+    onResolve({ filter: /^(\.\/run-(command|server)\.js|pino)$/ }, ({ path, kind }) =>
       kind === "dynamic-import" ? { path: `./chunks/${basename(path, ".js")}.mjs`, external: true } : undefined,
     );
   },
@@ -97,7 +98,7 @@ export async function build(outdir) {
       define: { ...define, "import.meta.url": "__stackwardenUrl" },
       banner: { js: '"use strict"; const __stackwardenUrl = require("node:url").pathToFileURL(__filename).href;' },
     }),
-    bundle({
+    withLayers(bundle, {
       ...options,
       entryPoints: LOADED,
       outdir: join(outdir, "chunks"),
@@ -111,7 +112,7 @@ export async function build(outdir) {
       banner: {
         js: 'import { createRequire as __stackwardenRequire } from "node:module"; const require = __stackwardenRequire(import.meta.url);',
       },
-    }),
+    }).then(bundle),
   ]);
   const metafile = {
     inputs: Object.assign({}, ...results.map((result) => result.metafile.inputs)),

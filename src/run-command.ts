@@ -1,10 +1,6 @@
-/** Runs a command of the command line. The bundle of the commands begins here. */
+/** Runs a command of the command line. */
 import { runCli } from "./cli/program.js";
+import { cliHost } from "./cli-host.js";
 
 /** @param program path of the stackwarden program that starts a server */
-export function runCommand(argv: string[], program: string): Promise<number> {
-  return runCli(argv, {
-    composeManager: async (config, logger) => (await import("./composition.js")).composeManager(config, logger),
-    program,
-  });
-}
+export const runCommand = (argv: string[], program: string): Promise<number> => runCli(argv, cliHost(program));
