@@ -1,9 +1,11 @@
-// Bundles src/main.ts to dist/stackwarden.js. Chunks are split so that a command loads only what it uses:
-// the MCP server answers tools/list before any database client, YAML reader or runtime is read from disk.
+// Bundles src/main.ts and the programs that it starts to dist/. The bundle of the commands is split in chunks, so that a
+// command loads only what it uses: the MCP server answers tools/list before any database client, YAML reader or runtime
+// is read from disk.
 import { chmodSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { dashboardPage } from "./lib/dashboard-page.mjs";
+import { withLayers } from "./lib/layers.mjs";
 import { licenceNotices } from "./lib/notices.mjs";
 import { root, say } from "./lib/run.mjs";
 
@@ -37,30 +39,44 @@ const withoutSessions = {
 };
 
 /**
+ * The program that users run, and those that it starts in other processes and threads. Each is one CommonJS file, because
+ * opening chunks and Node's loader of ES modules delay a start.
+ */
+const PROGRAMS = {
+  stackwarden: "src/main.ts",
+  watchdog: "src/runtimes/local/watchdog-main.ts",
+  "network-agent": "src/runtimes/local/network-agent-main.ts",
+  "docker-watchdog": "src/runtimes/docker/docker-watchdog-main.ts",
+  "load-worker": "src/load-worker.ts",
+};
+
+/** What the programs load from the chunks. */
+const LOADED = { "run-command": "src/run-command.ts", "run-server": "src/run-server.ts", pino: "pino" };
+
+const withoutLoaded = {
+  name: "without-loaded",
+  setup({ onResolve }) {
+    onResolve({ filter: /^(\.\/run-(command|server)\.js|pino)$/ }, ({ path, kind }) =>
+      kind === "dynamic-import" ? { path: `./chunks/${basename(path, ".js")}.mjs`, external: true } : undefined,
+    );
+  },
+};
+
+/**
  * @param {string} outdir absolute
  * @returns {Promise<import("esbuild").Metafile>}
  */
 export async function build(outdir) {
   const { build: bundle } = await import("esbuild");
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  const entryPoints = { stackwarden: join(root, "src", "main.ts") };
-  const watchdog = join(root, "src", "runtimes", "local", "watchdog-main.ts");
-  if (existsSync(watchdog)) entryPoints.watchdog = watchdog;
-  entryPoints["network-agent"] = join(root, "src", "runtimes", "local", "network-agent-main.ts");
-  entryPoints["docker-watchdog"] = join(root, "src", "runtimes", "docker", "docker-watchdog-main.ts");
-  const loadWorker = join(root, "src", "load-worker.ts");
-  if (existsSync(loadWorker)) entryPoints["load-worker"] = loadWorker;
   rmSync(outdir, { recursive: true, force: true });
-  const result = await bundle({
+  /** @type {import("esbuild").BuildOptions & { metafile: true }} */
+  const options = {
     absWorkingDir: root,
-    entryPoints,
     outdir,
     bundle: true,
-    splitting: true,
-    format: "esm",
     platform: "node",
     target: "node20.19",
-    chunkNames: "chunks/[name]-[hash]",
     minify: false,
     keepNames: false,
     legalComments: "none",
@@ -68,21 +84,47 @@ export async function build(outdir) {
     metafile: true,
     // Its main file is UMD, which cannot be bundled.
     alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
-    plugins: [withoutAjv, withoutSessions],
     logLevel: "warning",
     // Native modules that their packages load when they are installed; the bundle works without them.
     external: ["pg-native"],
-    define: { __STACKWARDEN_VERSION__: JSON.stringify(version) },
-    // CommonJS packages in the bundle call require() for Node's own modules.
-    banner: {
-      js: 'import { createRequire as __stackwardenRequire } from "node:module"; const require = __stackwardenRequire(import.meta.url);',
-    },
-  });
+  };
+  const define = { __STACKWARDEN_VERSION__: JSON.stringify(version) };
+  const results = await Promise.all([
+    bundle({
+      ...options,
+      entryPoints: PROGRAMS,
+      format: "cjs",
+      plugins: [withoutAjv, withoutSessions, withoutLoaded],
+      define: { ...define, "import.meta.url": "__stackwardenUrl" },
+      banner: { js: '"use strict"; const __stackwardenUrl = require("node:url").pathToFileURL(__filename).href;' },
+    }),
+    withLayers(bundle, {
+      ...options,
+      entryPoints: LOADED,
+      outdir: join(outdir, "chunks"),
+      outExtension: { ".js": ".mjs" },
+      format: "esm",
+      splitting: true,
+      chunkNames: "[name]-[hash]",
+      plugins: [withoutAjv, withoutSessions],
+      define,
+      // CommonJS packages in the bundle call require() for Node's own modules.
+      banner: {
+        js: 'import { createRequire as __stackwardenRequire } from "node:module"; const require = __stackwardenRequire(import.meta.url);',
+      },
+    }).then(bundle),
+  ]);
+  const metafile = {
+    inputs: Object.assign({}, ...results.map((result) => result.metafile.inputs)),
+    outputs: Object.assign({}, ...results.map((result) => result.metafile.outputs)),
+  };
+  // The package is of type "module".
+  writeFileSync(join(outdir, "package.json"), `${JSON.stringify({ type: "commonjs" })}\n`);
   chmodSync(join(outdir, "stackwarden.js"), 0o755);
   if (existsSync(join(root, "stacks"))) cpSync(join(root, "stacks"), join(outdir, "stacks"), { recursive: true });
   writeFileSync(join(outdir, "dashboard.html"), await dashboardPage());
-  writeFileSync(join(outdir, "THIRD_PARTY_NOTICES.txt"), `${licenceNotices(root, result.metafile)}\n`);
-  return result.metafile;
+  writeFileSync(join(outdir, "THIRD_PARTY_NOTICES.txt"), `${licenceNotices(root, metafile)}\n`);
+  return metafile;
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

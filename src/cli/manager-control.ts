@@ -2,13 +2,13 @@
 import type { Config } from "../config/types.js";
 import type { ControlServer } from "../control/control-server.js";
 import type { Logger } from "../logger.js";
-import type { StackManager } from "../stack/model.js";
+import type { SharedStackManager } from "../stack/model.js";
 import { VERSION } from "../version.js";
 
 export async function openManagerControl(
   config: Config,
   logger: Logger,
-  manager: StackManager,
+  manager: SharedStackManager,
 ): Promise<ControlServer> {
   const [{ openControlServer }, { invoke, operationNamed }] = await Promise.all([
     import("../control/control-server.js"),

@@ -14,6 +14,7 @@ import {
   withSettings,
   withToken,
 } from "./options.js";
+import { reportingFailure } from "./reporting-failure.js";
 import type { CliHost } from "./session.js";
 
 interface Outcome {
@@ -101,7 +102,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((options) => end(import("./commands/server.js").then(({ serverLogs }) => serverLogs(options))));
   withSettings(server.command("run", { hidden: true }))
     .description("run the background server in the foreground")
-    .action((options) => end(import("./commands/server.js").then(({ serverRun }) => serverRun(options, host))));
+    .action((options) => end(import("./commands/server-run.js").then(({ serverRun }) => serverRun(options, host))));
   withProject(program.command("up"))
     .description("start the stack and show its logs; Ctrl-C stops it")
     .option("-d, --detach", "return once the stack is healthy and leave it running")
@@ -360,16 +361,15 @@ const argumentTerm = (argument: Argument): string => {
  * Runs one command.
  * @returns the exit code (see EXIT)
  */
-export async function runCli(argv: string[], host: CliHost): Promise<ExitCode> {
+export function runCli(argv: string[], host: CliHost): Promise<ExitCode> {
   const outcome: Outcome = { code: EXIT.ok };
-  // A closed pipe (`| head`) is not an error.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-  try {
-    await buildProgram(host, outcome).parseAsync(argv, { from: "user" });
-    return outcome.code;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    const { reportFailure } = await import("./failure.js");
-    return reportFailure(error, argv.includes("--json"));
-  }
+  return reportingFailure(argv, async () => {
+    try {
+      await buildProgram(host, outcome).parseAsync(argv, { from: "user" });
+      return outcome.code;
+    } catch (error) {
+      if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+      throw error;
+    }
+  });
 }

@@ -14,15 +14,21 @@ export interface StateDirRequest {
   cwd: string;
 }
 
-/** @throws StackwardenError as `loadConfig` does, where a file has to be read */
-export async function stateDirOf({ flags, env, cwd }: StateDirRequest): Promise<string> {
+/** @returns null when only `loadConfig` can tell */
+export async function knownStateDir({ flags, env, cwd }: StateDirRequest): Promise<string | null> {
   const configured = flags.stateDir ?? (env.STACKWARDEN_STATE_DIR || undefined);
   if (configured !== undefined && configured !== "") return resolve(cwd, configured);
   // A file of the working directory may not name it; the other two may.
   const named = flags.config ?? (env.STACKWARDEN_CONFIG || undefined);
   const file = named === undefined ? userConfigFile({ env }) : resolve(cwd, named);
   const text = file === null ? "" : await readFile(file, "utf8").catch(() => "");
-  if (!text.includes("state_dir") && (named === undefined || text !== "")) return defaultStateDir({ env });
+  return !text.includes("state_dir") && (named === undefined || text !== "") ? defaultStateDir({ env }) : null;
+}
+
+/** @throws StackwardenError as `loadConfig` does, where a file has to be read */
+export async function stateDirOf(request: StateDirRequest): Promise<string> {
+  const known = await knownStateDir(request);
+  if (known !== null) return known;
   const { loadConfig } = await import("./load.js");
-  return (await loadConfig({ flags, env, cwd })).stateDir;
+  return (await loadConfig(request)).stateDir;
 }

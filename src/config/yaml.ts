@@ -1,3 +1,4 @@
 /** The YAML reader behind a module of our own: in a bundle a package of this kind, imported when needed, has no names. */
 export { isNode, LineCounter, parseDocument } from "yaml";
-export { MOST_LEVELS, tooDeepAt } from "../stack/definition/yaml-depth.js";
+export { MOST_LEVELS } from "../stack/definition/tree.js";
+export { tooDeepAt } from "../stack/definition/yaml-depth.js";

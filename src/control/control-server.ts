@@ -7,7 +7,7 @@ import { rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { toStackwardenError, transferError } from "../errors.js";
 import type { Logger } from "../logger.js";
-import type { CallContext, StackManager } from "../stack/model.js";
+import type { CallContext, SharedStackManager } from "../stack/model.js";
 import { LineSplitter } from "../system/line-splitter.js";
 import { listenPrivately } from "../system/private-socket.js";
 import { connectControl } from "./client.js";
@@ -23,7 +23,7 @@ export type Invoke = (operation: string, input: unknown, call: CallContext) => P
 
 export interface ControlServerOptions {
   stateDir: string;
-  manager: StackManager;
+  manager: SharedStackManager;
   invoke: Invoke;
   logger: Logger;
   version: string;
@@ -48,10 +48,7 @@ export function openControlServer(options: ControlServerOptions): ControlServer 
 
   const refresh = async (project: string): Promise<void> => {
     pending.delete(project);
-    const state = await manager.report(project).then(
-      (report) => report.state,
-      () => "stopped" as const,
-    );
+    const state = manager.state(project);
     const listener = open.get(project);
     if (state === "stopped" || closed) {
       open.delete(project);

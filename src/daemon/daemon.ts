@@ -18,7 +18,7 @@ export interface DaemonOptions {
   stateDir: string;
   version: string;
   logger: Logger;
-  /** Called once, by the first call that needs a stack. */
+  /** Called once: soon after the first session begins, or by the first call that needs a stack. */
   composeManager(): Promise<SharedStackManager>;
   /** Milliseconds without a client and a stack after which the server shuts down; null: never. */
   idleMs: number | null;
@@ -50,6 +50,11 @@ export interface Daemon {
   close(reason: string): Promise<void>;
 }
 
+/**
+ * Milliseconds from the first session to the composition of the manager: a client initializes first, and its first call
+ * comes later.
+ */
+const COMPOSE_MS = 100;
 /** Milliseconds for the results of calls that the shutdown interrupts. */
 const GOODBYE_MS = 1000;
 
@@ -132,6 +137,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       idleSince = Date.now();
       logger.debug("session ended", { session });
     });
+    if (pending === undefined) setTimeout(() => void manager().catch(() => undefined), COMPOSE_MS).unref();
     return { run: await openSession(visit, { stateDir, version, logger, manager }) };
   };
 

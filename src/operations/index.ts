@@ -3,7 +3,7 @@
 import type { z } from "zod";
 import { StackwardenError, toStackwardenError, withHint } from "../errors.js";
 import { callTo, completeCalls, hint, setting } from "../hint.js";
-import { within } from "../system/wait.js";
+import { withinOrNull } from "../system/wait.js";
 import { checkStack } from "./check-stack.js";
 import { diagnose } from "./diagnose.js";
 import { PROTOTYPE_KEYS } from "./fields.js";
@@ -191,7 +191,8 @@ function changed<Input extends z.ZodObject>(
 
 /**
  * Fails a call that exceeds its time-outs by GRACE_MS. The manager enforces its own deadlines; this one covers a
- * manager that never answers.
+ * manager that never answers. It does not apply to work without a time-out that has reported progress: a snapshot of
+ * large data can take minutes.
  */
 async function runWithinDeadline<Input extends z.ZodObject, Output extends z.ZodObject>(
   operation: Operation<Input, Output>,
@@ -200,20 +201,27 @@ async function runWithinDeadline<Input extends z.ZodObject, Output extends z.Zod
 ): Promise<z.input<Output>> {
   const { timeout_seconds: timeout = 0, wait_seconds: wait = 0 } = input as Record<string, number | undefined>;
   const allowedMs = (timeout + wait) * 1000 + GRACE_MS;
+  const hasTimeout = Object.hasOwn(operation.input.shape, "timeout_seconds");
+  let works = false;
+  const progress: OperationContext["progress"] = (report) => {
+    works = true;
+    context.progress(report);
+  };
   const late = new AbortController();
   try {
     const signal = AbortSignal.any([context.signal, late.signal]);
-    return await within(Promise.resolve(operation.run(input, { ...context, signal })), {
-      ms: allowedMs,
-      late: () => {
-        // Abort an operation that only reads. A change continues, and the next call joins it.
-        if (operation.annotations.readOnly) late.abort();
-        return new StackwardenError(
-          "RUNTIME_UNAVAILABLE",
-          `${operation.name} got no answer within ${allowedMs / 1000} s.`,
-          { hint: hint`Check the current state with ${callTo("health_status")}, then call again.` },
-        );
-      },
+    const running = Promise.resolve(operation.run(input, { ...context, signal, progress }));
+    const answer = await withinOrNull(
+      running.then((output) => ({ output })),
+      allowedMs,
+    );
+    if (answer !== null) return answer.output;
+    if (works && !hasTimeout) return await running;
+    // Abort an operation that only reads. A change continues, and the next call joins it.
+    if (operation.annotations.readOnly) late.abort();
+    running.catch(() => undefined);
+    throw new StackwardenError("RUNTIME_UNAVAILABLE", `${operation.name} got no answer within ${allowedMs / 1000} s.`, {
+      hint: hint`Check the current state with ${callTo("health_status")}, then call again.`,
     });
   } catch (error) {
     const failure = toStackwardenError(error);

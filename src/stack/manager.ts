@@ -278,6 +278,8 @@ class Manager implements SharedStackManager {
       .filter(({ state }) => state !== "stopped" && state !== "lost")
       .sort((one, other) => (one.project < other.project ? -1 : 1));
 
+  state: SharedStackManager["state"] = (project) => this.#projects.get(project)?.state ?? "stopped";
+
   services(project: string): string[] {
     if (!this.#reaches(project)) return [];
     return this.#projects.get(project)?.services ?? this.#store.services(project);

@@ -213,6 +213,8 @@ export interface SharedStackManager extends StackManager {
   within(scope: ManagerScope): StackManager;
   /** Every project whose stack is not stopped or lost, sorted by id. */
   running(): { project: string; state: StackState; folder: string }[];
+  /** The state of a project's stack; `stopped` for a project that this server has not started. */
+  state(project: string): StackState;
 }
 
 export type { Endpoint, ErrorReport };

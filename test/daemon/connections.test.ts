@@ -7,12 +7,13 @@ import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { runBridge } from "../../src/daemon/bridge/bridge.js";
 import { connectToDaemon } from "../../src/daemon/connect.js";
-import { openDaemon } from "../../src/daemon/daemon.js";
+import { type Daemon, type DaemonOptions, openDaemon } from "../../src/daemon/daemon.js";
 import { daemonPaths } from "../../src/daemon/daemon-paths.js";
 import { openDaemonServer } from "../../src/daemon/server.js";
 import { spawnDaemon } from "../../src/daemon/spawn.js";
 import { StackwardenError } from "../../src/errors.js";
 import { serveMcpSocket } from "../../src/mcp/socket.js";
+import type { SharedStackManager } from "../../src/stack/model.js";
 import { recordingLogger } from "../support/mcp-client.js";
 import { scriptedManager } from "../support/scripted-manager.js";
 
@@ -113,16 +114,12 @@ it("a bridge whose connection was closed does not report that the stacks have en
   await new Promise((resolve) => server.close(resolve));
 });
 
-it("a server that shuts down creates no manager", async () => {
-  let made = 0;
-  const server = await openDaemon({
+const daemonWith = (composeManager: DaemonOptions["composeManager"]): Promise<Daemon> =>
+  openDaemon({
     stateDir: folder,
     version: "1",
     logger: recordingLogger(),
-    composeManager: async () => {
-      made += 1;
-      throw new Error("not here");
-    },
+    composeManager,
     idleMs: null,
     dashboard: {
       url: null,
@@ -130,6 +127,30 @@ it("a server that shuts down creates no manager", async () => {
       link: () => Promise.reject(new Error("not here")),
       close: async () => undefined,
     },
+  });
+
+it("a server composes its manager after the first session began, without a call", async () => {
+  let made = 0;
+  const server = await daemonWith(async () => {
+    made += 1;
+    return scriptedManager() as unknown as SharedStackManager;
+  });
+  try {
+    expect(made).toBe(0);
+    const request = { stateDir: folder, version: "1", purpose: "mcp" as const, cwd: folder, flags: {}, env: {} };
+    const sessions = await Promise.all([connectToDaemon(request), connectToDaemon(request)]);
+    await expect.poll(() => made).toBe(1);
+    for (const session of sessions) session?.socket.destroy();
+  } finally {
+    await server.close("the test ends");
+  }
+});
+
+it("a server that shuts down creates no manager", async () => {
+  let made = 0;
+  const server = await daemonWith(async () => {
+    made += 1;
+    throw new Error("not here");
   });
   const closed = server.close("the test ends");
   await expect(server.manager()).rejects.toMatchObject({ code: "SERVER_UNAVAILABLE" });

@@ -294,6 +294,27 @@ test("a call without an answer fails 60 s after its timeout, and only a reading 
   expect(aborted).toEqual(["events"]);
 });
 
+test("a snapshot that has reported progress may take longer than 60 s, and a silent one fails", async () => {
+  vi.useFakeTimers();
+  let silent = false;
+  const manager = scriptedManager({
+    saveSnapshot: async (request, call) => {
+      if (!silent) call.progress({ progress: 0, total: 0, message: "copying data" });
+      await new Promise((resolve) => setTimeout(resolve, 300_000));
+      return scriptedManager().saveSnapshot(request, call);
+    },
+  });
+  const save = async () => {
+    const saving = invoke(operationNamed("save_snapshot"), { project: "shop" }, contextOf(manager));
+    const settled = Promise.allSettled([saving]);
+    await vi.advanceTimersByTimeAsync(300_000);
+    return (await settled)[0];
+  };
+  expect(await save()).toMatchObject({ status: "fulfilled", value: { project: "shop" } });
+  silent = true;
+  expect(await save()).toMatchObject({ status: "rejected", reason: { code: "RUNTIME_UNAVAILABLE" } });
+});
+
 test("parseInput adds defaults, and a missing input is an empty one", () => {
   expect(parseInput(getLogs, { project: "shop" })).toMatchObject({ tail: 100, max_bytes: 40_000, regex: false });
   expect(parseInput(operationNamed("list_stacks"), undefined)).toEqual({ running: false });

@@ -1,10 +1,7 @@
-/** `stackwarden server start|status|stop|logs|run`: manages the background server. */
-import { closeSync, writeSync } from "node:fs";
+/** `stackwarden server start|status|stop|logs`: manages the background server. */
 import type { ConfigFlags } from "../../config/settings.js";
-import type { Daemon } from "../../daemon/daemon.js";
 import type { ServerStatus } from "../../daemon/handshake.js";
-import { REPORT_FD, type StartReport } from "../../daemon/spawn.js";
-import { StackwardenError, toStackwardenError, transferError } from "../../errors.js";
+import { StackwardenError } from "../../errors.js";
 import { VERSION } from "../../version.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { table } from "../output/table.js";
@@ -112,79 +109,4 @@ export async function serverLogs(options: ServerLogsOptions): Promise<ExitCode> 
   const signal = AbortSignal.any([stop.signal, terminal.unread]);
   for await (const line of readLog(place.log, { tail, follow, signal })) terminal.print(line);
   return EXIT.ok;
-}
-
-export interface ServerRunOptions extends ConfigFlags {
-  stateDir: string;
-}
-
-/** Runs the background server. `daemon/spawn.ts` starts it in a new session with the log file as standard error. */
-export async function serverRun(options: ServerRunOptions, host: CliHost): Promise<ExitCode> {
-  const report = (what: StartReport): void => {
-    try {
-      writeSync(REPORT_FD, `${JSON.stringify(what)}\n`);
-      closeSync(REPORT_FD);
-    } catch {
-      // Started by hand: the report descriptor does not exist.
-    }
-  };
-  try {
-    return await run(options, host, () => report({ ready: true }));
-  } catch (error) {
-    const failure = toStackwardenError(error);
-    const pid = failure.details?.pid;
-    if (failure.code !== "SERVER_IN_USE" || typeof pid !== "number") {
-      report({ error: transferError(failure) });
-      throw error;
-    }
-    // Another server started first, which satisfies the caller.
-    report({ taken: pid });
-    return EXIT.ok;
-  }
-}
-
-async function run(options: ServerRunOptions, host: CliHost, ready: () => void): Promise<ExitCode> {
-  const [
-    { loadConfig },
-    { createLogger },
-    { openLogFile },
-    { openDaemon },
-    { surviveUnhandledRejections },
-    { dashboardHost },
-  ] = await Promise.all([
-    import("../../config/load.js"),
-    import("../../pino-logger.js"),
-    import("../../daemon/log-file.js"),
-    import("../../daemon/daemon.js"),
-    import("../../daemon/unhandled-rejections.js"),
-    import("../dashboard-host.js"),
-  ]);
-  // The umask of the shell that started the server must not apply to other clients.
-  process.umask(0o022);
-  const { place } = await placeOf(options);
-  const config = await loadConfig({ flags: options, env: process.env, cwd: place.folder });
-  const logger = createLogger(config.logLevel, openLogFile(place.log));
-  surviveUnhandledRejections(logger);
-  const server: Daemon = await openDaemon({
-    stateDir: config.stateDir,
-    version: VERSION,
-    logger,
-    composeManager: () => host.composeManager(config, logger),
-    idleMs: config.serverIdleMs,
-    dashboard: dashboardHost({ config, logger, manager: () => server.manager() }),
-  });
-  const signalled = new Promise<string>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
-  });
-  // The server has no controlling terminal; a hang-up must not end it.
-  process.on("SIGHUP", () => undefined);
-  logger.info("background server started", { version: VERSION, state_dir: config.stateDir });
-  ready();
-  // The first session needs this module: load it while the client connects.
-  void import("../../mcp/socket.js");
-  const reason = await Promise.race([server.stopRequested, signalled]);
-  logger.info(`background server shutting down: ${reason}`);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(EXIT.interrupted));
-  await server.close(reason);
-  process.exit(EXIT.ok);
 }

@@ -1,6 +1,5 @@
 /** Runs `stackwarden mcp` as a bridge to the background server. */
 import { existsSync } from "node:fs";
-import { stateDirOf } from "../../config/state-dir.js";
 import { misspeltVariables } from "../../config/variables.js";
 import { createLogger, type LogLevel } from "../../pino-logger.js";
 import { lockHolder } from "../../system/lock-file.js";
@@ -13,15 +12,20 @@ import type { BridgeFlags } from "./flags.js";
 
 const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
 
-/** @param program path of the stackwarden program that starts a server */
-export async function bridge(options: BridgeFlags, program: string): Promise<number> {
+export interface BridgeCommand {
+  flags: BridgeFlags;
+  stateDir: string;
+  /** Path of the stackwarden program that starts a server. */
+  program: string;
+}
+
+export function bridge({ flags: options, stateDir, program }: BridgeCommand): Promise<number> {
   const { stopOnExit = false, ...flags } = options;
   const { env } = process;
   const cwd = process.cwd();
   const level = flags.logLevel ?? env.STACKWARDEN_LOG_LEVEL ?? "info";
   const logger = createLogger((LEVELS.includes(level) ? level : "info") as LogLevel);
   for (const warning of misspeltVariables(env)) logger.warn(warning);
-  const stateDir = await stateDirOf({ flags, env, cwd });
   const place = daemonPaths(stateDir);
   const request = {
     stateDir,

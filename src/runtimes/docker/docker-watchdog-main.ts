@@ -7,5 +7,4 @@ import { watch } from "./leftovers/watchdog-program.js";
 
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
 
-await watch(process.stdin, process.argv[2] ?? "");
-process.exit(0);
+void watch(process.stdin, process.argv[2] ?? "").then(() => process.exit(0));

@@ -53,8 +53,12 @@ class LocalRuntime implements StackRuntime {
 
   /** A start needs no versions of Python and Redis, and tries a network when it opens its own. */
   async availability(): Promise<Availability> {
-    // The start needs the host next: it is made while the module loads.
-    const [{ isAvailable }] = await Promise.all([import("./requirements-check.js"), this.#processHost()]);
+    // A start needs the host and the stack's module next: the module loads while the host detects what the machine has.
+    const [{ isAvailable }] = await Promise.all([
+      import("./requirements-check.js"),
+      this.#processHost(),
+      import("./local-stack.js"),
+    ]);
     return isAvailable() ? { available: true, findings: [] } : this.check();
   }
 

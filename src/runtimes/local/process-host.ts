@@ -133,6 +133,7 @@ class LocalProcessHost implements ProcessHost {
   }
 
   openNetwork(): Promise<NetworkNamespace | null> {
+    this.#watchdog.begin();
     return this.#networks.open();
   }
 

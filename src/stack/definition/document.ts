@@ -3,7 +3,8 @@
  * each one with all others: in a large file that blocked the server for minutes.
  */
 import { type Alias, type Document, isScalar, LineCounter, type Node, parseAllDocuments, visit } from "yaml";
-import { MOST_LEVELS, tooDeepAt } from "./yaml-depth.js";
+import { MOST_LEVELS } from "./tree.js";
+import { tooDeepAt } from "./yaml-depth.js";
 import { repeatedKey, type YamlFault, yamlFault } from "./yaml-fault.js";
 
 /**

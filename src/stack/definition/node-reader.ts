@@ -6,8 +6,7 @@
 import { nearest } from "../../system/nearest.js";
 import type { Lookup } from "./interpolate.js";
 import type { Problems } from "./problems.js";
-import { isNull, type Tree, textOf } from "./tree.js";
-import { MOST_LEVELS } from "./yaml-depth.js";
+import { isNull, MOST_LEVELS, type Tree, textOf } from "./tree.js";
 
 /** State shared by all files of a project. */
 export interface ReadContext {

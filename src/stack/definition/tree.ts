@@ -6,6 +6,9 @@
 import type { LineCounter } from "yaml";
 import type { Lookup } from "./interpolate.js";
 
+/** Maximum nesting depth: far above real files, and far below a stack overflow. */
+export const MOST_LEVELS = 100;
+
 /** One reading of one compose file. */
 export interface FileOrigin {
   /** Absolute path, or `built-in:commandcenter`. */

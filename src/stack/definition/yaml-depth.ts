@@ -3,9 +3,7 @@
  * overflow is not always an exception: when V8 compiles a regular expression at that point, the process aborts.
  */
 import { Lexer, Parser } from "yaml";
-
-/** Maximum nesting depth: far above real files, and far below a stack overflow. */
-export const MOST_LEVELS = 100;
+import { MOST_LEVELS } from "./tree.js";
 
 /** @returns the offset at which the text first nests deeper than MOST_LEVELS; null when it never does */
 export function tooDeepAt(text: string): number | null {

@@ -49,7 +49,7 @@ import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
 import { unknownService } from "./stack.js";
-import { healthReport, isLeftOut, stackReport, staleField } from "./stack-report.js";
+import { healthReport, isLeftOut, type StackFacts, stackReport, staleField } from "./stack-report.js";
 import { type StackPhase, stackState } from "./stack-state.js";
 import { StaleServices } from "./stale-services.js";
 import { Supervisor, type SupervisorOptions } from "./supervisor.js";
@@ -221,7 +221,7 @@ export class Project {
     const begun = Date.now();
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const remainingMs = (): number => Math.max(0, begun + patience - Date.now());
-    const before = await this.report();
+    const before = await this.#reportBefore();
     const result = async (outcome: EndedStart | null, unapplied: string[] = []): Promise<StartOutcome> =>
       startOutcome({
         project: this.id,
@@ -229,7 +229,7 @@ export class Project {
         unapplied,
         leftOut: this.supervisor.selection.without ?? [],
         known: this.supervisor.choice?.isNew === false ? [this.supervisor.choice.reason] : [],
-        before,
+        before: await before(),
         begun,
       });
     for (;;) {
@@ -298,13 +298,23 @@ export class Project {
     if (request.services !== undefined && removes(request)) throw removesAll(request, this.id);
     if (request.services !== undefined && this.open && (await this.#leavesSome(request.services)))
       return this.#stopServices(request.services, request, call, begun);
-    const before = await this.report();
+    const before = await this.#reportBefore();
     const result = async (status: StopOutcome["status"], removed = NOTHING): Promise<StopOutcome> =>
-      stopOutcome({ project: this.id, status, ...removed, before, after: await this.report(), begun });
+      stopOutcome({ project: this.id, status, ...removed, before: await before(), after: await this.report(), begun });
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const idle = this.#idle;
     const remove = removes(request);
-    if (idle && !remove) return result("already_stopped");
+    if (idle && !remove) {
+      const report = await before();
+      return stopOutcome({
+        project: this.id,
+        status: "already_stopped",
+        ...NOTHING,
+        before: report,
+        after: report,
+        begun,
+      });
+    }
     // Wait for a stop in progress that keeps the data, so that no start can run between that stop and the deletion.
     while (this.#stopping !== null && remove && !this.#stopping.removes) {
       const remainingMs = Math.max(0, begun + patience - Date.now());
@@ -492,9 +502,26 @@ export class Project {
   }
 
   async report(): Promise<StackReport> {
+    return stackReport(await this.#facts());
+  }
+
+  /**
+   * The report of the state before a change. A project that this server has not started is reported from its
+   * definition, which the change does not wait for: a first start reads it anyway.
+   */
+  async #reportBefore(): Promise<() => Promise<StackReport>> {
+    if (this.supervisor.stack !== null) {
+      const report = await this.report();
+      return async () => report;
+    }
+    const facts = await this.#facts();
+    return () => stackReport({ ...facts, peek: async () => this.supervisor.stack?.definition ?? facts.peek() });
+  }
+
+  async #facts(): Promise<StackFacts> {
     await this.#stale.refresh();
     const { stack, choice } = this.supervisor;
-    return stackReport({
+    return {
       project: this.id,
       folder: this.folder,
       state: this.state,
@@ -503,11 +530,11 @@ export class Project {
       stack,
       stale: this.#stale,
       lease: this.lease,
-      watch: this.#watch,
+      watch: { services: this.#watch.services, note: this.#watch.note },
       overrides: this.supervisor.notes(),
       leftOut: this.leftOut,
       peek: () => this.#definition.read(),
-    });
+    };
   }
 
   /**

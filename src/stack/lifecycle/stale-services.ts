@@ -2,7 +2,7 @@
  * Finds running services whose sources are newer than their instance: files of the build context, binds, the folder
  * they run in, installed manifests, env files and compose files. Scans are bounded and cached.
  */
-import { join, relative } from "node:path";
+import { isAbsolute, join, relative } from "node:path";
 import { isBeneath } from "../../system/is-beneath.js";
 import { type NewerFile, newerFiles } from "../../system/newer-files.js";
 import { statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
@@ -159,8 +159,9 @@ export class StaleServices {
   async #definitionChanges(running: StackDefinition, folder: string): Promise<DefinitionChanges> {
     const since = this.parts.supervisor.definitionReadAt;
     const files: Changed[] = [];
-    for (const path of [...(running.files ?? []), ...(running.inputs ?? [])]) {
-      if (!isBeneath(folder, path)) continue;
+    // The built-in stack has no compose file; its `files` are not absolute paths.
+    const compared = (path: string): boolean => isAbsolute(path) && isBeneath(folder, path);
+    for (const path of [...(running.files ?? []), ...(running.inputs ?? [])].filter(compared)) {
       const { files: newer } = await newerFiles(path, {
         within: folder,
         since,
@@ -170,7 +171,7 @@ export class StaleServices {
       for (const { mtimeMs, uid } of newer)
         files.push({ path: relative(folder, path), mtimeMs, uid, live: false, always: true });
     }
-    const missing = (running.files ?? []).filter((path) => isBeneath(folder, path) && !exists(path, folder));
+    const missing = (running.files ?? []).filter((path) => compared(path) && !exists(path, folder));
     const key = JSON.stringify([since, files.map(({ path, mtimeMs }) => [path, mtimeMs]), missing]);
     if (this.#definition?.key === key) return this.#definition;
     const changedServices = new Set<string>();

@@ -146,7 +146,7 @@ export class Supervisor {
 
   /** @param settings settings of the calling client; an open stack keeps those of its start */
   async bringUp(request: StartRequest, settings: StackSettings, steps: StartSteps): Promise<Done> {
-    const { storage } = this.parts;
+    const { storage, runtimes } = this.parts;
     if (request.stop !== undefined) return this.#stopServices(request.stop, steps);
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(this.#tooLate(settings.startTimeoutMs)), settings.startTimeoutMs);
@@ -171,13 +171,16 @@ export class Supervisor {
         this.#unlock = await storage.lock();
         records = await storage.records(true);
       } else records = await storage.records();
+      // The first check of a runtime takes as long as reading a definition, so they run side by side.
+      const target = before === null ? { runtime: chooseRuntime(settings, runtimes, storage.id) } : { running: before };
+      target.runtime?.catch(() => undefined);
       const definition = await this.#reader.forStart(request, settings, { records, current: this.#current, attempt });
       await this.#checkLimits(attempt.limits, definition);
       scope.signal.throwIfAborted();
       const done =
-        before === null
-          ? await this.#openStack(definition, settings, scope, steps.launched, records)
-          : await this.#reconcile(before, definition, {
+        target.runtime !== undefined
+          ? await this.#openStack(definition, await target.runtime, settings, scope, steps.launched, records)
+          : await this.#reconcile(target.running, definition, {
               restoreMs: settings.startTimeoutMs,
               namedBefore: namedBefore(this.selection, request),
               scope,
@@ -378,15 +381,15 @@ export class Supervisor {
 
   async #openStack(
     read: StackDefinition,
+    choice: RuntimeChoice,
     settings: StackSettings,
     scope: Scope,
     launched: () => void,
     records: ProjectRecords,
   ): Promise<Done> {
-    const { storage, runtimes } = this.parts;
+    const { storage } = this.parts;
     const { signal, actor } = scope;
     const { events } = records;
-    const choice = await chooseRuntime(settings, runtimes, storage.id);
     const { runtime } = choice;
     const definition = forRuntime(read, runtime.name);
     requireChecks(definition, runtime.name);

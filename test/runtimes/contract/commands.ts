@@ -133,32 +133,15 @@ interface Commanded {
   sink: RecordingSink;
   /** Is never started. */
   idle: ServiceDefinition;
+  /** Prints numbers. */
+  counts: ServiceDefinition;
+  /** Its post_start hook fails. */
+  failing: ServiceDefinition;
 }
 
-/** Commands in a running instance. */
-function execTests(all: () => Promise<Commanded>): void {
-  describe("commands in a service", () => {
-    it("a command has the service's environment and user, and separate streams", async () => {
-      const { bench, running, sink } = await all();
-      const text =
-        'import os, sys; print(os.environ["SAYS"], os.environ["MORE"], os.getuid(), os.getcwd()); print("wrong", file=sys.stderr); sys.exit(3)';
-      const ran = await exec(running, program(bench, text), { environment: { MORE: "of it" } });
-      expect(ran).toMatchObject({ exitCode: 3, signal: null, oomKilled: false, err: "wrong\n" });
-      const [says, ...rest] = ran.out.trim().split(" ");
-      expect([says, rest[0], rest[1]]).toEqual(["hello", "of", "it"]);
-      if (running.user.uid !== null) expect(Number(rest[2])).toBe(running.user.uid);
-      expect(sink.all).not.toContain("wrong");
-    });
-
-    it("a command reads its standard input to the end", async () => {
-      const { bench, running } = await all();
-      const text = "import sys; data = sys.stdin.buffer.read(); print(len(data), sum(data))";
-      const stdin = Buffer.from(Array.from({ length: 300_000 }, (_, at) => at % 251));
-      const ran = await exec(running, program(bench, text), { stdin });
-      expect(ran.out).toBe(`${stdin.length} ${stdin.reduce((sum, byte) => sum + byte, 0)}\n`);
-      expect((await exec(running, program(bench, text))).out).toBe("0 0\n");
-    });
-
+/** Terminals, output and faults of commands, and paused services. */
+function formTests(all: () => Promise<Commanded>): void {
+  describe("forms of commands", () => {
     it("a command in a terminal is resized, reads input and is interrupted by Ctrl-C, where supported", async () => {
       const { bench, stack, service, running } = await all();
       const drive = async (run: (exec: Omit<ExecRequest, "signal">) => Promise<ExecResult>): Promise<void> => {
@@ -215,6 +198,86 @@ function execTests(all: () => Promise<Commanded>): void {
       await expect(exec(running, ["no-such-program-anywhere"])).rejects.toMatchObject({ code: "COMMAND_NOT_FOUND" });
     });
 
+    it("a one-off command whose program is missing fails with COMMAND_NOT_FOUND", async () => {
+      const { bench, stack, idle } = await all();
+      await expect(oneOff(bench, stack, idle, ["no-such-program-anywhere"])).rejects.toMatchObject({
+        code: "COMMAND_NOT_FOUND",
+      });
+    });
+
+    it("a one-off command runs without its service, with its environment and separate input", async () => {
+      const { bench, stack, idle } = await all();
+      const text = 'import os, sys; print(os.environ["SAYS"], sys.stdin.read(), os.getuid() != 0); sys.exit(4)';
+      const ran = await oneOff(bench, stack, idle, program(bench, text), { stdin: Buffer.from("input") });
+      expect(ran).toMatchObject({ exitCode: 4, signal: null, out: "hello input True\n" });
+      await noCommandRuns(bench);
+      expect(bench.processes().filter((line) => line.includes(IDLE))).toEqual([]);
+    });
+
+    it("a one-off command does not affect a running service", async () => {
+      const { bench, stack, service, running } = await all();
+      const ran = await oneOff(bench, stack, service, program(bench, "print('beside')"));
+      expect(ran).toMatchObject({ exitCode: 0, out: "beside\n" });
+      expect((await exec(running, program(bench, "print('there')"))).out).toBe("there\n");
+    });
+
+    it("a paused service prints nothing until it is resumed, and then continues", async () => {
+      const { bench, stack, counts } = await all();
+      const running = await bench.start(stack, counts);
+      const sink = bench.sink("counts");
+      await sink.shows("count 3");
+      await running.pause();
+      const count = (): number => Number(/count (\d+)\n(?:(?!count).)*$/s.exec(sink.all)?.[1]);
+      // Output that was written before the pause still arrives.
+      let before = -1;
+      await until("its output stops", async () => {
+        const now = count();
+        const same = now === before;
+        before = now;
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        return same && count() === now;
+      });
+      await running.resume();
+      await sink.shows(`count ${before + 5}`);
+      await running.resume();
+      await running.pause();
+      await running.stop({ graceMs: 0 });
+    });
+
+    it("a failed post_start hook fails the start", async () => {
+      const { bench, stack, failing } = await all();
+      await expect(bench.start(stack, failing)).rejects.toMatchObject({
+        code: "SERVICE_START_FAILED",
+        message: expect.stringContaining("The post_start hook of failing ended with exit code 4"),
+      });
+    });
+  });
+}
+
+/** Commands in a running instance. */
+function execTests(all: () => Promise<Commanded>): void {
+  describe("commands in a service", () => {
+    it("a command has the service's environment and user, and separate streams", async () => {
+      const { bench, running, sink } = await all();
+      const text =
+        'import os, sys; print(os.environ["SAYS"], os.environ["MORE"], os.getuid(), os.getcwd()); print("wrong", file=sys.stderr); sys.exit(3)';
+      const ran = await exec(running, program(bench, text), { environment: { MORE: "of it" } });
+      expect(ran).toMatchObject({ exitCode: 3, signal: null, oomKilled: false, err: "wrong\n" });
+      const [says, ...rest] = ran.out.trim().split(" ");
+      expect([says, rest[0], rest[1]]).toEqual(["hello", "of", "it"]);
+      if (running.user.uid !== null) expect(Number(rest[2])).toBe(running.user.uid);
+      expect(sink.all).not.toContain("wrong");
+    });
+
+    it("a command reads its standard input to the end", async () => {
+      const { bench, running } = await all();
+      const text = "import sys; data = sys.stdin.buffer.read(); print(len(data), sum(data))";
+      const stdin = Buffer.from(Array.from({ length: 300_000 }, (_, at) => at % 251));
+      const ran = await exec(running, program(bench, text), { stdin });
+      expect(ran.out).toBe(`${stdin.length} ${stdin.reduce((sum, byte) => sum + byte, 0)}\n`);
+      expect((await exec(running, program(bench, text))).out).toBe("0 0\n");
+    });
+
     it("a cancellation kills a command with all processes that it started", async () => {
       const { bench, running } = await all();
       const end = new AbortController();
@@ -247,29 +310,6 @@ function execTests(all: () => Promise<Commanded>): void {
 
 function oneOffTests(all: () => Promise<Commanded>): void {
   describe("one-off commands", () => {
-    it("a one-off command whose program is missing fails with COMMAND_NOT_FOUND", async () => {
-      const { bench, stack, idle } = await all();
-      await expect(oneOff(bench, stack, idle, ["no-such-program-anywhere"])).rejects.toMatchObject({
-        code: "COMMAND_NOT_FOUND",
-      });
-    });
-
-    it("a one-off command runs without its service, with its environment and separate input", async () => {
-      const { bench, stack, idle } = await all();
-      const text = 'import os, sys; print(os.environ["SAYS"], sys.stdin.read(), os.getuid() != 0); sys.exit(4)';
-      const ran = await oneOff(bench, stack, idle, program(bench, text), { stdin: Buffer.from("input") });
-      expect(ran).toMatchObject({ exitCode: 4, signal: null, out: "hello input True\n" });
-      await noCommandRuns(bench);
-      expect(bench.processes().filter((line) => line.includes(IDLE))).toEqual([]);
-    });
-
-    it("a one-off command does not affect a running service", async () => {
-      const { bench, stack, service, running } = await all();
-      const ran = await oneOff(bench, stack, service, program(bench, "print('beside')"));
-      expect(ran).toMatchObject({ exitCode: 0, out: "beside\n" });
-      expect((await exec(running, program(bench, "print('there')"))).out).toBe("there\n");
-    });
-
     it("a cancellation kills a one-off command with all processes that it started", async () => {
       const { bench, stack, idle } = await all();
       const end = new AbortController();
@@ -287,7 +327,7 @@ function oneOffTests(all: () => Promise<Commanded>): void {
   });
 }
 
-export function commandTests(given: Given): void {
+function define(given: Given, whole: boolean): void {
   describe("commands", () => {
     const all = shared(given, async (bench) => {
       const environment = { SAYS: "hello" };
@@ -322,31 +362,9 @@ export function commandTests(given: Given): void {
       await running.stop({ graceMs: 20_000 });
       return ended;
     });
+    if (whole) formTests(all);
     execTests(all);
     oneOffTests(all);
-
-    it("a paused service prints nothing until it is resumed, and then continues", async () => {
-      const { bench, stack, counts } = await all();
-      const running = await bench.start(stack, counts);
-      const sink = bench.sink("counts");
-      await sink.shows("count 3");
-      await running.pause();
-      const count = (): number => Number(/count (\d+)\n(?:(?!count).)*$/s.exec(sink.all)?.[1]);
-      // Output that was written before the pause still arrives.
-      let before = -1;
-      await until("its output stops", async () => {
-        const now = count();
-        const same = now === before;
-        before = now;
-        await new Promise((resolve) => setTimeout(resolve, 150));
-        return same && count() === now;
-      });
-      await running.resume();
-      await sink.shows(`count ${before + 5}`);
-      await running.resume();
-      await running.pause();
-      await running.stop({ graceMs: 0 });
-    });
 
     it("a stop of the service ends its commands, and later ones are refused", async () => {
       const { bench, running } = await all();
@@ -354,18 +372,14 @@ export function commandTests(given: Given): void {
       await expect(exec(running, program(bench, "print(1)"))).rejects.toMatchObject({ code: "SERVICE_NOT_STARTED" });
     });
 
-    it("hooks run after the start and before the stop, and a failed post_start hook fails the start", async () => {
-      const { bench, stack, running, sink, failing } = await all();
+    it("hooks run after the start and before the stop", async () => {
+      const { bench, running, sink } = await all();
       await stopped();
       expect(sink.all).toContain("begun hello more");
       if (running.user.uid !== null) expect(sink.all).toContain(`begun hello more ${running.user.uid}\n`);
       expect(sink.all).toContain("stopping hello more");
       expect(sink.all).toContain("The pre_stop hook failed: exit code 3");
       expect(sink.all.indexOf("received SIGTERM")).toBeGreaterThan(sink.all.indexOf("stopping"));
-      await expect(bench.start(stack, failing)).rejects.toMatchObject({
-        code: "SERVICE_START_FAILED",
-        message: expect.stringContaining("The post_start hook of failing ended with exit code 4"),
-      });
       await bench.nothingRuns();
     });
 
@@ -384,3 +398,11 @@ export function commandTests(given: Given): void {
     });
   });
 }
+
+export const commandTests = (given: Given): void => define(given, true);
+
+/**
+ * How a command's user, input, end and processes are seen and ended, for an engine on another machine. The rest of a
+ * command's code does not depend on the place.
+ */
+export const commandProcessTests = (given: Given): void => define(given, false);

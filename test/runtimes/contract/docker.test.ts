@@ -3,7 +3,7 @@ import { afterAll } from "vitest";
 import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
 import { startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { openRelay } from "../../support/docker/relay.js";
-import { commandTests } from "./commands.js";
+import { commandProcessTests, commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 import { environmentTests } from "./environment.js";
 import { snapshotTests } from "./snapshots.js";
@@ -13,7 +13,7 @@ const IMAGES = { python: "python:3.11-slim", redis: "redis:7-alpine" };
 /** One daemon for both suites. */
 let running: Promise<TestDaemon> | undefined;
 const daemonOf = (): Promise<TestDaemon> => {
-  running ??= startDaemon();
+  running ??= startDaemon({ shortFilter: true });
   return running;
 };
 afterAll(async () => (await running)?.close());
@@ -32,6 +32,7 @@ runtimeContract(
       images: IMAGES,
       keepsSplitCharacters: true,
       processesVisible: true,
+      withoutNetwork: true,
       kill: async () => {
         await daemon.end("SIGKILL");
         await daemon.start();
@@ -59,6 +60,7 @@ runtimeContract(
       images: IMAGES,
       keepsSplitCharacters: true,
       processesVisible: true,
+      withoutNetwork: true,
       close: async () => {
         await runtime.close();
         await relay.close();
@@ -66,5 +68,5 @@ runtimeContract(
     };
   },
   whyNoDaemon(),
-  [environmentTests, commandTests],
+  [environmentTests, commandProcessTests],
 );

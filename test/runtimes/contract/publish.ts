@@ -53,6 +53,7 @@ export function publishTests(given: Given): void {
       const local = { environment: { HOST: "{host}", PORT: `{port:${WEB_PORT}} {port:${OTHER_PORT}}` } };
       const web = bench.web("web", { ...publishes(port), ...listens, local });
       const asks = bench.python("asks", ASKS, {
+        networks: {},
         environment: { URL: `http://web:${OTHER_PORT}/`, SEEN_AT: `http://{published:web:${WEB_PORT}}/` },
       });
       const stack = await bench.open([web, asks]);

@@ -24,12 +24,11 @@ export function redis(port: number, ...words: string[]): Promise<string> {
 
 /** A Redis server with the volume `store-data`. */
 export const redisStore = (bench: Bench, port: number): ServiceDefinition => ({
-  ...bench.python("store", ""),
+  ...bench.python("store", "", { ports: [{ containerPort: 6379, hostPort: port, protocol: "tcp" }] }),
   image: bench.target.images.redis,
   // Without a password, a Redis outside of the official image refuses clients on other addresses.
   command: ["redis-server", "--appendonly", "yes", "--appendfsync", "always", "--protected-mode", "no"],
   user: "redis",
-  ports: [{ containerPort: 6379, hostPort: port, protocol: "tcp" }],
   mounts: [{ type: "volume", source: "store-data", target: "/data", readOnly: false }],
   local: { provider: "redis", environment: {} },
 });

@@ -1,5 +1,4 @@
 /** Containers of the docker runtime on a separate Docker daemon. */
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   chmodSync,
@@ -20,6 +19,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { StackRuntime } from "../../../src/stack/runtime.js";
+import { Commands } from "../../support/commands.js";
 import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { BUSYBOX } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
@@ -41,7 +41,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     daemon = await startDaemon({ bridge: true });
     home = mkdtempSync(join(tmpdir(), "stackwarden-docker-home-"));
     runtime = createDockerRuntime({
-      settings: { host: daemon.host, retry: { maxRetries: 2, baseDelayMs: 20 } },
+      settings: { host: daemon.host, retry: { maxRetries: 1, baseDelayMs: 20 } },
       env: { ...process.env, DOCKER_CONFIG: home },
       warn: () => {},
     });
@@ -396,6 +396,17 @@ RUN echo second >> /built
       expect(images().split("\n").length).toBeLessThanOrEqual(before.split("\n").length + 2);
     });
 
+    it("a start uses the image of its preparation, and the next one builds again", async () => {
+      const service = built("FROM busybox:latest\nRUN echo prepared > /built\n");
+      const stack = await bench.open([service]);
+      const prepared = await stack.prepareService?.(bench.request(service));
+      built("FROM busybox:latest\nRUN echo changed > /built\n");
+      await (await stack.startService({ ...bench.request(service), prepared })).exited;
+      expect(bench.sink("app").all).toContain("prepared\n");
+      await (await bench.start(stack, service)).exited;
+      expect(bench.sink("app").all).toContain("changed\n");
+    });
+
     it("a failed build fails the start with the builder's last lines", async () => {
       const service = built("FROM busybox:latest\nRUN echo it broke; exit 7\n");
       const stack = await bench.open([service]);
@@ -667,33 +678,28 @@ RUN stat -c %a /copied >> /built
 
   describe("a project on the command line", () => {
     let state: string;
+    const commands = new Commands();
     beforeAll(() => {
       state = mkdtempSync(join(tmpdir(), "stackwarden-docker-state-"));
     });
     afterAll(async () => {
       await run(state, "server", "stop", "--force");
+      await commands.close();
       rmSync(state, { recursive: true, force: true });
     });
 
-    const run = (folder: string, ...words: string[]): Promise<{ code: number | null; text: string }> =>
-      new Promise((resolve) => {
-        const child = spawn(process.execPath, [join(process.cwd(), "dist", "stackwarden.js"), ...words], {
-          cwd: folder,
-          env: {
-            ...process.env,
-            STACKWARDEN_STATE_DIR: state,
-            STACKWARDEN_ROOTS: folder,
-            STACKWARDEN_RUNTIME: "docker",
-            STACKWARDEN_DOCKER_HOST: daemon.host,
-          },
-        });
-        let text = "";
-        for (const stream of [child.stdout, child.stderr])
-          stream.on("data", (chunk) => {
-            text += chunk;
-          });
-        child.once("close", (code) => resolve({ code, text }));
-      });
+    const run = async (folder: string, ...words: string[]): Promise<{ code: number; text: string }> => {
+      const env = {
+        PATH: process.env.PATH ?? "",
+        HOME: home,
+        STACKWARDEN_STATE_DIR: state,
+        STACKWARDEN_ROOTS: folder,
+        STACKWARDEN_RUNTIME: "docker",
+        STACKWARDEN_DOCKER_HOST: daemon.host,
+      };
+      const { code, stdout, stderr } = await commands.run(words, { cwd: folder, env });
+      return { code, text: stdout + stderr };
+    };
 
     it("up, health and down work with an image's health check, live source and a port", async () => {
       const folder = join(bench.folder, "live");
@@ -702,7 +708,7 @@ RUN stat -c %a /copied >> /built
       bench.file(
         "live/compose.yaml",
         `services:
-  base: { image: own-user:1, command: sleep 1000 }
+  base: { image: own-user:1, command: sleep 1000, network_mode: none }
   web:
     image: node:20-alpine
     working_dir: /app
@@ -728,7 +734,7 @@ RUN stat -c %a /copied >> /built
       bench.file(
         "tools/compose.yaml",
         `services:
-  app: { image: busybox, command: sleep 1000 }
+  app: { image: busybox, command: sleep 1000, network_mode: none }
   tool:
     image: busybox
     profiles: [tools]
@@ -751,8 +757,8 @@ configs: { text: { content: its-config } }
       bench.file(
         "unchecked/compose.yaml",
         `services:
-  base: { image: busybox, command: sleep 1000 }
-  app: { image: busybox, command: sleep 1000, depends_on: { base: { condition: service_healthy } } }
+  base: { image: busybox, command: sleep 1000, network_mode: none }
+  app: { image: busybox, command: sleep 1000, network_mode: none, depends_on: { base: { condition: service_healthy } } }
 `,
       );
       const up = await run(join(bench.folder, "unchecked"), "up", "-d");

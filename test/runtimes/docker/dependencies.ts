@@ -87,7 +87,7 @@ export function dependencyTests(given: () => { bench: Bench; daemon: TestDaemon 
         message: 'npm install for "app" ended with 1.',
         details: { last_lines: expect.arrayContaining([expect.stringContaining("ECONNREFUSED")]) },
       });
-      expect(bench.notices.filter(({ type }) => type === "retrying")).toHaveLength(2);
+      expect(bench.notices.filter(({ type }) => type === "retrying")).toHaveLength(1);
       expect(bench.sink("app").text("install")).toContain("ECONNREFUSED");
       expect(await volumes("app")).toEqual([]);
     });

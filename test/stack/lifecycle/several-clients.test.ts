@@ -78,6 +78,17 @@ it("a start during a stop with deletion waits for both and has no data", async (
   expect(types).toEqual(["stack_started", "stack_stopped", "warning", "stack_started"]);
 });
 
+it("a start after a stop of a stack that has never run is not ended by that stop", async () => {
+  domain.project("shop", SHOP + VOLUMES);
+  const manager = domain.manager();
+  const [stopped, started] = await Promise.all([
+    manager.stop({ project: "shop" }, call({ actor: "one" })),
+    manager.start({ project: "shop" }, call({ actor: "two" })),
+  ]);
+  expect(stopped).toMatchObject({ status: "already_stopped", verified: true, before: { state: "stopped" } });
+  expect(started.status).toBe("healthy");
+});
+
 /** Pseudo-random numbers, the same in every run. */
 function random(seed: number): (below: number) => number {
   let state = seed;

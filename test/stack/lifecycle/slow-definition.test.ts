@@ -1,4 +1,4 @@
-/** A definition that takes long to refuse does not delay every report. */
+/** How often reports read a definition. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import { call, compose, Domain, service } from "../../support/domain.js";
@@ -43,4 +43,28 @@ it("reports read a definition that failed fast each time", async () => {
   for (let at = 0; at < 3; at += 1)
     await expect(manager.logs({ project: "shop", query: {} })).rejects.toMatchObject({ code: "INVALID_STACK" });
   expect(reads).toBe(3);
+});
+
+it("reports that are requested during a read share the next one, which sees what changed meanwhile", async () => {
+  const folder = domain.project("shop", compose(service("app")));
+  const { loadStack } = domain;
+  let finish = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  domain.loadStack = async (request) => {
+    reads += 1;
+    const definition = await loadStack(request);
+    if (reads === 1) await held;
+    return definition;
+  };
+  const manager = domain.manager({ projects: { shop: { folder } } });
+  const first = manager.report("shop");
+  await expect.poll(() => reads).toBe(1);
+  domain.project("shop", compose(service("app"), service("web")));
+  const later = Array.from({ length: 20 }, () => manager.report("shop"));
+  finish();
+  expect(Object.keys((await first).services)).toEqual(["app"]);
+  for (const report of await Promise.all(later)) expect(Object.keys(report.services)).toEqual(["app", "web"]);
+  expect(reads).toBe(2);
 });

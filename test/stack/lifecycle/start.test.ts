@@ -1,7 +1,7 @@
 /** Starts of a stack: order, readiness, rollback, and callers that join or cancel. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
@@ -10,7 +10,10 @@ let domain: Domain;
 beforeEach(() => {
   domain = new Domain();
 });
-afterEach(() => domain.close());
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await domain.close();
+});
 
 const THREE = compose(
   service("web", "depends_on: { api: { condition: service_healthy } }"),
@@ -43,6 +46,46 @@ it("a start follows the dependencies, runs independent services in parallel and 
   expect(types[0]).toBe("stack_starting");
   expect(types.at(-1)).toBe("stack_started");
   expect((await eventsOf(manager, "shop", "stack_started"))[0]?.actor).toBe("test/1");
+});
+
+it("a first start reads the definition once, and checks the runtime meanwhile", async () => {
+  domain.project("shop", compose(service("web")));
+  let reads = 0;
+  let isChecked = (): void => undefined;
+  const checked = new Promise<void>((resolve) => {
+    isChecked = resolve;
+  });
+  const { runtime, loadStack } = domain;
+  const check = runtime.check.bind(runtime);
+  runtime.check = () => {
+    isChecked();
+    return check();
+  };
+  domain.loadStack = async (request) => {
+    reads += 1;
+    await checked;
+    return loadStack(request);
+  };
+  const { before, after } = await domain.manager().start({ project: "shop" }, call());
+  expect(reads).toBe(1);
+  expect(before).toMatchObject({ state: "stopped", started_at: null, services: { web: { state: "stopped" } } });
+  expect(after).toMatchObject({ state: "running", services: { web: { state: "healthy" } } });
+});
+
+it("reports of the built-in stack read no definition while it runs, wherever the server runs", async () => {
+  const folder = join(domain.root, "shop");
+  mkdirSync(folder);
+  vi.spyOn(process, "cwd").mockReturnValue(folder);
+  let reads = 0;
+  const { loadStack } = domain;
+  domain.loadStack = (request) => {
+    reads += 1;
+    return loadStack(request);
+  };
+  const manager = domain.manager();
+  await manager.start({ project: "shop" }, call());
+  expect((await manager.report("shop")).source).toBe("built-in:commandcenter");
+  expect(reads).toBe(1);
 });
 
 it("a start's notes have what concerns the caller's files, and the reason for a runtime once", async () => {

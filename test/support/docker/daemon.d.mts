@@ -7,6 +7,11 @@ export interface TestDaemon {
   close(): Promise<void>;
 }
 export function whyNoDaemon(): string | null;
-export function startDaemon(options?: { images?: false; arguments?: string[]; bridge?: boolean }): Promise<TestDaemon>;
+export function startDaemon(options?: {
+  images?: false;
+  arguments?: string[];
+  bridge?: boolean;
+  shortFilter?: boolean;
+}): Promise<TestDaemon>;
 export function contents(socket: string): Promise<{ containers: string[]; networks: string[]; volumes: string[] }>;
 export function dockerCli(socket: string, ...args: string[]): string;

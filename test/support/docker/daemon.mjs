@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -45,6 +46,15 @@ const pool = () => `10.${200 + (process.pid % 50)}.${((process.pid >> 2) % 16) <
  * a third of the processor time of such a step.
  */
 const ENVIRONMENT = { ...process.env, GOGC: "400" };
+
+/** Each start and command compiles its filter. The engine's own takes a quarter of the time of a short command. */
+const SHORT_FILTER = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["keyctl"], action: "SCMP_ACT_ERRNO" }] };
+
+function shortFilter(/** @type {string} */ folder) {
+  const path = join(folder, "seccomp.json");
+  writeFileSync(path, JSON.stringify(SHORT_FILTER));
+  return path;
+}
 
 let bridges = 0;
 
@@ -93,8 +103,9 @@ async function fillFromTemplate(/** @type {string} */ data) {
 }
 
 /**
- * @param {{images?: false, arguments?: string[], bridge?: boolean}} [options] images: the daemon has the images of
- * `images.mjs` unless this is false. bridge: the daemon has a default network
+ * @param {{images?: false, arguments?: string[], bridge?: boolean, shortFilter?: boolean}} [options] images: the daemon
+ * has the images of `images.mjs` unless this is false. bridge: the daemon has a default network. shortFilter: containers
+ * get a short system call filter in place of the engine's
  */
 export async function startDaemon(options = {}) {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-dockerd-"));
@@ -108,6 +119,7 @@ export async function startDaemon(options = {}) {
     `--host=unix://${socket}`,
     `--bridge=${bridge}`,
     `--default-address-pool=base=${pool()},size=24`,
+    ...(options.shortFilter === true ? [`--seccomp-profile=${shortFilter(folder)}`] : []),
     ...(options.arguments ?? []),
   ];
   /** @type {import("node:child_process").ChildProcess | undefined} */

@@ -3,6 +3,7 @@
  * but the volumes is left.
  */
 import { randomBytes } from "node:crypto";
+import { dirname } from "node:path/posix";
 import type { Duplex, Readable } from "node:stream";
 import type Docker from "dockerode";
 import { pack } from "tar-stream";
@@ -18,8 +19,6 @@ import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
 import { demultiplex } from "../service/exec.js";
-import type { ServiceVolume } from "../volumes/ensure.js";
-import { ownVolumes } from "../volumes/owner.js";
 import type { InstallPlan } from "./plan.js";
 import { installerSettings } from "./settings.js";
 
@@ -79,14 +78,6 @@ async function withNetwork<T>(options: InstallOptions, task: (network: string) =
   }
 }
 
-const mounted = (name: string, target: string): ServiceVolume => ({
-  name,
-  target,
-  readOnly: false,
-  noCopy: true,
-  fresh: true,
-});
-
 async function create(options: InstallOptions, network: string, environment: Record<string, string>): Promise<string> {
   const { engine, image, user, plan, volume, downloads } = options;
   const [program = "", ...words] = plan.command;
@@ -105,10 +96,12 @@ async function create(options: InstallOptions, network: string, environment: Rec
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],
       PidsLimit: PIDS,
-      Mounts: [mounted(volume, plan.at), mounted(downloads, DOWNLOADS)].map(({ name, target }) => ({
+      Mounts: [
+        { Source: volume, Target: plan.at },
+        { Source: downloads, Target: DOWNLOADS },
+      ].map((mount) => ({
         Type: "volume",
-        Source: name,
-        Target: target,
+        ...mount,
         VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: "local", Options: {} } },
       })),
     },
@@ -116,20 +109,23 @@ async function create(options: InstallOptions, network: string, environment: Rec
   return created.id;
 }
 
-/** Files as an archive, with the folders above them; all belong to the user. */
+/** Folders and files as an archive, with the folders above them; all belong to the user. */
 function archiveOf(
+  folders: readonly string[],
   files: readonly { path: string; content: string | Buffer; mode?: number }[],
   ids: UserIds,
 ): Readable {
   const archive = pack();
-  const folders = new Set<string>();
+  const added = new Set<string>();
+  const add = (path: string): void => {
+    if (path === "/" || added.has(path)) return;
+    add(dirname(path));
+    archive.entry({ name: `${path.slice(1)}/`, type: "directory", mode: 0o755, ...ids });
+    added.add(path);
+  };
+  for (const path of folders) add(path);
   for (const { path, content, mode = 0o644 } of files) {
-    const parts = path.slice(1).split("/").slice(0, -1);
-    for (const [at] of parts.entries()) {
-      const folder = parts.slice(0, at + 1).join("/");
-      if (!folders.has(folder)) archive.entry({ name: `${folder}/`, type: "directory", mode: 0o755, ...ids });
-      folders.add(folder);
-    }
+    add(dirname(path));
     archive.entry({ name: path.slice(1), mode, ...ids }, content as Buffer);
   }
   archive.finalize();
@@ -171,7 +167,7 @@ async function run(container: Docker.Container, options: InstallOptions): Promis
 }
 
 async function attempt(options: InstallOptions, network: string): Promise<void> {
-  const { engine, env, image, user, plan, volume, downloads, signal } = options;
+  const { engine, env, image, user, plan, signal } = options;
   const { docker } = engine;
   const settings = await installerSettings(env);
   const id = await create(options, network, {
@@ -184,17 +180,10 @@ async function attempt(options: InstallOptions, network: string): Promise<void> 
   try {
     const ids = await userIds(docker, id, image.id, user);
     if (ids === null) throw installFailed(`The image of ${options.service} has no user ${user}.`);
-    await ownVolumes({
-      docker,
-      container: id,
-      image: image.id,
-      labels: labelsOf(options),
-      volumes: [mounted(volume, plan.at), mounted(downloads, DOWNLOADS)],
-      user: ids,
-    });
     const container = docker.getContainer(id);
     const files = [...plan.files, ...settings.files.map(([path, content]) => ({ path, content }))];
-    if (files.length > 0) await container.putArchive(archiveOf(files, ids), { path: "/" });
+    // The folders of the volumes are in the archive, because the engine gives a new volume to root.
+    await container.putArchive(archiveOf([plan.at, DOWNLOADS], files, ids), { path: "/" });
     if (plan.sources !== undefined) {
       const sources = plan.sources(ids);
       await sendArchive(sources, signal, (abortSignal) => container.putArchive(sources, { path: "/", abortSignal }));

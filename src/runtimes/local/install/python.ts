@@ -2,9 +2,10 @@
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { readRequirements } from "../../shared/manifests/python.js";
-import { findPython, firstRunnable, programIdentity } from "../binaries.js";
+import { findPython, firstRunnable } from "../binaries.js";
+import { PYTHON_DETAILS, programOutput } from "../program-output.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
-import { type InstallContext, installingAs } from "./install-context.js";
+import type { InstallContext } from "./install-context.js";
 import { installStep, lastLines } from "./install-step.js";
 import { installerEnvironment } from "./installer-environment.js";
 import { virtualEnvironmentCommand } from "./virtual-environment.js";
@@ -20,27 +21,11 @@ export async function pythonFor(context: Pick<InstallContext, "user" | "host">):
   });
 }
 
-/** For each server: versions by the identity of the program. */
-const versionsOf = new WeakMap<InstallContext["host"], Map<string, string>>();
-
+/** Decides whether an installed environment still fits. */
 async function versionOf(python: string, context: InstallContext): Promise<string> {
-  const versions = versionsOf.get(context.host) ?? new Map<string, string>();
-  versionsOf.set(context.host, versions);
-  const identity = await programIdentity(python);
-  const version = versions.get(identity);
-  if (version !== undefined) return version;
-  const { exitCode, output } = await context.host.run({
-    ...installingAs(context),
-    argv: [python, "-c", "import sys, platform; print(sys.version, platform.machine())"],
-    cwd: "/",
-    env: installerEnvironment(context),
-    timeoutMs: 20_000,
-  });
+  const { exitCode, output } = await programOutput(python, PYTHON_DETAILS, context);
   context.signal.throwIfAborted();
-  if (exitCode === 0) {
-    versions.set(identity, output.trim());
-    return output.trim();
-  }
+  if (exitCode === 0) return output.trim();
   throw new StackwardenError("RUNTIME_UNAVAILABLE", `${python} does not run.`, {
     hint: "Repair the system's Python installation.",
     details: { last_lines: lastLines(output) },

@@ -4,7 +4,7 @@
  * connects the services with the network of the machine.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readlinkSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -81,6 +81,25 @@ const exitOf = (child: ChildProcess): Promise<string> =>
     child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
 
+const networkOf = (pid: number | "self"): string | null => {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return null;
+  }
+};
+
+/** Resolves when the process is in another network namespace than the server; never when it ends before. */
+async function hasSeparateNetwork(child: ChildProcess): Promise<true> {
+  const own = networkOf("self");
+  while (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+    const network = networkOf(child.pid);
+    if (network !== null && network !== own) return true;
+    await sleep(1);
+  }
+  return new Promise(() => undefined);
+}
+
 const HEX_ADDRESS = /^[0-9A-F]{8}$/;
 
 /** The default gateway of a routing table of the kernel; null when there is none. */
@@ -140,16 +159,20 @@ export class NetworkNamespace implements Loopback {
     });
     const lastLine = lastLineOf(agent.stderr);
     const ended = exitOf(agent);
-    const ready = new Promise<boolean>((resolve) => agent.once("message", () => resolve(true)));
-    const outcome = await Promise.race([ready, ended, sleep(READY_MS, "no answer", { ref: false })]);
-    if (outcome !== true || agent.pid === undefined) {
+    const ready = new Promise<true>((resolve) => agent.once("message", () => resolve(true)));
+    const late = sleep(READY_MS, "no answer", { ref: false });
+    const failed = (outcome: string): Error => {
       agent.kill("SIGKILL");
-      throw new Error(`unshare cannot make a network namespace: ${lastLine() || outcome}`);
-    }
+      return new Error(`unshare cannot make a network namespace: ${lastLine() || outcome}`);
+    };
+    const made = await Promise.race([hasSeparateNetwork(agent), ended, late]);
+    if (made !== true) throw failed(made);
     const network = new NetworkNamespace(agent, options);
     void ended.then((how) => network.#end(`the process of its network ended (${how})`));
     try {
-      await network.#connectOutside();
+      // The program of the agent starts while pasta connects the namespace.
+      const [outcome] = await Promise.all([Promise.race([ready, ended, late]), network.#connectOutside()]);
+      if (outcome !== true) throw failed(outcome);
     } catch (error) {
       await network.close();
       throw error;

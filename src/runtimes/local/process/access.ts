@@ -14,6 +14,17 @@ async function allows(path: string, user: ServiceUser, bits: number): Promise<bo
   return (mine & bits) === bits;
 }
 
+/** The outermost folder of a path that exists and that the user cannot enter; null when there is none. */
+export async function firstClosedFolder(path: string, user: ServiceUser): Promise<string | null> {
+  const folders = [resolve(path)];
+  for (let folder = dirname(resolve(path)); folder !== folders[0]; folder = dirname(folder)) folders.unshift(folder);
+  for (const folder of folders) {
+    const isOpen = isRootServer() ? allows(folder, user, EXECUTE) : access(folder, EXECUTE).then(() => true);
+    if (!(await isOpen.catch((error: NodeJS.ErrnoException) => error.code !== "EACCES"))) return folder;
+  }
+  return null;
+}
+
 /**
  * Whether the user can enter every folder above `path` and read it (a folder: read and enter) or execute it. Access
  * control lists are ignored: where one would grant more, the result is false.

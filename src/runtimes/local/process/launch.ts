@@ -13,6 +13,7 @@ import { startTime } from "../../../system/process-identity.js";
 import { isRootServer } from "../../../system/root-server.js";
 import { lastLine } from "../../shared/last-line.js";
 import type { ServiceUser } from "../types.js";
+import { firstClosedFolder } from "./access.js";
 import { childrenOf } from "./children.js";
 import { type GateTools, gateCommand, NO_DIRECTORY, READY } from "./gate.js";
 import { inheritedDescriptors, withoutInherited } from "./inherited-descriptors.js";
@@ -279,14 +280,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
           },
         );
       throw line === NO_DIRECTORY
-        ? new StackwardenError(
-            "SERVICE_START_FAILED",
-            `${argv[0]} cannot be started: its working directory ${spec.cwd} cannot be entered.`,
-            {
-              hint: `Check that ${spec.cwd} exists and that ${user.name} may enter it.`,
-              cause: Object.assign(new Error(spec.cwd), { code: existsSync(spec.cwd) ? "EACCES" : "ENOENT" }),
-            },
-          )
+        ? await noDirectory(spec)
         : new StackwardenError(
             "SERVICE_START_FAILED",
             `${argv[0]} cannot be started: it ended before its first step${reasonOf(child)}.`,
@@ -297,6 +291,20 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
     },
   };
   return launched;
+}
+
+async function noDirectory({ argv, cwd, user }: LaunchSpec): Promise<StackwardenError> {
+  const isPresent = existsSync(cwd);
+  const closed = await firstClosedFolder(cwd, user);
+  const hint =
+    closed === null
+      ? `Check that ${cwd} exists and that ${user.name} may enter it.`
+      : `${closed} is closed to the user ${user.name}, as which the service runs. Let other users enter it (chmod o+x), or choose a state directory and a project folder elsewhere.`;
+  return new StackwardenError(
+    "SERVICE_START_FAILED",
+    `${argv[0]} cannot be started: its working directory ${cwd} cannot be entered.`,
+    { hint, cause: Object.assign(new Error(cwd), { code: isPresent ? "EACCES" : "ENOENT" }) },
+  );
 }
 
 /** Kills every process of a group. Returns true when there was one. */

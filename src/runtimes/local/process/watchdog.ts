@@ -37,6 +37,11 @@ export class Watchdog {
     return this.#process?.pid ?? null;
   }
 
+  /** Starts the watchdog's process while other work prepares the first entry. */
+  begin(): void {
+    if (this.#process === null) this.#start();
+  }
+
   /**
    * Must be called before the process begins.
    * @throws STORAGE_FAILED

@@ -1,44 +1,25 @@
 /** Versions of this machine's programs, for the note that a program differs from the version in the image's tag. */
-
+import { basename } from "node:path";
 import { languageOfImage, parseImageName } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { timeoutSignal } from "../../../system/wait.js";
+import { PYTHON_DETAILS, programOutput } from "../program-output.js";
 import type { PrepareContext } from "./launch-plan.js";
 
-const TIMEOUT_MS = 10_000;
 const NUMBER = /\d+(?:\.\d+)+/;
+const PYTHON = /^python[\d.]*$/;
 
-const versions = new Map<string, Promise<string | null>>();
-
-/**
- * Version of a program, for example `3.11.2` from `python3 --version`, run as the service's user. Cached for each
- * program. Null when the output has no version.
- */
-export function programVersion(
+/** Version of a program, for example `3.11.2` of `python3`. Null when it does not run or its output has no version. */
+export async function programVersion(
   program: string,
   context: Pick<PrepareContext, "host" | "user">,
   option = "--version",
 ): Promise<string | null> {
-  if (program === process.execPath) return Promise.resolve(process.versions.node);
-  const versionRun =
-    versions.get(program) ??
-    context.host
-      .run({
-        argv: [program, option],
-        // In namespaces a program below a home folder can be run, too.
-        visible: [],
-        cwd: "/",
-        env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
-        user: context.user,
-        signal: timeoutSignal(TIMEOUT_MS),
-        timeoutMs: TIMEOUT_MS,
-      })
-      .then(
-        ({ exitCode, output }) => (exitCode === 0 ? (NUMBER.exec(output)?.[0] ?? null) : null),
-        () => null,
-      );
-  versions.set(program, versionRun);
-  return versionRun;
+  if (program === process.execPath) return process.versions.node;
+  const args = PYTHON.test(basename(program)) ? PYTHON_DETAILS : [option];
+  return programOutput(program, args, context).then(
+    ({ exitCode, output }) => (exitCode === 0 ? (NUMBER.exec(output)?.[0] ?? null) : null),
+    () => null,
+  );
 }
 
 /**

@@ -62,6 +62,7 @@ export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan>
     });
   }
   await reachable(program, context);
+  const versionRun = programVersion(program, context);
   const password = variable(context, "REDIS_PASSWORD") || command.password || null;
   const { base, emptyVolumes } = await dataBase(context);
   const data = join(base, "redis");
@@ -85,7 +86,7 @@ export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan>
   const text = lines.map(([name, ...values]) => `${name} ${values.map(quoted).join(" ")}\n`).join("");
   const config = await writePrivateFile(join(context.base, "redis.conf"), text, context.user);
   const notes: string[] = [];
-  const version = await programVersion(program, context);
+  const version = await versionRun;
   const { image } = service;
   if (image !== undefined && version !== null && isOtherVersion(parseImageName(image).tag, version))
     notes.push(`Runs ${basename(program)} ${version} instead of ${image}.`);

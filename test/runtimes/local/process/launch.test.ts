@@ -1,5 +1,7 @@
-import { readFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { HostFixture, isRoot, until } from "./support.js";
 
 let fixture: HostFixture;
@@ -77,6 +79,16 @@ describe("a service that cannot start", () => {
       code: "SERVICE_START_FAILED",
       message: "/bin/sh cannot be started: its working directory /nonexistent cannot be entered.",
       hint: expect.stringContaining("/nonexistent"),
+    });
+  });
+
+  it.runIf(isRoot)("a start below a folder that the service's user cannot enter names that folder", async () => {
+    const closed = mkdtempSync(join(tmpdir(), "stackwarden-closed-"));
+    onTestFinished(() => rmSync(closed, { recursive: true }));
+    mkdirSync(join(closed, "app"));
+    await expect(fixture.shell("true", { cwd: join(closed, "app") })).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      hint: expect.stringMatching(new RegExp(`^${closed} is closed to the user \\S+, as which the service runs\\.`)),
     });
   });
 
