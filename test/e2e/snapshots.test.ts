@@ -127,7 +127,7 @@ describe.skipIf(skip !== null)("snapshots of Redis in a container", () => {
   };
 
   beforeAll(async () => {
-    daemon = await startDaemon();
+    daemon = await startDaemon({ shortFilter: true });
     bench.project("store", {
       "compose.yaml": `
 services:

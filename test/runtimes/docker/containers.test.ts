@@ -396,6 +396,17 @@ RUN echo second >> /built
       expect(images().split("\n").length).toBeLessThanOrEqual(before.split("\n").length + 2);
     });
 
+    it("a start uses the image of its preparation, and the next one builds again", async () => {
+      const service = built("FROM busybox:latest\nRUN echo prepared > /built\n");
+      const stack = await bench.open([service]);
+      const prepared = await stack.prepareService?.(bench.request(service));
+      built("FROM busybox:latest\nRUN echo changed > /built\n");
+      await (await stack.startService({ ...bench.request(service), prepared })).exited;
+      expect(bench.sink("app").all).toContain("prepared\n");
+      await (await bench.start(stack, service)).exited;
+      expect(bench.sink("app").all).toContain("changed\n");
+    });
+
     it("a failed build fails the start with the builder's last lines", async () => {
       const service = built("FROM busybox:latest\nRUN echo it broke; exit 7\n");
       const stack = await bench.open([service]);

@@ -1,6 +1,6 @@
 /** Broken connections, lost engines and killed servers on a separate Docker daemon. */
-import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDockerRuntime, type DockerRuntimeOptions } from "../../../src/runtimes/docker/docker-runtime.js";
 import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { lockHolder } from "../../../src/system/lock-file.js";
-import { contents, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
+import { Commands } from "../../support/commands.js";
+import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { openRelay, type Relay } from "../../support/docker/relay.js";
 import { machinePython } from "../../support/machine-python.mjs";
 import { Bench, healthcheck, until, WAITS, WEB_PORT } from "../contract/bench.js";
@@ -35,7 +36,7 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
   beforeAll(async () => {
     ensureWatchdog();
     folder = mkdtempSync(join(tmpdir(), "stackwarden-docker-loss-"));
-    daemon = await startDaemon();
+    daemon = await startDaemon({ shortFilter: true });
   });
   afterAll(async () => {
     for (const one of opened.reverse()) await one.close();
@@ -60,6 +61,7 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
       images: { python: PYTHON, redis: "" },
       keepsSplitCharacters: true,
       processesVisible: true,
+      withoutNetwork: true,
       close: async () => {},
     });
     opened.push(bench);
@@ -225,7 +227,6 @@ while True:
     const bench = benchOf(runtimeOf(daemon.host));
     const { running, sink } = await bench.run(bench.python("app", WAITS));
     await sink.shows("up");
-    const { dockerCli } = await import("../../support/docker/daemon.mjs");
     const [name = ""] = (await contents(daemon.socket)).containers.filter((one) => one.startsWith(bench.projectId));
     dockerCli(daemon.socket, "rm", "-f", name);
     await running.exited;
@@ -233,34 +234,27 @@ while True:
   });
 
   it("the watchdog removes containers of a killed server, else the next server does", async () => {
-    const script = join(folder, "server.mjs");
-    const built = join(process.cwd(), "dist", "stackwarden.js");
-    writeFileSync(script, "");
     const state = join(folder, "state");
     const project = join(folder, "project");
-    const { mkdirSync } = await import("node:fs");
     mkdirSync(project);
     writeFileSync(
       join(project, "compose.yaml"),
       `services:\n  app:\n    image: ${PYTHON}\n    command: ["python3", "-c", "import time; time.sleep(1000)"]\n`,
     );
     const env = {
-      ...process.env,
+      PATH: process.env.PATH ?? "",
+      HOME: folder,
       STACKWARDEN_STATE_DIR: state,
       STACKWARDEN_ROOTS: project,
       STACKWARDEN_RUNTIME: "docker",
       STACKWARDEN_DOCKER_HOST: daemon.host,
     };
-    const run = (...words: string[]): Promise<string> =>
-      new Promise((resolve) => {
-        const child = spawn(process.execPath, [built, ...words], { env, cwd: project });
-        let text = "";
-        for (const stream of [child.stdout, child.stderr])
-          stream.on("data", (chunk) => {
-            text += chunk;
-          });
-        child.once("close", () => resolve(text));
-      });
+    const commands = new Commands();
+    opened.push(commands);
+    const run = async (...words: string[]): Promise<string> => {
+      const { stdout, stderr } = await commands.run(words, { env, cwd: project });
+      return stdout + stderr;
+    };
     const own = async () => {
       const { containers, networks } = await contents(daemon.socket);
       return [...containers, ...networks].filter((name) => name.includes("project"));
@@ -277,7 +271,6 @@ while True:
     await until("the watchdog removed them", async () => (await own()).length === 0);
 
     const server = serverPid(await run("up", "-d"));
-    const { execFileSync } = await import("node:child_process");
     const watchdogs = execFileSync("pgrep", ["-f", `docker-watchdog.js ${server}@`], { encoding: "utf8" });
     for (const pid of watchdogs.trim().split("\n")) process.kill(Number(pid), "SIGKILL");
     process.kill(server, "SIGKILL");

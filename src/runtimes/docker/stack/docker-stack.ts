@@ -9,6 +9,7 @@ import type {
   ExecResult,
   OneOffRequest,
   OpenStackRequest,
+  PrepareServiceRequest,
   RuntimeNotice,
   RuntimeService,
   RuntimeStack,
@@ -72,7 +73,7 @@ export const portsOf = (engine: Pick<Engine, "docker" | "info">, definition: Sta
   checkPorts(definition, portRequests, holdingOf(engine));
 
 /** A start, or a command in an instance outside of the stack's definition. */
-type InstanceRequest = StartServiceRequest & Pick<OneOffRequest, "definition">;
+type InstanceRequest = PrepareServiceRequest & Pick<OneOffRequest, "definition">;
 
 export class DockerStack implements RuntimeStack {
   readonly runtime = "docker";
@@ -144,7 +145,7 @@ export class DockerStack implements RuntimeStack {
     signal.throwIfAborted();
     const former = this.#services.get(name);
     if (former !== undefined) await raceAbort(former.exited, signal);
-    const image = await this.#image(request);
+    const image = (request.prepared as Image | undefined) ?? (await this.#image(request));
     const notes: string[] = [];
     try {
       for (let attempt = 1; ; attempt += 1) {
@@ -166,6 +167,14 @@ export class DockerStack implements RuntimeStack {
       await ledger.rehold(name);
       throw error;
     }
+  }
+
+  readonly preparesInOrder = true;
+
+  /** @returns the image */
+  prepareService(request: PrepareServiceRequest): Promise<Image> {
+    this.#refuseWhenOver();
+    return this.#image(request);
   }
 
   async #launch(request: StartServiceRequest, image: Image, notes: readonly string[]): Promise<RuntimeService> {
