@@ -84,15 +84,22 @@ export interface RuntimeNotice {
   message: string;
 }
 
-export interface StartServiceRequest {
+export interface PrepareServiceRequest {
   service: ServiceDefinition;
-  /** Counts the instances of this service, from 1. */
+  /** Number of the instance that follows. */
   generation: number;
   limits: Limits;
   sink: LogSink;
   signal: AbortSignal;
   /** For progress: `installing dependencies`, `starting process`. */
   phase(message: string): void;
+}
+
+export interface StartServiceRequest extends PrepareServiceRequest {
+  /** Counts the instances of this service, from 1. */
+  generation: number;
+  /** What `prepareService` of the same stack returned for this start. Absent: the start prepares the service. */
+  prepared?: unknown;
 }
 
 export interface TerminalSize {
@@ -262,6 +269,14 @@ export interface RuntimeStack {
    * reassigned.
    */
   endpoints(): Endpoint[];
+  /**
+   * Pulls or builds the image of a service, or installs its dependencies, while the services that it depends on start.
+   * Absent where a start does all of it.
+   * @returns for the start that follows
+   */
+  prepareService?(request: PrepareServiceRequest): Promise<unknown>;
+  /** True: an image can be based on that of a dependency, which is prepared before. Default false. */
+  readonly preparesInOrder?: boolean;
   /**
    * Starts one instance; resolves when its process runs, not when it is healthy. On failure, nothing of the instance
    * remains.

@@ -163,6 +163,23 @@ export function openBeneath(path: string, within: string): Beneath | undefined {
   }
 }
 
+/**
+ * The names that a folder has an entry for, a link without a target included. One step each, instead of all steps from
+ * the root: of many names of files that may be there, most are missing.
+ * @param folder absolute, or relative to `within`
+ * @throws UnsafePathError
+ */
+export function entriesAmong(names: readonly string[], folder: string, within: string): string[] {
+  const beneath = openBeneath(folder, within);
+  if (beneath === undefined) return [];
+  const at = beneath.fd < 0 ? beneath.real : `/proc/self/fd/${beneath.fd}`;
+  try {
+    return names.filter((name) => lstatSync(`${at}/${name}`, { throwIfNoEntry: false }) !== undefined);
+  } finally {
+    closeBeneath(beneath);
+  }
+}
+
 export const closeBeneath = ({ fd }: Beneath): void => {
   if (fd >= 0) closeSync(fd);
 };

@@ -181,7 +181,7 @@ ${more}`,
       it("keep nothing running: what left its session and its parent ends with the service", async () => {
         const project = "daemons";
         const mark = `4711${process.pid}`;
-        await look(`(setsid sh -c 'while :; do setsid sleep ${mark} & sleep 0.05; done' &)`, { project });
+        await look(`(setsid sh -c 'while :; do setsid sleep ${mark} & sleep 0.2; done' &)`, { project });
         const { pid } = await appOf(project);
         await until("processes of the service", () => processesNaming(mark).length > 3);
         const { services } = await server.call("get_stats", { project });

@@ -2,22 +2,19 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
+/** Number of the system call, which Node.js lacks. Perl starts ten times faster than Python. */
+const RENAMEAT2 = process.arch === "arm64" ? 276 : 316;
 const PROGRAM = `
-import ctypes, signal, sys
-libc = ctypes.CDLL(None, use_errno=True)
-going = True
-def stop(*_):
-    global going
-    going = False
-signal.signal(signal.SIGTERM, stop)
-paths = [path.encode() for path in sys.argv[1:]]
-pairs = list(zip(paths[::2], paths[1::2]))
-print("ready", flush=True)
-count = 0
-while going:
-    for first, second in pairs:
-        count += libc.renameat2(-100, first, -100, second, 2) == 0
-print(count, flush=True)
+my ($going, $count, @paths) = (1, 0, @ARGV);
+$SIG{TERM} = sub { $going = 0 };
+$| = 1;
+print "ready\\n";
+while ($going) {
+  for (my $at = 0; $at < @paths; $at += 2) {
+    $count += syscall(${RENAMEAT2}, -100, $paths[$at], -100, $paths[$at + 1], 2) == 0;
+  }
+}
+print "$count\\n";
 `;
 
 /**
@@ -32,7 +29,7 @@ export async function exchangingAll(
   pairs: readonly (readonly [first: string, second: string])[],
   user?: number,
 ): Promise<() => Promise<number>> {
-  const child = spawn("/usr/bin/python3", ["-c", PROGRAM, ...pairs.flat()], {
+  const child = spawn("/usr/bin/perl", ["-e", PROGRAM, ...pairs.flat()], {
     stdio: ["ignore", "pipe", "inherit"],
     env: {},
     ...(user === undefined ? {} : { uid: user, gid: user }),

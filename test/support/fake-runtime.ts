@@ -14,6 +14,7 @@ import type {
   FileCopy,
   OneOffRequest,
   OpenStackRequest,
+  PrepareServiceRequest,
   ProbeResult,
   RuntimeName,
   RuntimeService,
@@ -37,6 +38,8 @@ export interface Script {
   readLimitsMs?: number;
   /** Errors of the next starts, one each. */
   startErrors?: unknown[];
+  /** Prepares the next starts. Default: nothing to prepare. Must end when the signal is aborted. */
+  prepare?: (request: PrepareServiceRequest) => Promise<unknown>;
   /** Result of its checks; an object for a service that answers that it is starting. Default: healthy. */
   probe?: (healthcheck: Healthcheck) => Probed | Promise<Probed>;
   /** The program of its check commands does not exist. */
@@ -230,6 +233,14 @@ export class FakeStack implements RuntimeStack {
     );
   }
 
+  get preparesInOrder(): boolean {
+    return this.owner.preparesInOrder;
+  }
+
+  async prepareService(request: PrepareServiceRequest): Promise<unknown> {
+    return this.owner.script(request.service.name).prepare?.(request);
+  }
+
   async startService(request: StartServiceRequest): Promise<RuntimeService> {
     const { service, signal, generation, sink, phase } = request;
     const script = this.owner.script(service.name);
@@ -276,6 +287,7 @@ export class FakeStack implements RuntimeStack {
 }
 
 export class FakeRuntime implements StackRuntime {
+  preparesInOrder = false;
   readonly calls: string[] = [];
   readonly alive = new Set<FakeService>();
   /** The newest instance of each service. */

@@ -1,4 +1,4 @@
-/** Races between a reader and a process that writes in the folder. Python calls renameat2, which Node.js lacks. */
+/** Races between a reader and a process that writes in the folder. */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { readRegularText, UnsafePathError } from "../../src/system/read-regular-
 import { exchanging } from "../support/exchange.js";
 
 /** The rarest attack succeeded once in 155 reads in an earlier version. */
-const TURNS = 8000;
+const TURNS = 3000;
 
 describe.runIf(process.platform === "linux")("readRegularText", () => {
   let root: string;

@@ -10,6 +10,7 @@ import type {
   ExecResult,
   OneOffRequest,
   OpenStackRequest,
+  PrepareServiceRequest,
   RuntimeService,
   RuntimeStack,
   ServiceExit,
@@ -35,7 +36,7 @@ import type { NetworkNamespace } from "./network/namespace.js";
 import { NamespacePorts, type StackPorts } from "./network/stack-ports.js";
 import { explainConflict, OutputTail } from "./port-conflict.js";
 import { portRequests } from "./port-requests.js";
-import { prepareApp } from "./providers/app.js";
+import { installDependencies, prepareApp } from "./providers/app.js";
 import type { LaunchPlan, LocalStartRequest, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { providerOf } from "./providers/provider-of.js";
@@ -188,6 +189,15 @@ export class LocalStack implements RuntimeStack {
     };
   }
 
+  /** Installs the dependencies of an app. The start completes its preparation, when the ports are known. */
+  async prepareService(given: PrepareServiceRequest): Promise<void> {
+    const request = this.#translated(given);
+    const { service } = request;
+    if (this.#closed || service.server !== undefined || providerOf(service) !== null) return;
+    const user = await serviceUser(this.host, this.open_, service);
+    await installDependencies(await this.#context(request, user, service.name));
+  }
+
   async startService(given: StartServiceRequest): Promise<RuntimeService> {
     const request = this.#translated(given);
     const { service, signal } = request;
@@ -254,7 +264,7 @@ export class LocalStack implements RuntimeStack {
   }
 
   /** The Dockerfile is read at every start: it may have changed. */
-  #translated(request: StartServiceRequest): LocalStartRequest {
+  #translated(request: PrepareServiceRequest): LocalStartRequest {
     return { ...request, service: translateService(request.service, this.open_.folder) };
   }
 

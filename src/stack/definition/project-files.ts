@@ -1,6 +1,7 @@
 /** Finds and reads a project's compose files. Each file is read once, and only files inside the project are read. */
 import { dirname, join, resolve } from "node:path";
 import { isBeneath } from "../../system/is-beneath.js";
+import { entriesAmong } from "../../system/open-beneath.js";
 import { readRegularText, statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
 import { builtInText } from "./built-in-stack.js";
 import { type ParsedFile, parseYaml } from "./document.js";
@@ -45,11 +46,23 @@ function exists(path: string, folder: string): boolean {
   }
 }
 
+/** Those of the files that `place`, a folder below `folder`, has. */
+function existing(names: readonly string[], place: string, folder: string): string[] {
+  let entries = names;
+  try {
+    entries = entriesAmong(names, place, folder);
+  } catch {
+    // `exists` finds out for each of them.
+  }
+  return entries.filter((one) => exists(join(place, one), folder));
+}
+
 /** The default files of a folder: the first of NAMES and the first of OVERRIDES. */
 function usualFiles(folder: string, notes: string[]): string[] {
-  const [name, ...others] = NAMES.filter((one) => exists(join(folder, one), folder));
+  const present = existing([...NAMES, ...OVERRIDES], folder, folder);
+  const [name, ...others] = NAMES.filter((one) => present.includes(one));
   if (name === undefined) return [];
-  const [override, ...more] = OVERRIDES.filter((one) => exists(join(folder, one), folder));
+  const [override, ...more] = OVERRIDES.filter((one) => present.includes(one));
   for (const other of others) notes.push(`${other} is not used: ${name} comes first.`);
   for (const other of more) notes.push(`${other} is not used: ${override} comes first.`);
   return [name, ...(override === undefined ? [] : [override])].map((one) => join(folder, one));
@@ -80,8 +93,8 @@ export function findFiles(
         : usualFiles(folder, notes);
   const first = chosen[0] === undefined ? folder : dirname(chosen[0]);
   const own = [...new Set([first, folder])]
-    .flatMap((place) => OWN.map((one) => join(place, one)))
-    .find((one) => exists(one, folder));
+    .flatMap((place) => existing(OWN, place, folder).map((one) => join(place, one)))
+    .at(0);
   if (own !== undefined && !chosen.includes(own)) chosen.push(own);
   const common = { notes, variables, ...(envFile === undefined ? {} : { envFile }) };
   if (chosen.length === 0) return { files: [BUILT_IN], folder, builtIn: true, ...common };

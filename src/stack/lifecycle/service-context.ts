@@ -3,7 +3,7 @@
 import { withRetry } from "../../system/retry.js";
 import type { Limits } from "../definition/types.js";
 import type { LogSink } from "../logs/types.js";
-import type { RuntimeService, RuntimeStack, StartServiceRequest } from "../runtime.js";
+import type { PrepareServiceRequest, RuntimeService, RuntimeStack, StartServiceRequest } from "../runtime.js";
 import type { EventInput } from "../storage/events.js";
 import type { VolumeMemory } from "./volume-watch.js";
 
@@ -23,6 +23,22 @@ export interface ServiceContext {
   requireEnforcedLimits: boolean;
 }
 
+type Retrying = (message: string) => void;
+
+function retried<T>(
+  host: ServiceContext,
+  what: string,
+  { signal, retrying }: { signal: AbortSignal; retrying: Retrying },
+  work: () => Promise<T>,
+): Promise<T> {
+  return withRetry(work, {
+    ...host.retry,
+    signal,
+    onRetry: ({ attempt, delayMs, error }) =>
+      retrying(`${what} failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`),
+  });
+}
+
 /**
  * Starts an instance. Retries after transient errors.
  * @param retrying called before each retry
@@ -30,14 +46,28 @@ export interface ServiceContext {
 export function startInstance(
   host: ServiceContext,
   request: Omit<StartServiceRequest, "sink">,
-  retrying: (message: string) => void,
+  retrying: Retrying,
 ): Promise<RuntimeService> {
   const { service, generation, signal } = request;
   const { name } = service;
-  return withRetry(() => host.stack.startService({ ...request, sink: host.sink(name, generation) }), {
-    ...host.retry,
-    signal,
-    onRetry: ({ attempt, delayMs, error }) =>
-      retrying(`Starting ${name} failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`),
-  });
+  return retried(host, `Starting ${name}`, { signal, retrying }, () =>
+    host.stack.startService({ ...request, sink: host.sink(name, generation) }),
+  );
+}
+
+/**
+ * Prepares a service for `startInstance`. Retries after transient errors.
+ * @param retrying called before each retry
+ * @returns `prepared` of the start
+ */
+export async function prepareInstance(
+  host: ServiceContext,
+  request: Omit<PrepareServiceRequest, "sink">,
+  retrying: Retrying,
+): Promise<unknown> {
+  const { service, generation, signal } = request;
+  const { name } = service;
+  return retried(host, `Preparing ${name}`, { signal, retrying }, async () =>
+    host.stack.prepareService?.({ ...request, sink: host.sink(name, generation) }),
+  );
 }

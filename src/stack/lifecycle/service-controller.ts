@@ -20,7 +20,7 @@ import { RestartPlan } from "./restart-plan.js";
 import { wantsRestart } from "./restart-policy.js";
 import type { Scope, StopScope } from "./scope.js";
 import { checksOf, initialisesVolume } from "./service-checks.js";
-import { type ServiceContext, startInstance } from "./service-context.js";
+import { prepareInstance, type ServiceContext, startInstance } from "./service-context.js";
 import {
   describeExit,
   exitReport,
@@ -42,6 +42,14 @@ const CRASH_LINES = 5;
 const OBSERVED_MS = 1000;
 /** Maximum restarts during a start for policies without a limit, so that a start that cannot succeed ends. */
 const START_RESTARTS = 5;
+
+/** What a service's preparation leaves for its start. */
+export interface Preparation {
+  /** Epoch milliseconds before sources were read. */
+  begunAt: number;
+  /** The runtime's result. */
+  prepared: unknown;
+}
 
 export class ServiceController {
   readonly serial = new Mutex();
@@ -131,15 +139,47 @@ export class ServiceController {
     );
   }
 
+  /** True when the services that it depends on are prepared before. */
+  get preparesInOrder(): boolean {
+    return this.host.stack.preparesInOrder === true;
+  }
+
+  /**
+   * Pulls or builds the service's image, or installs its dependencies, for a start that follows. The service stays
+   * `pending`; a failure makes it `crashed`.
+   */
+  async prepare(scope: Scope): Promise<Preparation> {
+    this.#starting = new AbortController();
+    const signal = AbortSignal.any([scope.signal, this.#starting.signal]);
+    const { host, name, definition } = this;
+    const begunAt = Date.now();
+    const generation = this.#generation + 1;
+    try {
+      const phase = (message: string): void => scope.progress(name, message);
+      const request = { service: definition, generation, limits: host.limits(name), signal, phase };
+      const prepared = await prepareInstance(host, request, (message) => this.#event({ type: "retrying", message }));
+      return { begunAt, prepared };
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#generation = generation;
+      this.begunAt = begunAt;
+      this.#refusal = error instanceof StackwardenError ? error : null;
+      this.lastExit = null;
+      this.#to("starting");
+      this.#to("crashed");
+      throw error;
+    }
+  }
+
   /** Starts an instance; resolves when its process runs. On failure, nothing of the instance remains. */
-  async start(scope: Scope): Promise<void> {
+  async start(scope: Scope, preparation?: Preparation): Promise<void> {
     this.#restarts.reset();
     this.#comingUp = true;
-    await this.#start(scope, () => undefined);
+    await this.#start(scope, () => undefined, preparation);
   }
 
   /** @param failing called before the state becomes `crashed` */
-  async #start(scope: Scope, failing: () => void): Promise<void> {
+  async #start(scope: Scope, failing: () => void, preparation?: Preparation): Promise<void> {
     const { actor } = scope;
     this.#restarts.cancel();
     this.#starting = new AbortController();
@@ -148,7 +188,8 @@ export class ServiceController {
     const signal = AbortSignal.any([scope.signal, this.#starting.signal]);
     const { host, name, definition } = this;
     this.#generation += 1;
-    this.begunAt = Date.now();
+    // The preparation has read sources, which may have changed since.
+    this.begunAt = preparation?.begunAt ?? Date.now();
     this.copiedFiles.clear();
     const generation = this.#generation;
     this.#to("starting");
@@ -157,7 +198,8 @@ export class ServiceController {
     this.requestedLimits = limits;
     try {
       const phase = (message: string): void => scope.progress(name, message);
-      const request = { service: definition, generation, limits, signal, phase };
+      const { prepared } = preparation ?? {};
+      const request = { service: definition, generation, limits, signal, phase, prepared };
       const instance = await startInstance(host, request, (message) => this.#event({ type: "retrying", message }));
       await this.#adopt(instance, limits, actor);
     } catch (error) {

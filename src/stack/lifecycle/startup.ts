@@ -1,11 +1,14 @@
-/** Starts and stops services in dependency order; independent services in parallel. */
+/**
+ * Starts and stops services in dependency order; independent services in parallel. Images and dependencies are prepared
+ * without waiting for other services, as Compose pulls and builds images before it starts containers.
+ */
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import type { Dependency } from "../definition/types.js";
 import type { Scope, StopScope } from "./scope.js";
 import { uncheckedDependency } from "./service-checks.js";
-import type { ServiceController } from "./service-controller.js";
+import type { Preparation, ServiceController } from "./service-controller.js";
 import { notStarted, stoppedWith } from "./service-report.js";
 
 export interface Startup {
@@ -38,6 +41,35 @@ async function awaitDependency(
   throw unchecked() ? uncheckedDependency(dependent, unit.name) : unit.failure();
 }
 
+function unitOf(units: Startup["units"], name: string): ServiceController {
+  const unit = units.get(name);
+  if (unit === undefined) throw new StackwardenError("INTERNAL", `The service ${name} has no unit.`);
+  return unit;
+}
+
+/** @returns a function that prepares a service once, and does nothing for one that its start prepares as early */
+function preparations({ units, names, scope, independent }: Startup) {
+  const begun = new Map<string, Promise<Preparation | undefined>>();
+  const dependencies = (unit: ServiceController): string[] =>
+    Object.keys(unit.definition.dependsOn).filter((name) => units.has(name));
+  const bases = new Set(names.flatMap((name) => dependencies(unitOf(units, name))));
+  const prepareNow = async (unit: ServiceController): Promise<Preparation | undefined> => {
+    const needed = dependencies(unit);
+    const comesFirst = unit.preparesInOrder && bases.has(unit.name);
+    if (independent === true || (needed.length === 0 && !comesFirst)) return undefined;
+    if (unit.preparesInOrder)
+      await Promise.all(needed.filter((name) => names.includes(name)).map((name) => prepare(unitOf(units, name))));
+    scope.signal.throwIfAborted();
+    return unit.prepare(scope);
+  };
+  const prepare = (unit: ServiceController): Promise<Preparation | undefined> => {
+    const preparation = begun.get(unit.name) ?? prepareNow(unit);
+    begun.set(unit.name, preparation);
+    return preparation;
+  };
+  return prepare;
+}
+
 /**
  * Starts the named services; resolves when all are up. After the first failure, the other starts are cancelled, and the
  * services started so far are stopped again, dependents first.
@@ -48,28 +80,35 @@ export async function startServices({ units, names, scope, independent = false }
   const together = { ...scope, signal: AbortSignal.any([scope.signal, abort.signal]) };
   let failure: { error: unknown } | undefined;
 
-  const bringUp = async (name: string): Promise<void> => {
-    const unit = units.get(name);
-    if (unit === undefined) throw new StackwardenError("INTERNAL", `The service ${name} has no unit.`);
+  const fail = (error: unknown): void => {
+    // Later failures only result from the abort after the first one.
+    failure ??= { error };
+    if (!independent) abort.abort(error);
+  };
+  const prepare = preparations({ units, names, scope: together, independent });
+  const awaitDependencies = async (unit: ServiceController): Promise<void> => {
     for (const [other, dependency] of Object.entries(unit.definition.dependsOn)) {
       const needed = units.get(other);
-      if (needed !== undefined) await awaitDependency(name, needed, dependency, together.signal);
+      if (needed !== undefined) await awaitDependency(unit.name, needed, dependency, together.signal);
     }
+  };
+
+  const bringUp = async (name: string): Promise<void> => {
+    const unit = unitOf(units, name);
+    const both = [prepare(unit), awaitDependencies(unit)] as const;
+    const [preparation] = await Promise.all(both).catch(async (error: unknown) => {
+      fail(error);
+      // Processes of a cancelled preparation must not outlive the start.
+      await Promise.allSettled(both);
+      throw error;
+    });
     together.signal.throwIfAborted();
-    await unit.serial.run(() => unit.start(together));
+    await unit.serial.run(() => unit.start(together, preparation));
     await unit.ready(together.signal);
   };
 
   for (const name of names) units.get(name)?.announce();
-  await Promise.all(
-    names.map((name) =>
-      bringUp(name).catch((error: unknown) => {
-        // Later failures only result from the abort after the first one.
-        failure ??= { error };
-        if (!independent) abort.abort(error);
-      }),
-    ),
-  );
+  await Promise.all(names.map((name) => bringUp(name).catch(fail)));
   if (failure === undefined) return;
   const { error } = failure;
   const started = names.flatMap((name) => units.get(name) ?? []);

@@ -396,6 +396,27 @@ RUN echo second >> /built
       expect(images().split("\n").length).toBeLessThanOrEqual(before.split("\n").length + 2);
     });
 
+    it("a start uses the image of its preparation, and the next one builds again", async () => {
+      const service = built("FROM busybox:latest\nRUN echo prepared > /built\n");
+      const stack = await bench.open([service]);
+      const prepared = await stack.prepareService?.(bench.request(service));
+      built("FROM busybox:latest\nRUN echo changed > /built\n");
+      await (await stack.startService({ ...bench.request(service), prepared })).exited;
+      expect(bench.sink("app").all).toContain("prepared\n");
+      await (await bench.start(stack, service)).exited;
+      expect(bench.sink("app").all).toContain("changed\n");
+    });
+
+    it("a service runs the image that another service builds", async () => {
+      const web = built("FROM busybox:latest\nRUN cat /proc/sys/kernel/random/uuid > /built\n");
+      const worker: ServiceDefinition = { ...web, name: "worker", image: "shop/app", builtBy: web.name };
+      const stack = await bench.open([web, worker]);
+      await (await bench.start(stack, web)).exited;
+      await (await bench.start(stack, worker)).exited;
+      expect(bench.sink("worker").text()).toMatch(/^[0-9a-f-]{36}\n/);
+      expect(bench.sink("worker").text()).toBe(bench.sink("app").text());
+    });
+
     it("a failed build fails the start with the builder's last lines", async () => {
       const service = built("FROM busybox:latest\nRUN echo it broke; exit 7\n");
       const stack = await bench.open([service]);

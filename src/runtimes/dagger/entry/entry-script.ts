@@ -76,9 +76,10 @@ in_force() {
 }
 _sw_version=null
 if [ "$_sw_memory$_sw_cpu$_sw_pids" != --- ]; then
-  _sw_end=$(($(date +%s) + _sw_wait))
+  # A second more, because the present one has begun; without a wait nothing is read again.
+  _sw_end=$(($(date +%s) + _sw_wait + (_sw_wait > 0)))
   until in_force; do
-    if [ "$(date +%s)" -gt "$_sw_end" ]; then
+    if [ "$(date +%s)" -ge "$_sw_end" ]; then
       say "{\\"type\\":\\"unlimited\\",\\"waitedSeconds\\":$_sw_wait}"
       exit 125
     fi

@@ -9,6 +9,7 @@ import type {
   ExecResult,
   OneOffRequest,
   OpenStackRequest,
+  PrepareServiceRequest,
   RuntimeNotice,
   RuntimeService,
   RuntimeStack,
@@ -30,7 +31,7 @@ import type { PortBinding } from "../container/spec.js";
 import type { Dependencies } from "../dependencies/ensure.js";
 import type { Engine } from "../engine/engine.js";
 import { isPortTaken } from "../engine/errors.js";
-import { ensureImage } from "../image/ensure.js";
+import { builderOf, ensureImage } from "../image/ensure.js";
 import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeLabelled } from "../leftovers/remove.js";
@@ -72,7 +73,7 @@ export const portsOf = (engine: Pick<Engine, "docker" | "info">, definition: Sta
   checkPorts(definition, portRequests, holdingOf(engine));
 
 /** A start, or a command in an instance outside of the stack's definition. */
-type InstanceRequest = StartServiceRequest & Pick<OneOffRequest, "definition">;
+type InstanceRequest = PrepareServiceRequest & Pick<OneOffRequest, "definition">;
 
 export class DockerStack implements RuntimeStack {
   readonly runtime = "docker";
@@ -144,7 +145,7 @@ export class DockerStack implements RuntimeStack {
     signal.throwIfAborted();
     const former = this.#services.get(name);
     if (former !== undefined) await raceAbort(former.exited, signal);
-    const image = await this.#image(request);
+    const image = (request.prepared as Image | undefined) ?? (await this.#image(request));
     const notes: string[] = [];
     try {
       for (let attempt = 1; ; attempt += 1) {
@@ -166,6 +167,14 @@ export class DockerStack implements RuntimeStack {
       await ledger.rehold(name);
       throw error;
     }
+  }
+
+  readonly preparesInOrder = true;
+
+  /** @returns the image */
+  prepareService(request: PrepareServiceRequest): Promise<Image> {
+    this.#refuseWhenOver();
+    return this.#image(request);
   }
 
   async #launch(request: StartServiceRequest, image: Image, notes: readonly string[]): Promise<RuntimeService> {
@@ -272,17 +281,17 @@ export class DockerStack implements RuntimeStack {
     };
   }
 
-  /** Instances of one service that start at the same time share a build which began after all of them asked for it. */
+  /** Instances with one image that start at the same time share a build which began after all of them asked for it. */
   async #image(request: InstanceRequest): Promise<Image> {
-    const { build, name, instanceOf = name } = request.service;
-    if (build === undefined) return ensureImage(this.#preparing(request));
+    if (request.service.build === undefined) return ensureImage(this.#preparing(request));
+    const builder = builderOf(request.service);
     const asked = performance.now();
-    return this.#builds.run([instanceOf], async () => {
-      const last = this.#lastBuilds.get(instanceOf);
+    return this.#builds.run([builder], async () => {
+      const last = this.#lastBuilds.get(builder);
       if (last !== undefined && last.begun >= asked) return last.image;
       const begun = performance.now();
       const image = await ensureImage(this.#preparing(request));
-      this.#lastBuilds.set(instanceOf, { begun, image });
+      this.#lastBuilds.set(builder, { begun, image });
       return image;
     });
   }

@@ -136,6 +136,11 @@ async function workspaceAndTools(context: PrepareContext): Promise<Prepared> {
   return { workspace, tools: { path: [join(venv, "bin")], env: { VIRTUAL_ENV: venv } } };
 }
 
+/** Installs the dependencies of an app, so that `prepareApp` finds them. */
+export async function installDependencies(context: PrepareContext): Promise<void> {
+  await workspaceAndTools(context);
+}
+
 /** Secrets that a container would have at /run/secrets, as files that belong to the service's user. */
 async function secretFiles(context: PrepareContext): Promise<{ files: Map<string, string>; notes: string[] }> {
   const { service } = context.request;

@@ -2,7 +2,7 @@
  * The result of a provider's preparation: everything needed to start one instance. Addresses are filled in after the
  * ports are held.
  */
-import type { OpenStackRequest, StartServiceRequest } from "../../../stack/runtime.js";
+import type { OpenStackRequest, PrepareServiceRequest } from "../../../stack/runtime.js";
 import type { AddressBook } from "../address-rewrite.js";
 import type { TranslatedService } from "../image/translate.js";
 import type { ProbeContext } from "../probes/probe.js";
@@ -10,8 +10,8 @@ import type { SandboxMount } from "../process/sandbox.js";
 import type { ClientEnvironment } from "../toolchain/candidates.js";
 import type { ProcessHost, ServiceUser } from "../types.js";
 
-/** A start of a service whose image or Dockerfile was read. */
-export type LocalStartRequest = StartServiceRequest & { service: TranslatedService };
+/** A preparation or a start of a service whose image or Dockerfile was read. */
+export type LocalStartRequest = PrepareServiceRequest & { service: TranslatedService };
 
 export interface PrepareContext {
   stack: Pick<OpenStackRequest, "projectId" | "folder" | "definition" | "stateDir" | "notice">;

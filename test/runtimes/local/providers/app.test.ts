@@ -131,6 +131,22 @@ describe("an app service on the local runtime", () => {
     expect(readdirSync(fixture.folder, { recursive: true })).toEqual(before);
   });
 
+  it("a start uses the dependencies that its preparation installed, and providers need none", async () => {
+    fixture.file("app/requirements.txt", "# none\n");
+    const one = service("web", {
+      ports,
+      local: local({ install: { kind: "python", manifest: "app/requirements.txt" } }),
+    });
+    const db = service("db", { image: "postgres:15" });
+    const stack = await fixture.open([one, db]);
+    await Promise.all([fixture.prepare(stack, one), fixture.prepare(stack, db)]);
+    expect(fixture.phases).toEqual(["installing dependencies"]);
+    expect(existsSync(join(fixture.stateDir, "run/db"))).toBe(false);
+    fixture.phases.splice(0);
+    expect(await untilHealthy(await fixture.start(stack, one), ok)).toMatchObject({ healthy: true });
+    expect(fixture.phases).toEqual(["starting process"]);
+  });
+
   it("an npm script without dependencies runs in the project's folder", async () => {
     fixture.file("app/package.json", JSON.stringify({ type: "module", scripts: { dev: "exec node server.mjs" } }));
     const { running } = await run(

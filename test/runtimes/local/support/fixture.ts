@@ -5,7 +5,13 @@ import { dirname, join } from "node:path";
 import { createLocalRuntime } from "../../../../src/runtimes/local/local-runtime.js";
 import type { ProcessHost } from "../../../../src/runtimes/local/types.js";
 import type { Healthcheck, ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
-import type { OpenStackRequest, RuntimeNotice, RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
+import type {
+  OpenStackRequest,
+  RuntimeNotice,
+  RuntimeService,
+  RuntimeStack,
+  StartServiceRequest,
+} from "../../../../src/stack/runtime.js";
 import { serviceDefinition } from "../../../support/service.js";
 import { RecordingSink } from "../../contract/bench.js";
 import { DirectHost } from "./direct-host.js";
@@ -78,16 +84,25 @@ export class Fixture {
   }
 
   async start(stack: RuntimeStack, one: ServiceDefinition, signal?: AbortSignal): Promise<RuntimeService> {
+    return stack.startService(this.startRequest(one, signal));
+  }
+
+  async prepare(stack: RuntimeStack, one: ServiceDefinition): Promise<unknown> {
+    return stack.prepareService?.(this.startRequest(one));
+  }
+
+  startRequest(one: ServiceDefinition, signal = new AbortController().signal): StartServiceRequest {
     const sink = new RecordingSink();
     this.sinks.set(one.name, sink);
-    return stack.startService({
+    this.#generation += 1;
+    return {
       service: one,
-      generation: ++this.#generation,
+      generation: this.#generation,
       limits: {},
       sink,
-      signal: signal ?? new AbortController().signal,
+      signal,
       phase: (message) => this.phases.push(message),
-    });
+    };
   }
 
   log(name: string): string {
