@@ -44,7 +44,9 @@ const milliseconds = (text: string | undefined): number | undefined => {
 };
 
 function ourService(service: ServiceDefinition): Plain {
-  const { build, healthcheck, healthTimings, limits, reservations } = service;
+  const { builtBy, healthcheck, healthTimings, limits, reservations } = service;
+  // compose-go's model has the build where the file has it.
+  const build = builtBy === undefined ? service.build : undefined;
   const test = healthcheck?.command ?? healthcheck?.test;
   return {
     image: service.image,

@@ -91,7 +91,9 @@ function furtherInstance(service: ServiceDefinition, name: string): ServiceDefin
   };
 }
 
-const withoutRefresh = ({ noCache: _noCache, pull: _pull, ...build }: NonNullable<ServiceDefinition["build"]>) => build;
+/** For services whose image another one builds: it has renewed the base images. */
+export const withoutRefresh = ({ noCache: _noCache, pull: _pull, ...build }: NonNullable<ServiceDefinition["build"]>) =>
+  build;
 
 /** Dependents of a service depend on all of its instances. */
 function onEveryInstance(

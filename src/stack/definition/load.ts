@@ -21,6 +21,7 @@ import { readService, type ServiceContext } from "./read-service.js";
 import { readVolumes } from "./read-volumes.js";
 import { checkReferences } from "./references.js";
 import { selectServices } from "./selection.js";
+import { shareBuilds } from "./shared-builds.js";
 import { refuseSharedDatabases } from "./shared-volumes.js";
 import { entry, type Tree, textOf } from "./tree.js";
 import type { AttributeUse, LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
@@ -254,6 +255,7 @@ function readStack(
     context,
   );
   const readable = [...Object.values(services), ...others];
+  shareBuilds(services, readable);
   for (const { secretEnvironment, environment } of readable)
     for (const key of secretEnvironment) secretValues.add(environment[key] ?? "");
   for (const variable of variables.values()) if (variable.secret) secretValues.add(variable.value);

@@ -119,7 +119,7 @@ function serviceOf(service: ServiceDefinition): Plain {
   return {
     ...compact({
       image: service.image,
-      build: build && buildOf(build),
+      build: build && service.builtBy === undefined ? buildOf(build) : undefined,
       user: service.user,
       working_dir: service.workingDir,
       environment: environmentOf(service.environment, service.secretEnvironment),

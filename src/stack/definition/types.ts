@@ -216,6 +216,8 @@ export interface ServiceDefinition {
   name: string;
   image?: string;
   build?: BuildDefinition;
+  /** The service that `build` belongs to, when this one has only the name of the image that it creates. */
+  builtBy?: string;
   command?: string[];
   entrypoint?: string[];
   /**

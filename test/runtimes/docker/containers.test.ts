@@ -407,6 +407,16 @@ RUN echo second >> /built
       expect(bench.sink("app").all).toContain("changed\n");
     });
 
+    it("a service runs the image that another service builds", async () => {
+      const web = built("FROM busybox:latest\nRUN cat /proc/sys/kernel/random/uuid > /built\n");
+      const worker: ServiceDefinition = { ...web, name: "worker", image: "shop/app", builtBy: web.name };
+      const stack = await bench.open([web, worker]);
+      await (await bench.start(stack, web)).exited;
+      await (await bench.start(stack, worker)).exited;
+      expect(bench.sink("worker").text()).toMatch(/^[0-9a-f-]{36}\n/);
+      expect(bench.sink("worker").text()).toBe(bench.sink("app").text());
+    });
+
     it("a failed build fails the start with the builder's last lines", async () => {
       const service = built("FROM busybox:latest\nRUN echo it broke; exit 7\n");
       const stack = await bench.open([service]);

@@ -149,6 +149,8 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
     // The CLI of a real engine must not be used for this one.
     env: {
       ...process.env,
+      // Node.js 20 reads these certificates at each start, and the simulated CLI connects to nothing.
+      NODE_EXTRA_CA_CERTS: undefined,
       ...withStubPrograms(bin),
       _EXPERIMENTAL_DAGGER_CLI_BIN: undefined,
       _EXPERIMENTAL_DAGGER_RUNNER_HOST: runnerHost,

@@ -31,7 +31,10 @@ export interface EnsureOptions {
 /** Pulls in progress, so that two services with the same image share one. */
 const pulls = new KeyedMutex();
 
-/** Name of the image that a service's build creates. All instances of a service have the same image. */
+/** The service whose build creates the image of a service. All instances of a service have the same image. */
+export const builderOf = ({ name, instanceOf = name, builtBy = instanceOf }: ServiceDefinition): string => builtBy;
+
+/** Name of the image that a service's build creates. */
 export const buildTag = (identity: StackIdentity, service: string): string =>
   `stackwarden/${identity.projectId}-${service.toLowerCase()}:${identityHash(identity)}`;
 
@@ -139,7 +142,7 @@ export async function ensureImage(options: EnsureOptions): Promise<Image> {
   }
   const { buildImage } = await import("./build.js");
   const platform = foreignPlatform(options);
-  const tag = buildTag(identity, service.instanceOf ?? service.name);
+  const tag = buildTag(identity, builderOf(service));
   const id = await buildImage({
     ...options,
     build: service.build,

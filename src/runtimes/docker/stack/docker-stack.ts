@@ -31,7 +31,7 @@ import type { PortBinding } from "../container/spec.js";
 import type { Dependencies } from "../dependencies/ensure.js";
 import type { Engine } from "../engine/engine.js";
 import { isPortTaken } from "../engine/errors.js";
-import { ensureImage } from "../image/ensure.js";
+import { builderOf, ensureImage } from "../image/ensure.js";
 import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeLabelled } from "../leftovers/remove.js";
@@ -281,17 +281,17 @@ export class DockerStack implements RuntimeStack {
     };
   }
 
-  /** Instances of one service that start at the same time share a build which began after all of them asked for it. */
+  /** Instances with one image that start at the same time share a build which began after all of them asked for it. */
   async #image(request: InstanceRequest): Promise<Image> {
-    const { build, name, instanceOf = name } = request.service;
-    if (build === undefined) return ensureImage(this.#preparing(request));
+    if (request.service.build === undefined) return ensureImage(this.#preparing(request));
+    const builder = builderOf(request.service);
     const asked = performance.now();
-    return this.#builds.run([instanceOf], async () => {
-      const last = this.#lastBuilds.get(instanceOf);
+    return this.#builds.run([builder], async () => {
+      const last = this.#lastBuilds.get(builder);
       if (last !== undefined && last.begun >= asked) return last.image;
       const begun = performance.now();
       const image = await ensureImage(this.#preparing(request));
-      this.#lastBuilds.set(instanceOf, { begun, image });
+      this.#lastBuilds.set(builder, { begun, image });
       return image;
     });
   }
