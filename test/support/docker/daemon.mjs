@@ -2,6 +2,7 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   appendFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -9,6 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -87,18 +89,22 @@ async function makeTemplate(/** @type {string} */ folder) {
 
 /**
  * Fills the data folder of a daemon that has not started with the images, whose creation takes a daemon seconds. Layers
- * are never changed, so that daemons share their files; the daemon's databases are copied.
+ * are never changed, so that daemons share their files by links to the folders of the template; everything else is
+ * copied.
  */
 async function fillFromTemplate(/** @type {string} */ data) {
   const template = await perRun("docker-images", makeTemplate);
   if (template === null) return makeTemplate(dirname(data));
   const from = join(template, "data");
   mkdirSync(data, { mode: 0o710 });
-  for (const part of readdirSync(from)) {
-    const copy = (/** @type {string} */ how) =>
-      spawnSync("cp", [how, join(from, part), data], { stdio: "ignore" }).status;
-    // Another file system cannot have links to it.
-    if (part !== "overlay2" || copy("-al") !== 0) copy("-a");
+  const others = readdirSync(from).filter((part) => part !== "overlay2");
+  execFileSync("cp", ["-a", ...others.map((part) => join(from, part)), data]);
+  const options = { recursive: true, preserveTimestamps: true, verbatimSymlinks: true };
+  const isLayer = (/** @type {string} */ path) => /\/overlay2\/[^/]+\/diff$/.test(path);
+  cpSync(join(from, "overlay2"), join(data, "overlay2"), { ...options, filter: (path) => !isLayer(path) });
+  for (const name of readdirSync(join(from, "overlay2"))) {
+    const path = join("overlay2", name, "diff");
+    if (existsSync(join(from, path))) symlinkSync(join(from, path), join(data, path));
   }
 }
 

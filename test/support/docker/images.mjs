@@ -146,7 +146,8 @@ function fileSystem(root) {
   const standard = execFileSync(pythonProgram, ["-c", "import os; print(os.path.dirname(os.__file__))"], {
     encoding: "utf8",
   }).trim();
-  const left = /\/(test|tests|site-packages|dist-packages|idlelib|tkinter|lib2to3|config-[^/]*|_tkinter\..*)$/;
+  const left =
+    /\/(test|tests|site-packages|dist-packages|idlelib|tkinter|lib2to3|config-[^/]*|_tkinter\..*|[^/]*\.opt-[12]\.pyc)$/;
   cpSync(standard, join(root, standard), {
     recursive: true,
     verbatimSymlinks: true,
@@ -167,7 +168,12 @@ function fileSystem(root) {
   copy(realpathSync(process.execPath), "usr/bin/node");
   const npm = npmFolder();
   if (npm !== null) {
-    cpSync(npm, join(root, "usr/lib/node_modules/npm"), { recursive: true, verbatimSymlinks: true });
+    const texts = /\/npm\/(docs|man)$/;
+    cpSync(npm, join(root, "usr/lib/node_modules/npm"), {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (path) => !texts.test(path),
+    });
     symlinkSync("../lib/node_modules/npm/bin/npm-cli.js", join(root, "usr/bin/npm"));
   }
   const redis = ["/usr/bin/redis-server", "/usr/bin/valkey-server"].find((path) => existsSync(path));
