@@ -39,6 +39,19 @@ const withoutSessions = {
 };
 
 /**
+ * zod compiles each object schema at its first use, with `new Function`. A server uses most of its schemas once or a few
+ * times, for which compiling takes longer than interpreting them.
+ */
+const withoutSchemaCompiler = {
+  name: "without-schema-compiler",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]core[\\/]core\.js$/ }, ({ path }) => ({
+      contents: `${readFileSync(path, "utf8")}\nglobalConfig.jitless = true;\n`,
+    }));
+  },
+};
+
+/**
  * The program that users run, and those that it starts in other processes and threads. Each is one CommonJS file, because
  * opening chunks and Node's loader of ES modules delay a start.
  */
@@ -106,7 +119,7 @@ export async function build(outdir) {
       format: "esm",
       splitting: true,
       chunkNames: "[name]-[hash]",
-      plugins: [withoutAjv, withoutSessions],
+      plugins: [withoutAjv, withoutSessions, withoutSchemaCompiler],
       define,
       // CommonJS packages in the bundle call require() for Node's own modules.
       banner: {

@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { registryEnvironment } from "./support/per-run.mjs";
 
 const MB = 1_000_000;
 const MAX_INSTALLED_MB = 65;
@@ -57,6 +58,29 @@ it("the program contains zod's messages in English only, so that commands do not
   expect(messages.map(([, file]) => file)).toEqual(["en.js"]);
 });
 
+it("a server loads few chunks, and neither the CLI parser, a YAML reader, a database client nor an HTTP server", () => {
+  const chunks = join(unpacked, "dist/chunks");
+  const loaded = new Set(["run-server.mjs"]);
+  for (const name of loaded)
+    for (const [, file = ""] of readFileSync(join(chunks, name), "utf8").matchAll(
+      /^(?:import|\} from) .*"\.\/(.+)";$/gm,
+    ))
+      loaded.add(file);
+  const packages = [...loaded].flatMap((name) =>
+    [...readFileSync(join(chunks, name), "utf8").matchAll(/^\/\/ node_modules\/((?:@[^/]+\/)?[^/]+)\//gm)].map(
+      ([, one]) => one,
+    ),
+  );
+  expect(loaded.size).toBeGreaterThan(1);
+  expect(loaded.size).toBeLessThanOrEqual(8);
+  expect([...new Set(packages)].sort()).toEqual([
+    "@modelcontextprotocol/sdk",
+    "picocolors",
+    "zod",
+    "zod-to-json-schema",
+  ]);
+});
+
 it("the package contains the licence notices of the bundled packages", () => {
   const notices = readFileSync(join(unpacked, "dist/THIRD_PARTY_NOTICES.txt"), "utf8");
   for (const name of [
@@ -87,6 +111,7 @@ it(`the package installs with at most ${MAX_INSTALLED_MB} MB and answers an MCP 
   const project = join(folder, "user");
   const { status, stderr } = spawnSync(npm, ["install", "--prefix", project, "--no-audit", "--no-fund", tarball], {
     encoding: "utf8",
+    env: { ...process.env, ...registryEnvironment() },
   });
   expect(stderr).not.toMatch(/npm error/);
   expect(status).toBe(0);
