@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { registryEnvironment } from "./support/per-run.mjs";
 
 const MB = 1_000_000;
 const MAX_INSTALLED_MB = 65;
@@ -114,6 +115,7 @@ it(`the package installs with at most ${MAX_INSTALLED_MB} MB and answers an MCP 
   const project = join(folder, "user");
   const { status, stderr } = spawnSync(npm, ["install", "--prefix", project, "--no-audit", "--no-fund", tarball], {
     encoding: "utf8",
+    env: { ...process.env, ...registryEnvironment() },
   });
   expect(stderr).not.toMatch(/npm error/);
   expect(status).toBe(0);

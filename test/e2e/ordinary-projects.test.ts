@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { findIn } from "../../src/system/find-program.js";
+import { registryEnvironment } from "../support/per-run.mjs";
 import { type Server, TestBench } from "./support/bench.js";
 import { hasRegistry, type OrdinaryProject, PROJECTS, runProject } from "./support/ordinary.js";
 
@@ -36,8 +37,7 @@ describe("ordinary projects on the local runtime", () => {
   let server: Server;
   beforeAll(async () => {
     // Yarn 2 and later trust a proxy's certificate only through this variable.
-    const { NODE_EXTRA_CA_CERTS: certificates } = process.env;
-    server = await bench.server(certificates === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificates });
+    server = await bench.server(registryEnvironment());
   });
   afterAll(() => bench.close());
 

@@ -1,6 +1,6 @@
 /**
- * Folders that several test files need and that take long to create: the first file creates one, and it is removed
- * after the run of the suite.
+ * What all test files share. Folders that several of them need and that take long to create: the first file creates
+ * one, and it is removed after the run of the suite. The environment: without certificates that few programs need.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const VARIABLE = "VITEST_RUN_FOLDER";
+const CERTIFICATES = "NODE_EXTRA_CA_CERTS";
+const SET_ASIDE = "VITEST_CA_CERTS";
 const PATIENCE_MS = 120_000;
 /** Temporary files are kept in memory where this many bytes of it are free: several times what a run needs. */
 const ENOUGH_MEMORY = 12 * 1024 ** 3;
@@ -85,6 +87,20 @@ function sweep(temporary) {
   }
 }
 
+/** Node.js decodes these certificates at each start, which takes twice as long as all else that it does then. */
+function setCertificatesAside() {
+  const { [CERTIFICATES]: file } = process.env;
+  if (file === undefined) return;
+  process.env[SET_ASIDE] = file;
+  delete process.env[CERTIFICATES];
+}
+
+/** Environment of Node.js programs that use a package registry. */
+export const registryEnvironment = () => {
+  const { [SET_ASIDE]: file } = process.env;
+  return file === undefined ? {} : { [CERTIFICATES]: file };
+};
+
 /** Vitest's global set-up, which also runs once for each of the configuration's projects. */
 export default function setup() {
   if (process.env[VARIABLE] !== undefined) return undefined;
@@ -94,5 +110,6 @@ export default function setup() {
   const folder = mkdtempSync(join(temporary, `sw-run-${process.pid}-`));
   process.env[VARIABLE] = folder;
   mountMemory(folder);
+  setCertificatesAside();
   return () => remove(folder);
 }

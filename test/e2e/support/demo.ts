@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { registryEnvironment } from "../../support/per-run.mjs";
 import { ROOT } from "./bench.js";
 
 export async function runDemo(
@@ -16,7 +17,7 @@ export async function runDemo(
   chmodSync(temporary, 0o755);
   try {
     const { stdout } = await promisify(execFile)(node, [join(ROOT, "scripts", "demo.mjs"), ...args], {
-      env: { ...process.env, NO_COLOR: "1", TMPDIR: temporary },
+      env: { ...process.env, ...registryEnvironment(), NO_COLOR: "1", TMPDIR: temporary },
       maxBuffer: 10_000_000,
     }).catch((error: Error & { stdout?: string }) => {
       throw new Error(`${error.message}\n${error.stdout ?? ""}`, { cause: error });

@@ -4,6 +4,7 @@ import { chownSync, cpSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect } from "vitest";
+import { registryEnvironment } from "../../support/per-run.mjs";
 import { type Answer, ROOT, type Server, type TestBench, until } from "./bench.js";
 
 export interface OrdinaryProject {
@@ -60,7 +61,10 @@ export const PROJECTS: OrdinaryProject[] = [
 
 /** Whether a package registry can be reached. */
 export const hasRegistry = (): Promise<boolean> =>
-  promisify(execFile)("npm", ["view", "ms", "version", "--fetch-retries=0"], { timeout: 15_000 }).then(
+  promisify(execFile)("npm", ["view", "ms", "version", "--fetch-retries=0"], {
+    timeout: 15_000,
+    env: { ...process.env, ...registryEnvironment() },
+  }).then(
     () => true,
     () => false,
   );

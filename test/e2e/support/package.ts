@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { registryEnvironment } from "../../support/per-run.mjs";
 import { ROOT } from "./bench.js";
 
 const KEPT = join(ROOT, "node_modules", ".cache", "stackwarden-tests");
@@ -33,7 +34,7 @@ export async function installed(name: string, version: string): Promise<(...part
     const [command, args]: [string, string[]] = cli?.endsWith(".js")
       ? [process.execPath, [cli, ...install]]
       : ["npm", install];
-    await promisify(execFile)(command, args, { cwd: fresh });
+    await promisify(execFile)(command, args, { cwd: fresh, env: { ...process.env, ...registryEnvironment() } });
   });
   return (...parts) => join(folder, "node_modules", name, ...parts);
 }
