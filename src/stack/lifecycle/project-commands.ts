@@ -73,7 +73,14 @@ export class ProjectCommands {
     const target: CommandTarget =
       unit !== undefined && instance !== null && request.oneOff !== true
         ? { oneOff: false, run: (exec) => unit.exec(instance, exec) }
-        : this.#oneOff(runtimeStack, service, supervisor.limits(service.name, { definition }), records, call, definition);
+        : this.#oneOff(
+            runtimeStack,
+            service,
+            supervisor.limits(service.name, { definition }),
+            records,
+            call,
+            definition,
+          );
     if (instance === null) target.absent = absent(service);
     return runCommand({ project: storage.id, service, argv, request, records, target, call });
   }
