@@ -55,6 +55,21 @@ export function startInstance(
   );
 }
 
+/** The log of an instance begins with its first output, so that a service without any has not started yet. */
+function sinkAtFirstOutput(open: () => LogSink): LogSink {
+  let sink: LogSink | undefined;
+  const opened = (): LogSink => {
+    sink ??= open();
+    return sink;
+  };
+  return {
+    write: (stream, chunk, timeMs) => opened().write(stream, chunk, timeMs),
+    line: (stream, text) => opened().line(stream, text),
+    behind: () => sink?.behind?.() ?? null,
+    end: () => sink?.end(),
+  };
+}
+
 /**
  * Prepares a service for `startInstance`. Retries after transient errors.
  * @param retrying called before each retry
@@ -68,6 +83,6 @@ export async function prepareInstance(
   const { service, generation, signal } = request;
   const { name } = service;
   return retried(host, `Preparing ${name}`, { signal, retrying }, async () =>
-    host.stack.prepareService?.({ ...request, sink: host.sink(name, generation) }),
+    host.stack.prepareService?.({ ...request, sink: sinkAtFirstOutput(() => host.sink(name, generation)) }),
   );
 }

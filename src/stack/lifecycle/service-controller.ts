@@ -81,6 +81,8 @@ export class ServiceController {
   #refusal: StackwardenError | null = null;
   /** Settles when the present pause ends; null while the instance is not paused. */
   #pause: Promise<void> | null = null;
+  /** What the runtime does for the next instance; null when nothing is in progress. */
+  #phase: string | null = null;
   /** Why the service is stopped; null when a client stopped it. */
   #stopReason: string | null = null;
 
@@ -155,11 +157,13 @@ export class ServiceController {
     const begunAt = Date.now();
     const generation = this.#generation + 1;
     try {
-      const phase = (message: string): void => scope.progress(name, message);
+      const phase = this.#phaseOf(scope);
       const request = { service: definition, generation, limits: host.limits(name), signal, phase };
       const prepared = await prepareInstance(host, request, (message) => this.#event({ type: "retrying", message }));
+      this.#phase = null;
       return { begunAt, prepared };
     } catch (error) {
+      this.#phase = null;
       signal.throwIfAborted();
       this.#generation = generation;
       this.begunAt = begunAt;
@@ -176,6 +180,13 @@ export class ServiceController {
     this.#restarts.reset();
     this.#comingUp = true;
     await this.#start(scope, () => undefined, preparation);
+  }
+
+  #phaseOf(scope: Scope): (message: string) => void {
+    return (message) => {
+      this.#phase = message;
+      scope.progress(this.name, message);
+    };
   }
 
   /** @param failing called before the state becomes `crashed` */
@@ -197,12 +208,14 @@ export class ServiceController {
     const limits = host.limits(name);
     this.requestedLimits = limits;
     try {
-      const phase = (message: string): void => scope.progress(name, message);
+      const phase = this.#phaseOf(scope);
       const { prepared } = preparation ?? {};
       const request = { service: definition, generation, limits, signal, phase, prepared };
       const instance = await startInstance(host, request, (message) => this.#event({ type: "retrying", message }));
+      this.#phase = null;
       await this.#adopt(instance, limits, actor);
     } catch (error) {
+      this.#phase = null;
       this.instance = null;
       // Set before the state changes, because waiting calls continue as soon as it does.
       this.#refusal = error instanceof StackwardenError ? error : null;
@@ -477,6 +490,7 @@ export class ServiceController {
       ownExit: this.#exitGeneration === generation ? lastExit : null,
       refusal,
       stopReason,
+      phase: this.#phase === null ? null : this.host.clean(this.#phase),
       view,
     };
   }

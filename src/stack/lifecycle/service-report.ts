@@ -25,6 +25,8 @@ export interface ServiceFacts {
   refusal: string | null;
   /** Why a stopped service is stopped, as a sentence; null when a client stopped it. */
   stopReason: string | null;
+  /** What the runtime does for the next instance, such as a pull; null when nothing is in progress. */
+  phase: string | null;
   /** True when the restart policy will restart the service. */
   restartPending: boolean;
   /** Result of the health checks; null before the first instance ran. */
@@ -133,13 +135,15 @@ export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   };
 }
 
-function stateMessage({ state, lastExit, restartPending, refusal, stopReason, definition }: ServiceFacts): string {
+function stateMessage(facts: ServiceFacts): string {
+  const { state, lastExit, restartPending, refusal, stopReason, phase, definition } = facts;
   if (state === "crashed")
     return `Not running: ${refusal ?? describeExit(lastExit)}${restartPending ? "; its restart policy starts it again" : ""}.`;
   if (state === "completed") return "Ended with exit code 0.";
   const dependencies = Object.keys(definition.dependsOn);
-  if (state === "pending" && dependencies.length > 0) return `Pending: it starts after ${dependencies.join(", ")}.`;
-  if (state === "starting") return "Starting; no check was made yet.";
+  if (state === "pending" && dependencies.length > 0)
+    return `Pending: ${phase === null ? "" : `${phase}; `}it starts after ${dependencies.join(", ")}.`;
+  if (state === "starting") return phase === null ? "Starting; no check was made yet." : `Starting: ${phase}.`;
   if (state === "lost") return "Its runtime ended unexpectedly.";
   if (state === "stopped" && stopReason !== null) return stopReason;
   const last = state === "stopped" && lastExit !== null ? ` (its last instance: ${describeExit(lastExit)})` : "";

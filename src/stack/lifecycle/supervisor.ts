@@ -3,6 +3,7 @@
 import { StackwardenError, withHint } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
 import { withRetry } from "../../system/retry.js";
+import { allVolumes } from "../definition/all-volumes.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import { currentPorts } from "../definition/override-ports.js";
 import type { LimitChange, Limits, LoadStack, StackDefinition } from "../definition/types.js";
@@ -31,7 +32,7 @@ import {
 import { requireChecks } from "./service-checks.js";
 import type { ServiceContext } from "./service-context.js";
 import { type Reconciled, type ReconcileOptions, Stack, unknownService } from "./stack.js";
-import type { Reached } from "./stack-state.js";
+import { asSentence, type Reached } from "./stack-state.js";
 import { portsReassigned, serviceReplaced, stackStarted, startFailed, startRefused } from "./start-events.js";
 
 export interface SupervisorOptions {
@@ -69,6 +70,10 @@ function explainBuiltIn(error: unknown, source: string): unknown {
     "The folder has no compose.yaml, so the built-in stack ran: it expects HTTP 200 from GET /health of backend/ (uvicorn app.main:app) and from GET / of frontend/. Write compose.yaml where the project differs.";
   return withHint(error, [...error.hintParts, { text: ` ${expected}` }]);
 }
+
+/** A volume that was renamed or removed in the compose file: another one, which is empty, can be in its place. */
+const dataUnused = (volume: string): string =>
+  `the compose file has no volume ${volume} any more, and the stack runs without its data, which is kept`;
 
 function describeChanges({ replaced, started, removed }: Reconciled, limited: readonly string[]): string[] {
   const why = (reason: string): string => (reason === "" ? "" : ` (${reason})`);
@@ -449,6 +454,7 @@ export class Supervisor {
     requireChecks(definition, runtime);
     launched();
     const former = movedPorts(stack.definition, stack.runtimeStack.endpoints()).map(hasMoved);
+    const { declaredVolumes = [] } = stack.definition;
     const done = await stack.reconcile(definition, scope, {
       ...how,
       changing: () => {
@@ -471,7 +477,11 @@ export class Supervisor {
     }
     const replaced = done.replaced.map((change) => serviceReplaced(change, scope.actor));
     for (const event of [...replaced, ...portsReassigned(stack, former)]) records.events.add(event);
-    const changes = describeChanges(done, limited);
+    const { filled } = storage.volumes(runtime);
+    const present = allVolumes(definition);
+    const unused = declaredVolumes.filter((name) => filled.includes(name) && !present.includes(name));
+    for (const name of unused) records.events.add({ type: "warning", message: asSentence(dataUnused(name)) });
+    const changes = [...describeChanges(done, limited), ...unused.map(dataUnused)];
     return { reached: changes.length > 0 ? "reconciled" : "unchanged", changes };
   }
 

@@ -134,6 +134,30 @@ it("a start that fails waits until cancelled preparations have ended", async () 
   expect(over).toBe(true);
 });
 
+it("reports say what a pending and a starting service waits for", async () => {
+  domain.project("shop", CHAIN);
+  const all = gate();
+  domain.runtime.scripts = {
+    web: {
+      prepare: async ({ phase }) => {
+        phase("pulling example/web: 3 of 80 MB");
+        await all.opened;
+      },
+    },
+    db: { startMs: 100 },
+  };
+  const manager = domain.manager();
+  const starting = manager.start({ project: "shop" }, call());
+  const message = async (name: string) =>
+    (await manager.health({ project: "shop" }, call())).services[name]?.message ?? "";
+  await until("web is pulled", async () => (await message("web")).includes("MB"));
+  expect(await message("web")).toBe("Pending: pulling example/web: 3 of 80 MB; it starts after api.");
+  expect(await message("db")).toBe("Starting: unpacking 12 MB.");
+  all.open();
+  expect((await starting).status).toBe("healthy");
+  expect(await message("web")).toBe("well");
+});
+
 it("a stop ends preparations in progress", async () => {
   domain.project("shop", CHAIN);
   let begun = false;
