@@ -137,8 +137,8 @@ export class ProjectCommands {
             const target = this.#oneOff(stack, one, supervisor.limits(one.name, { definition }), records, call);
             target.absent =
               request.dependencies === true
-                ? `${one.name} itself does not run; its dependencies ran for the command.`
-                : "The stack does not run: the command could reach none of its services. Start it, or set dependencies: true.";
+                ? `${one.name} itself does not run, and the command could not reach it; its dependencies ran for the command. start_stack with services ["${one.name}"] starts it.`
+                : `The stack does not run: the command could reach none of its services. start_stack with services ["${one.name}"] starts ${one.name}; dependencies: true starts only what it depends on, for this command.`;
             return runCommand({ project, service: one, argv, request, records, target, call });
           },
         );
