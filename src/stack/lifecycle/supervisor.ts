@@ -14,6 +14,7 @@ import type { ProjectRecords } from "../storage/project-records.js";
 import type { ProjectStorage } from "../storage/project-storage.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { hiddenSecrets } from "../text/visible-values.js";
+import { applyLimits } from "./apply-limits.js";
 import { DefinitionReader, generatedIn, notGenerated } from "./definition-reader.js";
 import { checkLimits } from "./limits.js";
 import { overrideNotes } from "./overrides.js";
@@ -247,9 +248,21 @@ export class Supervisor {
     return { reached: "reconciled", changes: running.map((name) => `${name} stopped`) };
   }
 
-  /** Limits of a service's next instance. See `limitsOf`. */
-  limits(service: string, definition = this.#stack?.definition): Limits {
-    return limitsOf({ storage: this.parts.storage, attempt: this.#attempt, definition }, service);
+  /**
+   * Limits of a service's next instance. See `limitsOf`.
+   * @param change limits that a call would change
+   */
+  limits(
+    service: string,
+    {
+      definition = this.#stack?.definition,
+      change = {},
+    }: { definition?: StackDefinition | undefined; change?: Record<string, LimitChange> } = {},
+  ): Limits {
+    const started = this.#attempt?.limits ?? {};
+    const both = Object.entries(change).map(([name, limits]) => [name, { ...started[name], ...limits }] as const);
+    const requested = { ...started, ...Object.fromEntries(both) };
+    return limitsOf({ storage: this.parts.storage, requested, definition }, service);
   }
 
   /**
@@ -344,7 +357,7 @@ export class Supervisor {
         records,
         context: (stack) => ({
           ...this.#context(stack, settings, records),
-          limits: (service) => this.limits(service, definition),
+          limits: (service) => this.limits(service, { definition }),
         }),
       });
     } finally {
@@ -464,24 +477,23 @@ export class Supervisor {
         if (this.#attempt !== null) this.#attempt.limits = {};
       },
     });
+    // Limits that are refused below do not undo this change.
+    if (this.#attempt !== null) this.#options = this.#attempt.options;
     const { storage } = this.parts;
     const records = await storage.records();
     await this.#storeOrWarn("the service names", records, () => storage.keepServices(Object.keys(definition.services)));
-    const limited: string[] = [];
-    for (const unit of stack.units.values()) {
-      const limits = this.limits(unit.name);
-      if (JSON.stringify(unit.requestedLimits) !== JSON.stringify(limits))
-        await unit.serial.run(() => unit.setLimits(limits));
-      else continue;
-      limited.push(unit.name);
-    }
+    const limited = [...stack.units.values()]
+      .map((unit) => ({ unit, limits: this.limits(unit.name) }))
+      .filter(({ unit, limits }) => JSON.stringify(unit.requestedLimits) !== JSON.stringify(limits));
+    await applyLimits(limited);
     const replaced = done.replaced.map((change) => serviceReplaced(change, scope.actor));
     for (const event of [...replaced, ...portsReassigned(stack, former)]) records.events.add(event);
+    const names = limited.map(({ unit }) => unit.name);
     const { filled } = storage.volumes(runtime);
     const present = allVolumes(definition);
     const unused = declaredVolumes.filter((name) => filled.includes(name) && !present.includes(name));
     for (const name of unused) records.events.add({ type: "warning", message: asSentence(dataUnused(name)) });
-    const changes = [...describeChanges(done, limited), ...unused.map(dataUnused)];
+    const changes = [...describeChanges(done, names), ...unused.map(dataUnused)];
     return { reached: changes.length > 0 ? "reconciled" : "unchanged", changes };
   }
 
