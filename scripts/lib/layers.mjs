@@ -10,10 +10,12 @@ import { join, relative, sep } from "node:path";
 const LAYERS = [
   // Connecting to a server, and showing answers.
   [
+    "src/cli-host.ts",
     "src/cli/commands/ps.ts",
     "src/cli/daemon-client.ts",
     "src/cli/output/log-lines.ts",
     "src/cli/output/stack-table.ts",
+    "src/cli/reporting-failure.ts",
     "src/config/state-dir.ts",
     "src/control/client.ts",
     "src/control/socket-path.ts",
@@ -34,12 +36,14 @@ const LAYERS = [
     "src/stack/definition/attributes.ts",
     "src/stack/definition/folder-analysis.ts",
     "src/stack/definition/image-name.ts",
+    "src/stack/definition/instances.ts",
     "src/stack/definition/node-reader.ts",
     "src/stack/definition/read-command.ts",
     "src/stack/definition/references.ts",
     "src/stack/definition/shared-volumes.ts",
     "src/stack/definition/units.ts",
     "src/stack/storage/project-store.ts",
+    "src/stack/storage/secret-store.ts",
     "src/stack/text/ordinary-words.ts",
     "src/stack/text/sanitize-error.ts",
     "src/stack/text/secret-encodings.ts",

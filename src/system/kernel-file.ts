@@ -5,10 +5,15 @@
  */
 import { closeSync, openSync, readSync } from "node:fs";
 
+/** Bytes of a few lines. */
+const FEW_LINES = 512;
 let buffer = Buffer.allocUnsafe(64 * 1024);
 
-/** Null when the file does not exist or cannot be read. */
-export function readKernelFile(path: string): string | null {
+/**
+ * Null when the file does not exist or cannot be read.
+ * @param upTo ends the reading when it returns true for a line; the lines after it may be missing
+ */
+export function readKernelFile(path: string, upTo?: (line: string) => boolean): string | null {
   let fd: number;
   try {
     fd = openSync(path, "r");
@@ -17,10 +22,19 @@ export function readKernelFile(path: string): string | null {
   }
   try {
     let length = 0;
+    let seen = 0;
     for (;;) {
-      const read = readSync(fd, buffer, length, buffer.length - length, null);
+      // The kernel generates no more lines than fit.
+      const most = upTo === undefined ? buffer.length - length : Math.min(FEW_LINES, buffer.length - length);
+      const read = readSync(fd, buffer, length, most, null);
       if (read === 0) return buffer.toString("utf8", 0, length);
       length += read;
+      if (upTo !== undefined) {
+        const end = buffer.lastIndexOf("\n", length - 1) + 1;
+        if (end > seen && buffer.toString("utf8", seen, end).split("\n").some(upTo))
+          return buffer.toString("utf8", 0, end);
+        seen = Math.max(seen, end);
+      }
       if (length === buffer.length) buffer = Buffer.concat([buffer, Buffer.allocUnsafe(buffer.length)]);
     }
   } catch {

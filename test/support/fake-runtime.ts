@@ -61,6 +61,8 @@ export interface Script {
   /** Ignores the stop signal. */
   ignoresStop?: boolean;
   stats?: Partial<ServiceStats>;
+  /** True for limits that the kernel refuses after it has applied `cpus`. */
+  refusesLimits?: (limits: Limits) => boolean;
   /** Runs its commands. Default: exit code 0. Must end when the signal is aborted. */
   exec?: (request: ExecRequest) => Promise<Partial<ExecResult>>;
   /** Errors of the next pauses, one each. */
@@ -149,6 +151,10 @@ export class FakeService implements RuntimeService {
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
     this.runtime.calls.push(`limits ${this.service} ${JSON.stringify(limits)}`);
+    if (this.runtime.script(this.service).refusesLimits?.(limits) === true) {
+      if (limits.cpus !== undefined) this.limits = { ...this.limits, cpus: limits.cpus };
+      throw new StackwardenError("LIMIT_REFUSED", "The kernel refused the limits: EBUSY.");
+    }
     this.limits = limits;
     return this.readLimits();
   }

@@ -36,10 +36,11 @@ export class DataTransfer {
   /**
    * Takes the data. Has no effect when the project already has the data of `from`.
    * @param other another project that the calling client may access
+   * @returns what was done, in a sentence
    * @throws PROJECT_CONFLICT when the project already has data, UNKNOWN_SNAPSHOT, UNSUPPORTED
    */
-  async take(from: DataFrom, other: (project: string) => Source, call: CallContext): Promise<void> {
-    const { storage, snapshots } = this.parts;
+  async take(from: DataFrom, other: (project: string) => Source, call: CallContext): Promise<string> {
+    const { storage, snapshots, supervisor } = this.parts;
     const { id, dataFrom: before } = storage;
     const taken = before?.project === from.project && before.snapshot === from.snapshot;
     const source = other(from.project);
@@ -47,8 +48,8 @@ export class DataTransfer {
       throw new StackwardenError("INVALID_INPUT", "data_from names the project itself.", {
         hint: "Name another project, or use restore_snapshot.",
       });
-    if (await snapshots.hasData()) {
-      if (taken) return;
+    if (supervisor.running !== null || (await snapshots.hasData())) {
+      if (taken) return `data_from changed nothing: ${id} has this data already, with its later changes.`;
       throw new StackwardenError("PROJECT_CONFLICT", `${id} already has data, which is not overwritten.`, {
         hint: hint`Start it without data_from, or delete its data first: ${callTo("stop_stack", { project: id, remove_volumes: true })}.`,
       });
@@ -59,7 +60,8 @@ export class DataTransfer {
       });
     this.#busy = true;
     try {
-      const receive = (snapshot: Snapshot, data: string): Promise<true> => this.#receive(source, snapshot, data, call);
+      const receive = (snapshot: Snapshot, data: string): Promise<string> =>
+        this.#receive(source, snapshot, data, call);
       const done =
         from.snapshot === undefined
           ? await source.snapshots.withPresent(call, receive)
@@ -69,12 +71,13 @@ export class DataTransfer {
           hint: "Start it first, or start this project without data_from.",
         });
       await storage.keepDataFrom(from);
+      return done;
     } finally {
       this.#busy = false;
     }
   }
 
-  async #receive(source: Source, snapshot: Snapshot, data: string, call: CallContext): Promise<true> {
+  async #receive(source: Source, snapshot: Snapshot, data: string, call: CallContext): Promise<string> {
     const { storage, supervisor, snapshots, settings, runtimes } = this.parts;
     const { id } = storage;
     const { runtime } = await chooseRuntime(settings(), runtimes, id);
@@ -90,8 +93,9 @@ export class DataTransfer {
     await supervisor.withDefinition(settings(), () => snapshots.receive(snapshot, data, call));
     await storage.keepRuntime(snapshot.runtime);
     const { events } = await storage.records();
-    const what = `${Object.keys(snapshot.volumes).join(", ")}: copied from ${source.id}, as of ${snapshot.created_at}.`;
-    events.add({ type: "snapshot_restored", message: what, actor: call.actor, data: { from: source.id } });
-    return true;
+    const copied = `copied from ${source.id}, as of ${snapshot.created_at}.`;
+    const message = `${Object.keys(snapshot.volumes).join(", ")}: ${copied}`;
+    events.add({ type: "snapshot_restored", message, actor: call.actor, data: { from: source.id } });
+    return `Its data was ${copied}`;
   }
 }

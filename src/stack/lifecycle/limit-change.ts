@@ -1,11 +1,12 @@
 /**
- * Changes a service's limits: validates them, stores them for the next start, applies them to a running instance and
- * reads them back.
+ * Changes a service's limits: validates them, applies them to a running instance, reads them back, and stores them for
+ * the next start.
  */
 import { keepChange, LIMIT_NAMES, overrideLimits } from "../definition/override-limits.js";
 import type { LimitChange, Limits } from "../definition/types.js";
 import type { LimitsOutcome } from "../model.js";
 import type { ProjectStorage } from "../storage/project-storage.js";
+import { applyLimits } from "./apply-limits.js";
 import { checkLimits, limitsHold, notEnforced } from "./limits.js";
 import type { ServiceController } from "./service-controller.js";
 import type { Supervisor } from "./supervisor.js";
@@ -26,7 +27,7 @@ export interface LimitRequest {
   begun: number;
 }
 
-/** @throws LIMIT_REFUSED before anything was changed */
+/** @throws LIMIT_REFUSED; the service then has its former limits, now and at its next start */
 export async function changeLimits(change: LimitRequest): Promise<LimitsOutcome> {
   const { service, limits, written, force = false, unit, supervisor, storage, actor, begun } = change;
   const capacity = supervisor.capacity();
@@ -36,12 +37,15 @@ export async function changeLimits(change: LimitRequest): Promise<LimitsOutcome>
   const before = (await instance?.readLimits()) ?? null;
   // Creates the project's directory, which does not exist before the first start.
   const { events } = await storage.records();
-  await storage.keepLimits(service, limits, written);
-  const after = (await unit?.setLimits(supervisor.limits(service))) ?? null;
   const others = supervisor.running?.instancesOf(service).slice(1) ?? [];
-  const applied = await Promise.all(
-    others.map((other) => other.serial.run(() => other.setLimits(supervisor.limits(other.name)))),
-  );
+  const changing = [...(unit === null ? [] : [unit]), ...others].map((one) => ({
+    unit: one,
+    limits: supervisor.limits(one.name, { change: { [service]: limits } }),
+    held: one === unit,
+  }));
+  // Limits that the kernel refuses would end the service at its next start.
+  const results = await applyLimits(changing, () => storage.keepLimits(service, limits, written));
+  const [after, ...applied] = unit === null ? [null, ...results] : [results[0] ?? null, ...results.slice(1)];
   // A limit that returns to the compose file has the value that is there, or none.
   const requested = overrideLimits(written, keepChange({}, limits, written));
   const changed = LIMIT_NAMES.filter((name) => limits[name] !== undefined);

@@ -9,6 +9,8 @@ export interface EndedStart {
   reached: Reached;
   /** What it changed in a running stack: one phrase for each change. */
   changes: string[];
+  /** What `data_from` did, in a sentence; null without `data_from`. */
+  data: string | null;
   health: HealthReport;
   after: StackReport;
 }

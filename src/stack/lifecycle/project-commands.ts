@@ -73,7 +73,14 @@ export class ProjectCommands {
     const target: CommandTarget =
       unit !== undefined && instance !== null && request.oneOff !== true
         ? { oneOff: false, run: (exec) => unit.exec(instance, exec) }
-        : this.#oneOff(runtimeStack, service, supervisor.limits(service.name, definition), records, call, definition);
+        : this.#oneOff(
+            runtimeStack,
+            service,
+            supervisor.limits(service.name, { definition }),
+            records,
+            call,
+            definition,
+          );
     if (instance === null) target.absent = absent(service);
     return runCommand({ project: storage.id, service, argv, request, records, target, call });
   }
@@ -127,11 +134,11 @@ export class ProjectCommands {
             phase: (message) => call.progress({ progress: 0, total: 0, message }),
           },
           (stack, one) => {
-            const target = this.#oneOff(stack, one, supervisor.limits(one.name, definition), records, call);
+            const target = this.#oneOff(stack, one, supervisor.limits(one.name, { definition }), records, call);
             target.absent =
               request.dependencies === true
-                ? `${one.name} itself does not run; its dependencies ran for the command.`
-                : "The stack does not run: the command could reach none of its services. Start it, or set dependencies: true.";
+                ? `${one.name} itself does not run, and the command could not reach it; its dependencies ran for the command. start_stack with services ["${one.name}"] starts it.`
+                : `The stack does not run: the command could reach none of its services. start_stack with services ["${one.name}"] starts ${one.name}; dependencies: true starts only what it depends on, for this command.`;
             return runCommand({ project, service: one, argv, request, records, target, call });
           },
         );

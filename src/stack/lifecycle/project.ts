@@ -264,7 +264,8 @@ export class Project {
     const pending = new PendingStart(request, actor, async (steps) => {
       try {
         const { dataFrom } = request;
-        if (dataFrom !== undefined && other !== undefined && !this.open) await this.#data.take(dataFrom, other, steps);
+        const data =
+          dataFrom === undefined || other === undefined ? null : await this.#data.take(dataFrom, other, steps);
         const { reached, changes } = await this.supervisor.bringUp(request, this.#settings, steps);
         const { idleStopMs, watch } = pending.lasting;
         if (idleStopMs !== undefined || reached === "started")
@@ -273,7 +274,7 @@ export class Project {
         else if (watch === false) this.#watch.stop();
         this.#starting = null;
         const health = this.healthNow();
-        return { reached, changes, health, after: await this.report() };
+        return { reached, changes, data, health, after: await this.report() };
       } finally {
         this.#starting = null;
         this.options.changed();
@@ -282,11 +283,11 @@ export class Project {
     return pending;
   }
 
-  async #unfinished(): Promise<{ reached: null; changes: []; health: HealthReport; after: StackReport }> {
+  async #unfinished(): Promise<Omit<EndedStart, "reached"> & { reached: null }> {
     // The time can run out before the definition is read. Its services must be listed as missing anyway.
     const names = await this.names().catch((): string[] => []);
     const after = await this.report();
-    return { reached: null, changes: [], health: this.healthNow(names), after };
+    return { reached: null, changes: [], data: null, health: this.healthNow(names), after };
   }
 
   async stop(

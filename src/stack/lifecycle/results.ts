@@ -28,6 +28,8 @@ export function startOutcome(
   outcome: Observed<StackReport> & {
     reached: Reached | null;
     changes: readonly string[];
+    /** What `data_from` did, in a sentence. */
+    data: string | null;
     health: HealthReport;
     /** Arguments of the call that were not applied, because another start continues. */
     unapplied: readonly string[];
@@ -37,8 +39,9 @@ export function startOutcome(
     leftOut: readonly string[];
   },
 ): StartOutcome {
-  const { project, reached, changes, health, unapplied, known, leftOut, before, after, begun } = outcome;
+  const { project, reached, changes, data, health, unapplied, known, leftOut, before, after, begun } = outcome;
   const services = Object.values(health.services);
+  const copied = data === null ? "" : ` ${data}`;
   const { status, message, verified } = startVerdict(reached, health.state, services, changes);
   const others =
     unapplied.length === 0
@@ -57,7 +60,7 @@ export function startOutcome(
         : null;
   return {
     status,
-    message: `${message}${without}${others}`,
+    message: `${message}${copied}${without}${others}`,
     missing,
     next,
     notes: startNotes(before, after, known),

@@ -32,8 +32,8 @@ export interface Attempt {
 
 interface LimitSources {
   storage: ProjectStorage;
-  /** The start in progress; null when there is none. */
-  attempt: Attempt | null;
+  /** Limits of the call in progress, by service. They are not stored yet. */
+  requested: Record<string, LimitChange>;
   definition: StackDefinition | undefined;
 }
 
@@ -41,9 +41,8 @@ interface LimitSources {
  * Limits of a service's next instance. Limits set by calls override those of the definition; those of a service apply to
  * all of its instances.
  */
-export function limitsOf({ storage, attempt, definition }: LimitSources, service: string): Limits {
+export function limitsOf({ storage, requested, definition }: LimitSources, service: string): Limits {
   const { limits, instanceOf = service } = definition?.services[service] ?? {};
-  const requested = attempt?.limits ?? {};
   const written = limits ?? {};
   const keptOf = (name: string): KeptLimits => keepChange(storage.limits(name), requested[name] ?? {}, written);
   return overrideLimits(overrideLimits(written, keptOf(instanceOf)), keptOf(service));

@@ -399,13 +399,22 @@ export class ServiceController {
   /**
    * Changes the running instance's limits.
    * @returns the limits read back; null when the service is not running
+   * @throws LIMIT_REFUSED; the former limits are in effect
    */
   async setLimits(limits: Limits): Promise<AppliedLimits | null> {
-    if (this.instance === null) return null;
-    this.requestedLimits = limits;
-    this.applied = await this.instance.setLimits(limits);
-    this.host.changed();
-    return this.applied;
+    const { instance, requestedLimits: former } = this;
+    if (instance === null) return null;
+    try {
+      this.applied = await instance.setLimits(limits);
+      this.requestedLimits = limits;
+      return this.applied;
+    } catch (error) {
+      // Of several limits, those before the refused one are in effect.
+      this.applied = await instance.setLimits(former).catch(() => this.applied);
+      throw error;
+    } finally {
+      this.host.changed();
+    }
   }
 
   /** Runs `work` while all processes of the instance are paused. Health checks are suspended. */

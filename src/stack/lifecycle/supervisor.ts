@@ -3,6 +3,7 @@
 import { StackwardenError, withHint } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
 import { withRetry } from "../../system/retry.js";
+import { allVolumes } from "../definition/all-volumes.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import { currentPorts } from "../definition/override-ports.js";
 import type { LimitChange, Limits, LoadStack, StackDefinition } from "../definition/types.js";
@@ -13,6 +14,7 @@ import type { ProjectRecords } from "../storage/project-records.js";
 import type { ProjectStorage } from "../storage/project-storage.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { hiddenSecrets } from "../text/visible-values.js";
+import { applyLimits } from "./apply-limits.js";
 import { DefinitionReader, generatedIn, notGenerated } from "./definition-reader.js";
 import { checkLimits } from "./limits.js";
 import { overrideNotes } from "./overrides.js";
@@ -31,7 +33,7 @@ import {
 import { requireChecks } from "./service-checks.js";
 import type { ServiceContext } from "./service-context.js";
 import { type Reconciled, type ReconcileOptions, Stack, unknownService } from "./stack.js";
-import type { Reached } from "./stack-state.js";
+import { asSentence, type Reached } from "./stack-state.js";
 import { portsReassigned, serviceReplaced, stackStarted, startFailed, startRefused } from "./start-events.js";
 
 export interface SupervisorOptions {
@@ -69,6 +71,10 @@ function explainBuiltIn(error: unknown, source: string): unknown {
     "The folder has no compose.yaml, so the built-in stack ran: it expects HTTP 200 from GET /health of backend/ (uvicorn app.main:app) and from GET / of frontend/. Write compose.yaml where the project differs.";
   return withHint(error, [...error.hintParts, { text: ` ${expected}` }]);
 }
+
+/** A volume that was renamed or removed in the compose file: another one, which is empty, can be in its place. */
+const dataUnused = (volume: string): string =>
+  `the compose file has no volume ${volume} any more, and the stack runs without its data, which is kept`;
 
 function describeChanges({ replaced, started, removed }: Reconciled, limited: readonly string[]): string[] {
   const why = (reason: string): string => (reason === "" ? "" : ` (${reason})`);
@@ -242,9 +248,21 @@ export class Supervisor {
     return { reached: "reconciled", changes: running.map((name) => `${name} stopped`) };
   }
 
-  /** Limits of a service's next instance. See `limitsOf`. */
-  limits(service: string, definition = this.#stack?.definition): Limits {
-    return limitsOf({ storage: this.parts.storage, attempt: this.#attempt, definition }, service);
+  /**
+   * Limits of a service's next instance. See `limitsOf`.
+   * @param change limits that a call would change
+   */
+  limits(
+    service: string,
+    {
+      definition = this.#stack?.definition,
+      change = {},
+    }: { definition?: StackDefinition | undefined; change?: Record<string, LimitChange> } = {},
+  ): Limits {
+    const started = this.#attempt?.limits ?? {};
+    const both = Object.entries(change).map(([name, limits]) => [name, { ...started[name], ...limits }] as const);
+    const requested = { ...started, ...Object.fromEntries(both) };
+    return limitsOf({ storage: this.parts.storage, requested, definition }, service);
   }
 
   /**
@@ -339,7 +357,7 @@ export class Supervisor {
         records,
         context: (stack) => ({
           ...this.#context(stack, settings, records),
-          limits: (service) => this.limits(service, definition),
+          limits: (service) => this.limits(service, { definition }),
         }),
       });
     } finally {
@@ -449,6 +467,7 @@ export class Supervisor {
     requireChecks(definition, runtime);
     launched();
     const former = movedPorts(stack.definition, stack.runtimeStack.endpoints()).map(hasMoved);
+    const { declaredVolumes = [] } = stack.definition;
     const done = await stack.reconcile(definition, scope, {
       ...how,
       changing: () => {
@@ -458,20 +477,23 @@ export class Supervisor {
         if (this.#attempt !== null) this.#attempt.limits = {};
       },
     });
+    // Limits that are refused below do not undo this change.
+    if (this.#attempt !== null) this.#options = this.#attempt.options;
     const { storage } = this.parts;
     const records = await storage.records();
     await this.#storeOrWarn("the service names", records, () => storage.keepServices(Object.keys(definition.services)));
-    const limited: string[] = [];
-    for (const unit of stack.units.values()) {
-      const limits = this.limits(unit.name);
-      if (JSON.stringify(unit.requestedLimits) !== JSON.stringify(limits))
-        await unit.serial.run(() => unit.setLimits(limits));
-      else continue;
-      limited.push(unit.name);
-    }
+    const limited = [...stack.units.values()]
+      .map((unit) => ({ unit, limits: this.limits(unit.name) }))
+      .filter(({ unit, limits }) => JSON.stringify(unit.requestedLimits) !== JSON.stringify(limits));
+    await applyLimits(limited);
     const replaced = done.replaced.map((change) => serviceReplaced(change, scope.actor));
     for (const event of [...replaced, ...portsReassigned(stack, former)]) records.events.add(event);
-    const changes = describeChanges(done, limited);
+    const names = limited.map(({ unit }) => unit.name);
+    const { filled } = storage.volumes(runtime);
+    const present = allVolumes(definition);
+    const unused = declaredVolumes.filter((name) => filled.includes(name) && !present.includes(name));
+    for (const name of unused) records.events.add({ type: "warning", message: asSentence(dataUnused(name)) });
+    const changes = [...describeChanges(done, names), ...unused.map(dataUnused)];
     return { reached: changes.length > 0 ? "reconciled" : "unchanged", changes };
   }
 

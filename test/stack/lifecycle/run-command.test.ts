@@ -243,7 +243,9 @@ describe("run_command", () => {
     expect(await manager.runCommand(ask(), call())).toMatchObject({ one_off: true, stdout: "done\n" });
     expect(domain.runtime.started()).toEqual([]);
     domain.runtime.scripts.web = { exec: async () => ({ exitCode: 2 }) };
-    expect((await manager.runCommand(ask(), call())).message).toContain("set dependencies: true");
+    expect((await manager.runCommand(ask(), call())).message).toContain(
+      "dependencies: true starts only what it depends on",
+    );
     await manager.runCommand(ask({ dependencies: true }), call());
     expect(domain.runtime.started()).toEqual(["db"]);
     expect(domain.runtime.alive.size).toBe(0);

@@ -1,8 +1,11 @@
 /** A running stack: crashes, restart policies, health, limits, and reports. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { StackChange, StackManager } from "../../../src/stack/model.js";
 import { ProjectStore } from "../../../src/stack/storage/project-store.js";
 import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
 
 let domain: Domain;
 let manager: StackManager;
@@ -198,6 +201,58 @@ describe("set_limits", () => {
     await expect(manager.start({ project: "shop", limits: { app: { cpus: 99 } } }, call())).rejects.toMatchObject({
       code: "LIMIT_REFUSED",
     });
+  });
+
+  it.each([false, true])("limits that the kernel refuses are not kept (force: %s)", async (force) => {
+    const small = ({ memory_mb }: { memory_mb?: number }): boolean => (memory_mb ?? 128) < 100;
+    domain.runtime.scripts = { app: { refusesLimits: small } };
+    await up(compose(service("app", "cpus: 1\nmem_limit: 128m")));
+    const set = (limits: object) => manager.setLimits({ project: "shop", service: "app", limits, force }, call());
+    await set({ pids: 40 });
+    const before = { cpus: 1, memory_mb: 128, pids: 40 };
+    await expect(set({ cpus: 2, memory_mb: 60 })).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
+    expect(domain.runtime.service("app").limits).toEqual(before);
+    const { services, notes } = await manager.report("shop");
+    expect(services.app?.limits).toMatchObject({ cpus: { value: 1 }, memory_mb: { value: 128 } });
+    expect(notes.join()).not.toContain("memory_mb");
+    expect(await eventsOf(manager, "shop", "limits_changed")).toHaveLength(1);
+    await manager.restart({ project: "shop", service: "app" }, call());
+    expect(domain.runtime.service("app").limits).toEqual(before);
+  });
+
+  it("limits that one of several instances refuses are kept by none", async () => {
+    // Only the docker runtime runs several instances.
+    const runtime = new FakeRuntime("docker");
+    runtime.scripts = { "app-2": { refusesLimits: ({ pids }) => pids === 7 } };
+    manager = domain.manager({ runtime: "docker" }, [runtime]);
+    await up(compose(service("app", "mem_limit: 128m\nscale: 2")));
+    await expect(
+      manager.setLimits({ project: "shop", service: "app", limits: { pids: 7 } }, call()),
+    ).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
+    for (const name of ["app", "app-2"]) expect(runtime.service(name).limits).toEqual({ memory_mb: 128 });
+    await manager.restart({ project: "shop", service: "app" }, call());
+    expect(runtime.service("app").limits).toEqual({ memory_mb: 128 });
+  });
+
+  it("limits that cannot be stored do not stay in force", async () => {
+    await up(compose(service("app", "mem_limit: 128m")));
+    mkdirSync(join(domain.state, "projects", "shop", "limits.json"));
+    await expect(
+      manager.setLimits({ project: "shop", service: "app", limits: { pids: 7 } }, call()),
+    ).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    expect(domain.runtime.service("app").limits).toEqual({ memory_mb: 128 });
+  });
+
+  it("limits of a start that the kernel refuses are not kept, and its other changes are", async () => {
+    domain.runtime.scripts = { b: { refusesLimits: ({ pids }) => pids === 7 } };
+    await up(compose(service("a"), service("b"), service("c")));
+    await expect(
+      manager.start({ project: "shop", without: ["c"], limits: { a: { pids: 8 }, b: { pids: 7 } } }, call()),
+    ).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
+    for (const name of ["a", "b"]) expect(domain.runtime.service(name).limits).toEqual({});
+    const again = await manager.start({ project: "shop" }, call());
+    expect(again).toMatchObject({ status: "already_running", message: expect.stringContaining("Left out: c") });
+    for (const name of ["a", "b"]) expect(domain.runtime.service(name).limits).toEqual({});
   });
 
   it("limits that are not enforced are reported as such, or refused when the operator requires it", async () => {

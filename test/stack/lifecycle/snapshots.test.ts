@@ -428,12 +428,25 @@ volumes: { data: {} }
   });
 });
 
+it("a start after a volume was renamed says that the stack runs without the data of the former one", async () => {
+  domain.runtime.scripts = { db: { emptyVolumes: [] } };
+  const manager = await started();
+  await manager.stop({ project: "shop" }, call());
+  await manager.start({ project: "shop" }, call());
+  domain.project("shop", SHOP.replaceAll("data:", "data2:"));
+  const { message } = await manager.start({ project: "shop" }, call());
+  const kept = "the compose file has no volume data any more, and the stack runs without its data, which is kept";
+  expect(message).toContain(kept);
+  expect((await eventsOf(manager, "shop", "warning")).map((event) => event.message)).toContain(`T${kept.slice(1)}.`);
+});
+
 describe("start_stack with data_from", () => {
   it("data_from copies the data and generated passwords of a running project, once", async () => {
     const manager = await started();
     domain.project("copy", SHOP);
     const first = await manager.start({ project: "copy", dataFrom: { project: "shop" } }, call());
     expect(first.verified).toBe(true);
+    expect(first.message).toMatch(/ Its data was copied from shop, as of \d{4}-\d\d-\d\dT[\d:.]+Z\.$/);
     expect(volume("copy/data")).toBe(100);
     const secret = (project: string) =>
       domain.runtime.stacks.findLast(({ request }) => request.projectId === project)?.request.definition.secrets
@@ -443,7 +456,12 @@ describe("start_stack with data_from", () => {
     expect((await manager.snapshots("shop")).snapshots).toEqual([]);
     domain.runtime.volumes.set("copy/data", 55);
     await manager.stop({ project: "copy" }, call());
-    await manager.start({ project: "copy", dataFrom: { project: "shop" } }, call());
+    const unchanged = "data_from changed nothing: copy has this data already, with its later changes.";
+    for (const status of ["running", "already_running"]) {
+      const again = await manager.start({ project: "copy", dataFrom: { project: "shop" } }, call());
+      expect(again.status).toBe(status);
+      expect(again.message).toContain(unchanged);
+    }
     expect(volume("copy/data")).toBe(55);
   });
 
@@ -454,10 +472,14 @@ describe("start_stack with data_from", () => {
     domain.project("copy", SHOP);
     await manager.start({ project: "copy", dataFrom: { project: "shop", snapshot: "seeded" } }, call());
     expect(volume("copy/data")).toBe(100);
+    const conflict = { code: "PROJECT_CONFLICT", message: "copy already has data, which is not overwritten." };
+    const other = { project: "shop", snapshot: "another" };
+    await expect(manager.start({ project: "copy", dataFrom: other }, call())).rejects.toMatchObject(conflict);
+    expect((await manager.report("copy")).state).toBe("running");
     await manager.stop({ project: "copy" }, call());
-    await expect(manager.start({ project: "copy", dataFrom: { project: "shop" } }, call())).rejects.toMatchObject({
-      code: "PROJECT_CONFLICT",
-    });
+    await expect(manager.start({ project: "copy", dataFrom: { project: "shop" } }, call())).rejects.toMatchObject(
+      conflict,
+    );
     expect(volume("copy/data")).toBe(100);
   });
 

@@ -60,6 +60,7 @@ function observe(phase: StackPhase, reached: Reached | null, states: readonly Se
     project: "shop",
     reached,
     changes: [],
+    data: null,
     health,
     unapplied: [],
     known: [],

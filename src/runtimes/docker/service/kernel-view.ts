@@ -1,7 +1,8 @@
 /** Reads the user and the limits of a container from this machine's kernel, when the engine runs on the same kernel. */
 import { readdir, readFile } from "node:fs/promises";
 
-const text = (path: string): Promise<string | null> =>
+/** The trimmed content of a file; null when it cannot be read. */
+export const text = (path: string): Promise<string | null> =>
   readFile(path, "utf8").then(
     (content) => content.trim(),
     () => null,
@@ -31,7 +32,7 @@ export interface KernelLimits {
  * Checks that a process belongs to the container: an id from another machine can belong to any process here.
  * @returns its lines of /proc/<pid>/cgroup; null when it does not belong to the container
  */
-async function groups(pid: number, container: string, proc: string): Promise<string | null> {
+export async function groups(pid: number, container: string, proc: string): Promise<string | null> {
   const lines = pid > 0 ? await text(`${proc}/${pid}/cgroup`) : null;
   return lines?.includes(container) === true ? lines : null;
 }

@@ -143,7 +143,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
       engine,
       container: id,
       instance,
-      stats: new ContainerStats(docker, id, () => watch.oomKills(id)),
+      stats: new ContainerStats(docker, id, () => watch.oomKills(id), engine.sameMachine ? inspection.State.Pid : 0),
       probing: {
         service,
         target,

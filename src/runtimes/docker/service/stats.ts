@@ -1,25 +1,11 @@
-/** Usage of a container, as measured by the engine. */
+/** Usage of a container, as measured by this machine's kernel, else by the engine. */
 import type Docker from "dockerode";
 import type { ServiceStats } from "../../../stack/runtime.js";
 import { NO_STATS } from "../../shared/no-stats.js";
+import { kernelUsage, type RawStats } from "./kernel-usage.js";
 
 const MB = 1_048_576;
 const NANO = 1_000_000_000;
-
-interface RawStats {
-  read?: string;
-  cpu_stats?: {
-    cpu_usage?: { total_usage?: number };
-    throttling_data?: { throttled_periods?: number; throttled_time?: number };
-  };
-  memory_stats?: {
-    usage?: number;
-    max_usage?: number;
-    stats?: { inactive_file?: number; total_inactive_file?: number };
-  };
-  pids_stats?: { current?: number };
-  networks?: Record<string, { rx_bytes?: number; tx_bytes?: number }>;
-}
 
 interface Sample {
   at: number;
@@ -35,13 +21,13 @@ export class ContainerStats {
     private readonly docker: Docker,
     private readonly container: string,
     private readonly oomKills: () => number,
+    /** The container's main process on this machine; 0 when the engine runs on another kernel. */
+    private readonly pid = 0,
   ) {}
 
   /** @throws the engine's error */
   async sample(): Promise<ServiceStats> {
-    const raw = (await this.docker
-      .getContainer(this.container)
-      .stats({ stream: false, "one-shot": true })) as unknown as RawStats;
+    const raw = (await kernelUsage(this.pid, this.container)) ?? (await this.#ofEngine());
     const used = raw.cpu_stats?.cpu_usage?.total_usage;
     const { usage, max_usage, stats } = raw.memory_stats ?? {};
     if (used === undefined || usage === undefined) return { ...NO_STATS, reason: "the engine counts nothing for it" };
@@ -64,7 +50,12 @@ export class ContainerStats {
       oom_kills: this.oomKills(),
       network_rx_bytes: networks.length === 0 ? null : sum(networks.map(({ rx_bytes }) => rx_bytes)),
       network_tx_bytes: networks.length === 0 ? null : sum(networks.map(({ tx_bytes }) => tx_bytes)),
-      reason: max_usage === undefined ? "the engine does not report the memory peak" : null,
+      reason: max_usage === undefined ? "the memory peak is not reported" : null,
     };
+  }
+
+  async #ofEngine(): Promise<RawStats> {
+    const container = this.docker.getContainer(this.container);
+    return (await container.stats({ stream: false, "one-shot": true })) as unknown as RawStats;
   }
 }

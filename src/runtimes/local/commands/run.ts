@@ -17,11 +17,11 @@ const GRACE_MS = 2000;
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Maps a working directory that cannot be entered to INVALID_INPUT; returns every other error unchanged. */
-function startFailure(error: unknown, cwd: string): unknown {
+function startFailure(error: unknown, cwd: string, place: CommandPlace): unknown {
   const code = error instanceof StackwardenError && (error.cause as NodeJS.ErrnoException | undefined)?.code;
   if (code !== "ENOENT" && code !== "EACCES" && code !== "ENOTDIR") return error;
   return new StackwardenError("INVALID_INPUT", `workdir: ${cwd} cannot be entered (${code}).`, {
-    hint: "Give the absolute path of a folder that the service's user may enter, or leave workdir out.",
+    hint: `Give the absolute path of a folder that the service's user may enter, or leave workdir out: the service runs in ${place.plan.cwd}.`,
     cause: error,
   });
 }
@@ -52,7 +52,7 @@ export async function execInside(
     await end();
     return { exitCode, signal: by, oomKilled };
   } catch (error) {
-    throw startFailure(error, spec.cwd);
+    throw startFailure(error, spec.cwd, place);
   } finally {
     unfollow();
   }
@@ -146,7 +146,7 @@ export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneO
       stdin: stdin ?? Buffer.alloc(0),
     })
     .catch((error: unknown) => {
-      throw startFailure(error, spec.cwd);
+      throw startFailure(error, spec.cwd, place);
     });
   run.running(process);
   const unfollow = follow(process, signal);

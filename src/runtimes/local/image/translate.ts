@@ -128,7 +128,7 @@ export function notRunnable(service: ServiceDefinition): StackwardenError {
       ? ""
       : ` Only the official image of ${resembled} is replaced by this machine's server; for another one write services.${service.name}.x-local.provider: ${resembled}.`;
   return new StackwardenError("UNSUPPORTED", `The local runtime cannot run "${service.name}" (${what}).`, {
-    hint: `Add services.${service.name}.x-local.command: how to run it without a container. In it, {port} stands for the port to listen on, e.g. [uvicorn, "app:app", --port, "{port}"]; x-local.install installs its dependencies. Or use a runtime with containers.${asServer}`,
+    hint: `Add services.${service.name}.x-local.command: how to run it without a container. In it, {port} stands for the port to listen on, e.g. [uvicorn, "app:app", --port, "{port}"]; x-local.install installs its dependencies. Or leave it out (without: ["${service.name}"]), or use a runtime with containers.${asServer}`,
     details: { service: service.name },
   });
 }

@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import type Docker from "dockerode";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readInfo } from "../../../../src/runtimes/docker/engine/engine.js";
+import { kernelUsage } from "../../../../src/runtimes/docker/service/kernel-usage.js";
 import {
   containerPids,
   kernelLimits,
@@ -76,6 +77,73 @@ describe("usage of a container", () => {
     await stats.sample();
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect((await stats.sample()).cpu_cores).toBe(0);
+  });
+});
+
+describe("usage of a container on this machine's kernel", () => {
+  let folder = "";
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "stackwarden-usage-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+  const write = (files: Record<string, string>): void => {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(join(folder, dirname(path)), { recursive: true });
+      writeFileSync(join(folder, path), `${text}\n`);
+    }
+  };
+  const usage = () => kernelUsage(7, "c1", join(folder, "groups"), join(folder, "proc"));
+  const DEV = `Inter-|   Receive    |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo:     900       9    0    0    0     0          0         0      900       9    0    0    0     0       0          0
+  eth0:     120       2    0    0    0     0          0         0       80       1    0    0    0     0       0          0`;
+
+  it("usage is read from control groups of version 1", async () => {
+    write({
+      "proc/7/cgroup": "4:memory:/docker/c1\n3:cpu,cpuacct:/docker/c1\n2:pids:/docker/c1",
+      "proc/7/net/dev": DEV,
+      "groups/cpu/docker/c1/cpu.stat": "nr_periods 9\nnr_throttled 3\nthrottled_time 1000000000",
+      "groups/cpuacct/docker/c1/cpuacct.usage": "2500000000",
+      "groups/memory/docker/c1/memory.usage_in_bytes": "3000",
+      "groups/memory/docker/c1/memory.max_usage_in_bytes": "4000",
+      "groups/memory/docker/c1/memory.stat": "inactive_file 1\ntotal_inactive_file 500",
+      "groups/pids/docker/c1/pids.current": "4",
+    });
+    expect(await usage()).toEqual({
+      cpu_stats: {
+        cpu_usage: { total_usage: 2_500_000_000 },
+        throttling_data: { throttled_periods: 3, throttled_time: 1_000_000_000 },
+      },
+      memory_stats: { usage: 3000, max_usage: 4000, stats: { inactive_file: 500 } },
+      pids_stats: { current: 4 },
+      networks: { eth0: { rx_bytes: 120, tx_bytes: 80 } },
+    });
+  });
+
+  it("usage is read from the unified control group, and what it does not have is absent", async () => {
+    write({
+      "proc/7/cgroup": "0::/docker/c1",
+      "groups/docker/c1/cpu.stat": "usage_usec 2500\nnr_throttled 3\nthrottled_usec 7",
+      "groups/docker/c1/memory.current": "3000",
+    });
+    expect(await usage()).toEqual({
+      cpu_stats: {
+        cpu_usage: { total_usage: 2_500_000 },
+        throttling_data: { throttled_periods: 3, throttled_time: 7000 },
+      },
+      memory_stats: { usage: 3000, stats: {} },
+      pids_stats: {},
+    });
+  });
+
+  it("the group of another container, or one without its files, has no usage", async () => {
+    expect(await usage()).toBeNull();
+    write({ "proc/7/cgroup": "0::/docker/c2", "groups/docker/c2/memory.current": "1" });
+    expect(await usage()).toBeNull();
+    write({ "proc/7/cgroup": "0::/docker/c1" });
+    expect(await usage()).toBeNull();
+    write({ "proc/7/cgroup": "1:name=systemd:/docker/c1\n0::/", "groups/memory.current": "1" });
+    expect(await usage()).toBeNull();
   });
 });
 
