@@ -94,7 +94,7 @@ function statedLevel(text: string): LogLevel | null {
 }
 
 const CONTINUATION =
-  /^(?:\s|$|[}\])]{1,4}[;,]?$|Caused by: |\.\.\. \d+ more|During handling of the above|The above exception was|Require stack:$|- \/|Node\.js v\d)/;
+  /^(?:\s|$|[}\])]{1,4}[;,]?$|Caused by: |\.\.\. \d+ more|During handling of the above|The above exception was|Require stack:$|- \/|Node\.js v\d|LINE \d{1,6}: )/;
 /** PostgreSQL prints explanations of a message on separate lines. */
 const EXPLANATION = /(?:^|\] |\s)(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): {1,2}/;
 

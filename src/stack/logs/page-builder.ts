@@ -6,6 +6,9 @@ import type { LogLine } from "./types.js";
 /** Bytes of a line in an answer in addition to its text (field names, seq, time, service). */
 const OVERHEAD = 110;
 
+/** Bytes of a line in an answer. */
+export const costOf = ({ line }: MergedLine): number => Buffer.byteLength(line.text) + OVERHEAD;
+
 interface Run {
   service: string;
   oldest: StoredLine;
@@ -35,7 +38,8 @@ export class PageBuilder {
    * Adds a line. Returns false when the budget is exhausted; no further line is added then. The first line is always
    * added.
    */
-  add({ service, line }: MergedLine): boolean {
+  add(entry: MergedLine): boolean {
+    const { service, line } = entry;
     if (this.#full) return false;
     const run = this.#runs.at(-1);
     if (run !== undefined && this.collapse && this.#repeats(run, service, line)) {
@@ -43,7 +47,7 @@ export class PageBuilder {
       else run.oldest = line;
       run.count += 1;
     } else {
-      const cost = Buffer.byteLength(line.text) + OVERHEAD;
+      const cost = costOf(entry);
       this.#full = run !== undefined && this.#used + cost > this.maxBytes;
       if (this.#full) return false;
       this.#used += cost;

@@ -4,6 +4,7 @@
  */
 import { continues, type LogLevel, levelOf, levelRank } from "./levels.js";
 import type { MergedLine } from "./merge.js";
+import { inTraceback, isException, isFrame, mayEndTraceback } from "./stack-traces.js";
 
 /** Maximum lines of a record that are kept together. */
 const LONGEST_RECORD = 200;
@@ -17,8 +18,10 @@ export interface RecordRules {
 }
 
 interface ServiceState {
-  /** Lines of the current record. */
+  /** Lines of the current record. Reading backward, several records: those that may be the end of a traceback. */
   record: MergedLine[];
+  /** True when the line before the current record is a frame of a traceback. */
+  afterFrames: boolean;
   /** The newest lines that were not selected. */
   passed: MergedLine[];
   /** Number of lines still to be selected as context. */
@@ -40,12 +43,15 @@ export class RecordFilter {
       const { record } = state;
       // Reading forward, a record ends before the next line that does not continue it. Reading backward, it ends with
       // such a line.
-      const isHead = !continues(entry.line.text);
+      const { text } = entry.line;
+      const isHead = !continues(text);
       if (this.direction === -1) {
         record.push(entry);
-        return isHead || record.length === LONGEST_RECORD ? this.#end(state) : [];
+        const whole = isHead && !mayEndTraceback(text);
+        return whole || record.length === LONGEST_RECORD ? this.#endBackward(state) : [];
       }
-      const completed = (isHead || record.length === LONGEST_RECORD) && record.length > 0 ? this.#end(state) : [];
+      const completed =
+        (isHead || record.length === LONGEST_RECORD) && record.length > 0 ? this.#endForward(state) : [];
       state.record.push(entry);
       return completed;
     });
@@ -53,23 +59,46 @@ export class RecordFilter {
 
   /** Ends the input and returns the selected lines of incomplete records. */
   flush(): MergedLine[] {
-    return [...this.#services.values()].flatMap((state) => (state.record.length === 0 ? [] : this.#end(state)));
+    return [...this.#services.values()].flatMap((state) => {
+      if (state.record.length === 0) return [];
+      return this.direction === -1 ? this.#endBackward(state) : this.#endForward(state);
+    });
   }
 
   #stateOf(service: string): ServiceState {
     let state = this.#services.get(service);
     if (state === undefined) {
-      state = { record: [], passed: [], remaining: 0 };
+      state = { record: [], afterFrames: false, passed: [], remaining: 0 };
       this.#services.set(service, state);
     }
     return state;
   }
 
-  #end(state: ServiceState): MergedLine[] {
-    const record = state.record;
+  #endForward(state: ServiceState): MergedLine[] {
+    const { record, afterFrames } = state;
     state.record = [];
+    for (const { line } of record) state.afterFrames = inTraceback(line.text, state.afterFrames);
+    return this.#take(state, record, afterFrames);
+  }
+
+  #endBackward(state: ServiceState): MergedLine[] {
+    const lines = state.record.reverse();
+    state.record = [];
+    const records: { record: MergedLine[]; afterFrames: boolean }[] = [];
+    let afterFrames = false;
+    for (const entry of lines) {
+      const { text } = entry.line;
+      if (records.length === 0 || !continues(text)) records.push({ record: [], afterFrames });
+      records.at(-1)?.record.push(entry);
+      afterFrames = inTraceback(text, afterFrames);
+    }
+    return records.reverse().flatMap((one) => this.#take(state, one.record.reverse(), one.afterFrames));
+  }
+
+  /** Returns the lines of a record, or of the context of one, in the order of reading. */
+  #take(state: ServiceState, record: readonly MergedLine[], afterFrames: boolean): MergedLine[] {
     const { context } = this.rules;
-    if (this.#selects(record)) {
+    if (this.#selects(record, afterFrames)) {
       const around = state.passed;
       state.passed = [];
       state.remaining = context;
@@ -81,10 +110,16 @@ export class RecordFilter {
     return visible;
   }
 
-  #selects(record: readonly MergedLine[]): boolean {
+  #selects(record: readonly MergedLine[], afterFrames: boolean): boolean {
     const { minLevel, test } = this.rules;
-    if (minLevel !== undefined && !record.some(({ line }) => levelRank(levelOf(line.text)) >= levelRank(minLevel)))
-      return false;
+    if (minLevel !== undefined) {
+      const least = levelRank(minLevel);
+      const [head] = this.direction === 1 ? record : record.slice(-1);
+      const frames = record.some(({ line }) => isFrame(line.text));
+      const stated = record.some(({ line }) => levelRank(levelOf(line.text)) >= least);
+      const implied = head !== undefined && isException(head.line.text, { afterFrames, frames });
+      if (!stated && !(implied && levelRank("error") >= least)) return false;
+    }
     return record.some(({ line }) => test(line.text));
   }
 }

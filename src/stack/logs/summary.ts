@@ -3,7 +3,8 @@ import { formatCursor } from "./cursor.js";
 import { continues, LOG_LEVELS, type LogLevel, levelOf, levelRank } from "./levels.js";
 import { patternOf } from "./patterns.js";
 import { droppedOf, matching, type QueriedStore, type Settings, takeViews } from "./query.js";
-import { isoTime } from "./stored-line.js";
+import { inTraceback, isException, isFrame, mayEndTraceback } from "./stack-traces.js";
+import { isoTime, type StoredLine } from "./stored-line.js";
 import type { LogPage } from "./types.js";
 
 /** Maximum number of newest lines that are counted. */
@@ -31,30 +32,51 @@ export async function summaryPage(store: QueriedStore, settings: Settings): Prom
   const levels: Partial<Record<LogLevel | "unknown", number>> = {};
   let others = 0;
   let continued = 0;
+  const count = (service: string, line: StoredLine, level: LogLevel | null): void => {
+    levels[level ?? "unknown"] = (levels[level ?? "unknown"] ?? 0) + 1;
+    times.push({ timeMs: line.timeMs, isError: levelRank(level) >= levelRank("error") });
+    const key = `${service} ${patternOf(line.text)}`;
+    const counted = messages.get(key);
+    if (counted !== undefined) {
+      counted.count += 1;
+      counted.firstMs = Math.min(counted.firstMs, line.timeMs);
+      counted.lastMs = Math.max(counted.lastMs, line.timeMs);
+    } else if (messages.size < MOST_PATTERNS) {
+      const { timeMs } = line;
+      const text = line.text.slice(0, LONGEST_EXAMPLE);
+      messages.set(key, { service, level, count: 1, firstMs: timeMs, lastMs: timeMs, text });
+    } else others += 1;
+  };
+  /** By service: frames that belong to the next older line, and a line that is an error if the older ones are frames. */
+  const states = new Map<string, { frames: boolean; undecided: StoredLine | null }>();
+  const decide = (service: string, state: { undecided: StoredLine | null }, isError: boolean): void => {
+    if (state.undecided !== null) count(service, state.undecided, isError ? "error" : null);
+    state.undecided = null;
+  };
+  let read = 0;
   search: for await (const { matches } of matching(views, settings, -1, 0)) {
     for (const { service, line } of matches) {
-      if (times.length + continued === MOST_LINES) break search;
-      if (continues(line.text)) {
+      if (read === MOST_LINES) break search;
+      read += 1;
+      const { text } = line;
+      const state = states.get(service) ?? { frames: false, undecided: null };
+      states.set(service, state);
+      const isPython = inTraceback(text, false);
+      if (isPython || !inTraceback(text, true)) decide(service, state, isPython);
+      if (continues(text)) {
         // The line continues another message.
         continued += 1;
+        state.frames ||= isFrame(text);
         continue;
       }
-      const level = levelOf(line.text);
-      levels[level ?? "unknown"] = (levels[level ?? "unknown"] ?? 0) + 1;
-      times.push({ timeMs: line.timeMs, isError: levelRank(level) >= levelRank("error") });
-      const key = `${service} ${patternOf(line.text)}`;
-      const counted = messages.get(key);
-      if (counted !== undefined) {
-        counted.count += 1;
-        counted.firstMs = Math.min(counted.firstMs, line.timeMs);
-        counted.lastMs = Math.max(counted.lastMs, line.timeMs);
-      } else if (messages.size < MOST_PATTERNS) {
-        const { timeMs } = line;
-        const text = line.text.slice(0, LONGEST_EXAMPLE);
-        messages.set(key, { service, level, count: 1, firstMs: timeMs, lastMs: timeMs, text });
-      } else others += 1;
+      const { frames } = state;
+      state.frames = false;
+      if (isException(text, { afterFrames: false, frames })) count(service, line, "error");
+      else if (mayEndTraceback(text)) state.undecided = line;
+      else count(service, line, levelOf(text));
     }
   }
+  for (const [service, state] of states) decide(service, state, false);
   const ranked = [...messages.values()].sort(
     (one, other) => levelRank(other.level) - levelRank(one.level) || other.count - one.count,
   );

@@ -44,4 +44,13 @@ export const notShown = {
     }
     return later > 0 ? { lines: later, reason: full ? "budget" : "tail", how_to_get: goOn } : null;
   },
+
+  /** Omissions of a wait for a line: lines after the position of its caller, older than those of the answer. */
+  ofWait(state: { lines: number; full: boolean; position: string; firstTime: string | undefined }): Omitted {
+    const { lines, full, position, firstTime } = state;
+    if (lines <= 0) return null;
+    const until = firstTime === undefined ? "" : ` and until "${firstTime}"`;
+    const how = `They precede the lines shown: call without wait_for, with cursor "${position}"${until}.`;
+    return { lines, reason: full ? "budget" : "tail", how_to_get: how };
+  },
 };

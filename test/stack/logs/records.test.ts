@@ -1,5 +1,5 @@
 /** Errors with stack traces, context, waits for a line, and summaries. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { LogQuery, LogStore } from "../../../src/stack/logs/types.js";
 import { bytes, openStore, seqs, texts } from "./log-fixture.js";
 
@@ -153,4 +153,114 @@ test("summary counts lines by level, by message and by period", async () => {
   expect(summary?.periods.reduce((sum, period) => sum + period.lines, 0)).toBe(100);
   expect(summary?.periods.every((period) => period.errors === 1)).toBe(true);
   expect((await (await openStore()).query({ summary: true })).summary).toMatchObject({ lines: 0, periods: [] });
+});
+
+test("a caller that continues with the cursor of each wait gets every line of all services once", async () => {
+  const store = await openStore();
+  const services = ["api", "worker"];
+  write(store, "api", "before the first wait");
+  const waiting = store.query({ services, waitFor: "settled", newLines: true, waitMs: 60_000 });
+  write(store, "api", "order 41 queued");
+  write(store, "worker", "took order 41");
+  write(store, "api", "a later line");
+  write(store, "worker", "settled order 41");
+  const first = await waiting;
+  expect(first.wait).toMatchObject({ met: true, reason: "A line of worker matched." });
+  expect(first.omitted).toBeNull();
+  write(store, "api", "order 42 queued", "order 43 queued");
+  write(store, "worker", "settled order 42");
+  write(store, "api", "after the match");
+  write(store, "worker", ...[1, 2, 3, 4, 5, 6].map((n) => `context ${n}`));
+  write(store, "api", "after the context");
+  const second = await store.query({ services, waitFor: "settled", cursor: first.next_cursor, waitMs: 1 });
+  const failed = await store.query({ services, waitFor: "never", cursor: second.next_cursor, waitMs: 1 });
+  expect(failed.wait?.met).toBe(false);
+  write(store, "worker", "the last line");
+  const last = await store.query({ services, cursor: failed.next_cursor });
+  expect([first, second, failed, last].map(texts)).toEqual([
+    ["order 41 queued", "took order 41", "a later line", "settled order 41"],
+    [
+      ...["order 42 queued", "order 43 queued", "settled order 42", "after the match"],
+      ...[1, 2, 3, 4, 5].map((n) => `context ${n}`),
+    ],
+    ["context 6", "after the context"],
+    ["the last line"],
+  ]);
+});
+
+test("a wait without a position leaves out no line after the one that matches", async () => {
+  const store = await openStore();
+  write(store, "api", "old");
+  write(store, "worker", "ready");
+  write(store, "api", "between");
+  write(store, "worker", "one", "two");
+  const page = await store.query({ waitFor: "ready", context: 2, waitMs: 1 });
+  expect(texts(page)).toEqual(["ready", "between", "one", "two"]);
+});
+
+test("the lines before a match that exceed the bounds of a wait are counted and can be read", async () => {
+  const store = await openStore();
+  write(store, "api", "first");
+  const { next_cursor: cursor } = await store.query({});
+  write(store, "api", ...Array.from({ length: 300 }, (_, n) => `noise ${n}`));
+  write(store, "worker", "settled");
+  const page = await store.query({ waitFor: "settled", cursor, tail: 50, waitMs: 1 });
+  expect(texts(page)).toHaveLength(50);
+  expect(texts(page).at(-1)).toBe("settled");
+  expect(page.omitted).toMatchObject({ lines: 251, reason: "tail", how_to_get: expect.stringContaining(cursor) });
+  const large = await store.query({ waitFor: "settled", cursor, maxBytes: 1000, tail: 10_000, waitMs: 1 });
+  expect(texts(large).at(-1)).toBe("settled");
+  expect(large.omitted).toMatchObject({ lines: 301 - large.line_count, reason: "budget" });
+  const narrow = await store.query({ waitFor: "settled", cursor, context: 0, waitMs: 1 });
+  expect(texts(narrow)).toEqual(["settled"]);
+  expect(narrow.omitted).toMatchObject({ lines: 300 });
+});
+
+test("the context of a match contains lines from before the last wake of the wait", async () => {
+  const store = await openStore();
+  write(store, "api", "of the past");
+  const waiting = store.query({ waitFor: "ready", newLines: true, waitMs: 60_000 });
+  write(store, "api", "booting");
+  await store.query({ waitMs: 5, grep: "nothing" });
+  write(store, "api", "ready");
+  expect(texts(await waiting)).toEqual(["booting", "ready"]);
+});
+
+const UNNAMED_ERRORS: [string, string[]][] = [
+  [
+    "Python",
+    [
+      "Traceback (most recent call last):",
+      '  File "/app/migrate.py", line 17, in <module>',
+      "    cur.execute(path.read_text())",
+      "    ~~~~~~~~~~~^^^^^^^^^^^^^^^^^^",
+      'psycopg2.errors.UndefinedColumn: column "status" does not exist',
+      "LINE 1: SELECT status FROM orders",
+      "               ^",
+    ],
+  ],
+  [
+    "Java",
+    [
+      "com.acme.OutOfStock: order 7",
+      "\tat com.acme.Orders.take(Orders.java:12)",
+      "\tat com.acme.Main.main(Main.java:3)",
+    ],
+  ],
+  ["Node.js", ["OutOfStock: order 7", "    at take (/app/orders.js:12:9)", "    at /app/main.js:3:1"]],
+  ["Go", ["main.take(0x7)", "\t/app/orders.go:12 +0x1d"]],
+];
+
+describe.each(DIRECTIONS)("errors whose name does not say so, in %s", (_name, read) => {
+  test.each(UNNAMED_ERRORS)("the stack trace of %s makes its exception an error", async (_language, error) => {
+    const store = await openStore();
+    const others = ["Listening: 8080", "    detail: 1", "Ready: yes"];
+    write(store, "api", "INFO start", ...others, ...error, "Ready: again", "INFO end");
+    expect(await read(store, { minLevel: "error" })).toEqual(error);
+    const { summary } = await store.query({ summary: true });
+    const errors = summary?.messages.filter(({ level }) => level === "error").map(({ text }) => text);
+    expect(errors).toContain(error.find((line) => /status|7/.test(line) && !line.startsWith(" ")));
+    expect(errors?.some((text) => others.includes(text))).toBe(false);
+    expect(summary?.lines).toBe(error.length + 6);
+  });
 });
