@@ -274,7 +274,7 @@ test("list_stacks returns one named project, or the running ones", async () => {
   await connected.close();
 });
 
-it("the event of a stop that no client requested has its cause", () => {
+test("the event of a stop that no client requested has its cause", () => {
   const page = (cause?: string): EventPage => ({
     project: "shop",
     events: [
