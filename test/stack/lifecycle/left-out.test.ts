@@ -39,6 +39,7 @@ describe.each(WAYS)("a service that a call has %s", (_way, prepare) => {
   it("a restart is refused with the call that starts it", async () => {
     await expect(manager.restart({ project, service: "cache" }, call())).rejects.toMatchObject({
       code: "SERVICE_NOT_STARTED",
+      retryable: false,
       hint: 'Start it with start_stack {"project": "shop", "services": ["cache"]}.',
     });
     const started = await manager.start({ project, services: ["cache"] }, call());
