@@ -23,7 +23,7 @@ export function withStoppedDependencies(facts: Facts, causes: readonly Cause[]):
   if (left.length + idle.length === 0) return [...causes];
   /** The stopped service that explains the problems of a service, by that service. */
   const reasons = new Map<string, string>();
-  let certain = false;
+  const certain = new Set<string>();
   for (const [name, service] of facts.services) {
     const own = causes.filter((cause) => cause.service === name);
     // A stopped service of the stack may wait for this one: only what it waits for counts.
@@ -39,14 +39,17 @@ export function withStoppedDependencies(facts: Facts, causes: readonly Cause[]):
     const reason = connecting ?? (vague ? used[0] : undefined);
     if (reason === undefined) continue;
     reasons.set(name, reason);
-    certain ||= connecting !== undefined;
+    if (connecting !== undefined) certain.add(connecting);
   }
   const explained = causes.map((cause) => {
     const reason = cause.service === null ? undefined : reasons.get(cause.service);
     return reason !== undefined && EXPLAINED.has(cause.kind) ? { ...cause, because_of: reason } : cause;
   });
   const named = [...new Set(reasons.values())];
-  return [...named.map((name) => stoppedCause(facts, name, { reasons, explained, certain })), ...explained];
+  return [
+    ...named.map((name) => stoppedCause(facts, name, { reasons, explained, certain: certain.has(name) })),
+    ...explained,
+  ];
 }
 
 /** Also those that a failed start left out: after it, no service is part of a running stack. */
