@@ -1,6 +1,6 @@
 /** Collects the input of a diagnosis. Every part is bounded, and no health check is run. */
 
-import { leftOutNote } from "../definition/references.js";
+import { leftOutFor } from "../definition/references.js";
 import type { Project } from "../lifecycle/project.js";
 import { statsOf } from "../lifecycle/queries.js";
 import { STANDING } from "../lifecycle/service-state.js";
@@ -95,7 +95,7 @@ function definedOf(project: Project, name: string): Pick<ServiceEvidence, "start
   if (definition === undefined || service === undefined)
     return { startedWithout: [], hosts: new Map(), isAwaited: false };
   return {
-    startedWithout: project.leftOut.filter((other) => definition.notes.includes(leftOutNote(name, other))),
+    startedWithout: leftOutFor(name, definition.notes),
     hosts: hostsIn(service.environment),
     isAwaited: Object.values(definition.services).some(
       ({ dependsOn }) => dependsOn[name]?.condition === "service_completed_successfully",

@@ -1,6 +1,6 @@
 /** Host names that a service's environment contains. */
 
-const AUTHORITY = /[a-z][a-z0-9+.-]{0,40}:\/\/(?:[^\s/@]{0,500}@)?([a-z0-9][a-z0-9._-]{0,253})/gi;
+const AUTHORITY = /[a-z][a-z0-9+.-]{0,40}:\/\/(?:[^\s/]{0,500}@)?([a-z0-9][a-z0-9._-]{0,253})/gi;
 const PUBLISHED = /\{published:([^:}]{1,253}):/g;
 const DSN = /\bhost=([a-z0-9][a-z0-9._-]{0,253})/gi;
 /** `db:5432`, and several of them separated by commas. */

@@ -28,7 +28,7 @@ const NOT_CONNECTED = /connection refused|ECONNREFUSED|failed to connect|couldn'
 const OWN_ADDRESS = /(?:127\.0\.0\.1|localhost|\[::1\]|0\.0\.0\.0)[: ](\d{1,5})\b/;
 const HTTP_ANSWER = /\bHTTP(?:\/[\d.]{1,3})?[^\d]{0,20}\d{3}\b|returned error: \d{3}\b/i;
 /** What servers print about the address on which they listen. */
-const LISTENING = /\blisten(?:s|ing)?\b.{0,80}\b\d{2,5}\b|\brunning (?:on|at)\b.{0,60}:\d{2,5}\b/i;
+const LISTENING = /\blisten(?:s|ing)?\b.{0,80}\b\d{2,5}\b|\b(?:running|serving)\b.{0,20} (?:on|at) .{0,60}\b\d{2,5}\b/i;
 const PROGRAM_MISSING = /lacks the program that its health check runs|^The program "[^"]{1,200}" was not found/;
 const VOLUME_MISMATCH = /the volume was initialised with /;
 /** How long an OOM kill that a client answered is still reported, and the share of a limit from which it is after that. */
@@ -360,7 +360,7 @@ class ServiceRules {
         confidence: "likely",
         explanation: `${this.#name} ${this.#runs}, but does not answer on port ${OWN_ADDRESS.exec(check)?.[1]}, which its health check asks.`,
         next: {
-          do: `See in its log on which port it listens. Expected ${this.#expectedPort}. Correct the port in \`healthcheck\` of the compose file, then start the stack; or correct the code, then ${this.facts.stack.state === "stopped" ? "start the stack" : "restart the service"}.`,
+          do: `See in its log on which port it listens${this.service.report.endpoints.length === 0 ? "" : ` (\`ports\` of the compose file has ${this.#expectedPort})`}. Correct the port in \`healthcheck\` of the compose file, then start the stack; or correct the code, then ${this.facts.stack.state === "stopped" ? "start the stack" : "restart the service"}.`,
           ...look,
         },
       };

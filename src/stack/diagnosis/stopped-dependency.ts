@@ -16,42 +16,55 @@ const EXPLAINED = new Set<CauseKind>([...CONNECTING, ...VAGUE, "crashed", "depen
  */
 export function withStoppedDependencies(facts: Facts, causes: readonly Cause[]): Cause[] {
   const { state } = facts.stack;
-  if (state !== "running" && state !== "degraded") return [...causes];
-  const stopped = stoppedServices(facts);
-  if (stopped.length === 0) return [...causes];
+  if (state === "starting" || state === "lost") return [...causes];
+  const left = leftOutServices(facts);
+  // In a stack that does not run, each service is stopped.
+  const idle = state === "stopped" ? [] : stoppedServices(facts);
+  if (left.length + idle.length === 0) return [...causes];
   /** The stopped service that explains the problems of a service, by that service. */
   const reasons = new Map<string, string>();
-  let certain = false;
+  const certain = new Set<string>();
   for (const [name, service] of facts.services) {
     const own = causes.filter((cause) => cause.service === name);
-    const used = stopped.filter((other) => uses(service, other));
+    // A stopped service of the stack may wait for this one: only what it waits for counts.
+    const waitsFor = idle.filter((other) => service.report.depends_on.includes(other));
+    const failsAlone = own.every(({ because_of }) => because_of === null);
+    const used = [...left.filter((other) => uses(service, other)), ...(failsAlone ? waitsFor : [])];
     const connecting = own
       .filter(({ kind }) => CONNECTING.has(kind))
-      .map((cause) => unreachable(facts, cause, { used, stopped }))
+      .map((cause) => unreachable(facts, cause, { used, stopped: [...left, ...used] }))
       .find((one) => one !== undefined);
-    const vague = own.some(({ kind }) => FAILED_CHECK.has(kind)) && own.every(({ kind }) => VAGUE.has(kind));
+    const vague =
+      failsAlone && own.some(({ kind }) => FAILED_CHECK.has(kind)) && own.every(({ kind }) => VAGUE.has(kind));
     const reason = connecting ?? (vague ? used[0] : undefined);
     if (reason === undefined) continue;
     reasons.set(name, reason);
-    certain ||= connecting !== undefined;
+    if (connecting !== undefined) certain.add(connecting);
   }
   const explained = causes.map((cause) => {
     const reason = cause.service === null ? undefined : reasons.get(cause.service);
     return reason !== undefined && EXPLAINED.has(cause.kind) ? { ...cause, because_of: reason } : cause;
   });
   const named = [...new Set(reasons.values())];
-  return [...named.map((name) => stoppedCause(facts, name, { reasons, explained, certain })), ...explained];
+  return [
+    ...named.map((name) => stoppedCause(facts, name, { reasons, explained, certain: certain.has(name) })),
+    ...explained,
+  ];
 }
 
-const stoppedServices = ({ leftOut, services }: Facts): string[] => [
-  ...leftOut,
-  ...[...services].flatMap(([name, { report, failedStart }]) =>
-    report.state === "stopped" && !failedStart ? [name] : [],
-  ),
-];
+/** Also those that a failed start left out: after it, no service is part of a running stack. */
+const leftOutServices = ({ leftOut, services }: Facts): string[] => {
+  const started = [...services.values()].flatMap(({ startedWithout }) => startedWithout);
+  return [...new Set([...leftOut, ...started])].filter((name) => !services.has(name));
+};
 
-const uses = ({ report, startedWithout, hosts }: ServiceEvidence, name: string): boolean =>
-  startedWithout.includes(name) || report.depends_on.includes(name) || hosts.has(name);
+const stoppedServices = ({ services }: Facts): string[] =>
+  [...services].flatMap(([name, { report, failedStart }]) =>
+    report.state === "stopped" && !failedStart ? [name] : [],
+  );
+
+const uses = ({ startedWithout, hosts }: ServiceEvidence, name: string): boolean =>
+  startedWithout.includes(name) || hosts.has(name);
 
 /** The stopped service that this cause's service did not reach; undefined when the line names another one. */
 function unreachable(
@@ -74,7 +87,7 @@ function unreachable(
 }
 
 function stoppedCause(
-  { project, leftOut }: Facts,
+  facts: Facts,
   name: string,
   {
     reasons,
@@ -83,7 +96,9 @@ function stoppedCause(
   }: { reasons: ReadonlyMap<string, string>; explained: readonly Cause[]; certain: boolean },
 ): Cause {
   const users = [...reasons].flatMap(([user, reason]) => (reason === name ? [user] : []));
-  const left = leftOut.includes(name);
+  const { project } = facts;
+  const runs = facts.stack.state !== "stopped";
+  const left = leftOutServices(facts).includes(name);
   const observed = left ? `${name} is not part of the running stack` : `${name} is stopped`;
   const signs = users.flatMap((user) => {
     const own = explained.filter(({ service, because_of }) => service === user && because_of === name);
@@ -97,6 +112,8 @@ function stoppedCause(
     explanation: `${name}, on which ${users.join(" and ")} ${users.length === 1 ? "depends" : "depend"}, is stopped${left ? " (left out by a call)" : ""}.`,
     because_of: null,
     evidence: [{ source: "health", service: name, time: null, text: `${observed}.` }, ...signs],
-    next: { do: `Start ${name}.`, operation: "start_stack", input: { project, services: [name] } },
+    next: runs
+      ? { do: `Start ${name}.`, operation: "start_stack", input: { project, services: [name] } }
+      : { do: `Start the stack with ${name}.`, operation: "start_stack", input: { project } },
   };
 }

@@ -66,9 +66,14 @@ export function inContext(
 }
 
 /** Names the host only where the compose file contains it: the text of a service is untrusted. */
-function unknownHost(facts: Facts, { hosts }: ServiceEvidence, sign: LogSymptom, line: LogLine): SymptomContext {
+function unknownHost(
+  facts: Facts,
+  { hosts, startedWithout }: ServiceEvidence,
+  sign: LogSymptom,
+  line: LogLine,
+): SymptomContext {
   const services = [...facts.services.keys()];
-  const stopped = hostNamed(line.text, facts.leftOut);
+  const stopped = hostNamed(line.text, [...facts.leftOut, ...startedWithout]);
   if (stopped !== undefined)
     return {
       explanation: `It connects to ${stopped}, which does not run, so its name is not known.`,
@@ -76,7 +81,7 @@ function unknownHost(facts: Facts, { hosts }: ServiceEvidence, sign: LogSymptom,
       next: {
         do: `Start ${stopped}.`,
         operation: "start_stack",
-        input: { project: facts.project, services: [stopped] },
+        input: { project: facts.project, ...(facts.stack.state === "stopped" ? {} : { services: [stopped] }) },
       },
     };
   const known = `Services of this stack: ${services.join(", ")}.`;

@@ -486,12 +486,15 @@ describe("diagnose: services that run and are not healthy", () => {
     expect(cause?.explanation).not.toContain(seen);
   });
 
-  it("a check command that reaches nothing at the service's address says that nothing listens, with the log's port", async () => {
+  it.each([
+    "[INFO] Listening at: http://127.0.0.1:8000 (2)",
+    "Serving HTTP on 127.0.0.1 port 8000 (http://127.0.0.1:8000/) ...",
+  ])("a check command that reaches nothing at the service's address says so, with the log line %j", async (prints) => {
     let well = true;
     const seen = "exit code 1: urllib.error.URLError: <urlopen error [Errno 111] Connection refused>";
     const check = "exec python -c urlopen('http://127.0.0.1:8080/healthz')";
     domain.runtime.scripts = {
-      app: { prints: "[INFO] Listening at: http://127.0.0.1:8000 (2)", probe: () => well || seen, check },
+      app: { prints, probe: () => well || seen, check },
     };
     const manager = await started(APP);
     well = false;
@@ -499,10 +502,7 @@ describe("diagnose: services that run and are not healthy", () => {
     const { cause } = await diagnose(manager);
     expect(cause).toMatchObject({ kind: "not_listening", service: "app", next: { operation: "get_logs" } });
     expect(cause?.explanation).toBe("app runs, but does not answer on port 8080, which its health check asks.");
-    expect(cause?.evidence.map(({ text }) => text)).toEqual([
-      `${check}: ${seen}`,
-      "[INFO] Listening at: http://127.0.0.1:8000 (2)",
-    ]);
+    expect(cause?.evidence.map(({ text }) => text)).toEqual([`${check}: ${seen}`, prints]);
   });
 
   it.each([

@@ -69,6 +69,49 @@ describe("diagnose: a stopped dependency", () => {
     expect(cause).toMatchObject({ kind: "dependency_down", service: "redis", confidence: "likely" });
   });
 
+  it("that a failed start left out is its cause, and the next start has it", async () => {
+    domain.project(project, TEXT);
+    const line = "ConnectionError: Error -2 connecting to redis:6379. Name or service not known.";
+    domain.runtime.scripts = { api: { prints: line, probe: () => "no", ends: [{ afterMs: 20, exitCode: 1 }] } };
+    const manager = domain.manager();
+    const starting = manager.start({ project, without: ["redis"] }, call());
+    await expect(starting).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+    const { cause, others, state } = await manager.diagnose({ project });
+    expect(state).toBe("stopped");
+    expect(cause).toMatchObject({
+      kind: "dependency_down",
+      service: "redis",
+      explanation: "redis, on which api depends, is stopped (left out by a call).",
+      next: { operation: "start_stack", input: { project } },
+    });
+    expect(others[0]).toMatchObject({ kind: "name_not_found", service: "api", because_of: "redis" });
+    domain.runtime.scripts = {};
+    await manager.start(cause?.next.input as { project: string }, call());
+    expect((await manager.report(project)).services.redis?.state).toBe("healthy");
+  });
+
+  it("that waits for the failing service is not its cause", async () => {
+    domain.project(
+      project,
+      compose(
+        service("api", "environment: { WEB: http://web:3000 }"),
+        service("web", "depends_on: { api: { condition: service_healthy } }"),
+      ),
+    );
+    let well = true;
+    domain.runtime.scripts = { api: { probe: () => well || "HTTP 500, expected 200" } };
+    const manager = domain.manager();
+    await manager.start({ project }, call());
+    domain.runtime.scripts.web = { startErrors: [new Error("no")] };
+    well = false;
+    await until("unhealthy", async () => (await manager.report(project)).services.api?.state === "unhealthy");
+    print("api", "ConnectionRefusedError: [Errno 111] Connection refused");
+    await until("it is found", async () => (await manager.diagnose({ project })).cause?.kind === "connection_refused");
+    await manager.restart({ project, service: "web" }, call()).catch(() => undefined);
+    const { cause } = await manager.diagnose({ project });
+    expect(cause).toMatchObject({ kind: "connection_refused", service: "api", because_of: null });
+  });
+
   it.each([
     ["an error of the code", "api", "KeyError: 'APP_SECRET'", "missing_setting"],
     ["another host name", "worker", "getaddrinfo ENOTFOUND postgress", "name_not_found"],
