@@ -103,6 +103,8 @@ export interface ErrorOptions {
   hint?: string | Hint;
   /** Machine-readable detail (valid values, ports, last log lines). Must hold no secret. */
   details?: Record<string, unknown>;
+  /** True when the same call may succeed later without a change. Default: that of the code. */
+  retryable?: boolean;
   cause?: unknown;
 }
 
@@ -123,6 +125,7 @@ export class StackwardenError extends Error {
   /** The hint's parts, for interfaces with another notation. */
   readonly hintParts: Hint;
   readonly details: Record<string, unknown> | undefined;
+  readonly retryable: boolean;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -131,6 +134,7 @@ export class StackwardenError extends Error {
     this.hintParts = toHint(options.hint ?? ERROR_KINDS[code].meaning);
     this.hint = renderHint(this.hintParts, TOOL_NOTATION);
     this.details = options.details;
+    this.retryable = options.retryable ?? ERROR_KINDS[code].retryable;
   }
 
   get kind(): ErrorKind {
@@ -142,7 +146,7 @@ export class StackwardenError extends Error {
       code: this.code,
       message: this.message,
       hint: renderHint(this.hintParts, notation),
-      retryable: this.kind.retryable,
+      retryable: this.retryable,
       ...(this.details === undefined ? {} : { details: this.details }),
     };
   }
@@ -162,6 +166,7 @@ export const transferError = (error: StackwardenError): TransferredError => ({
 export const withHint = (error: StackwardenError, parts: Hint): StackwardenError =>
   new StackwardenError(error.code, error.message, {
     hint: parts,
+    retryable: error.retryable,
     cause: error.cause ?? error,
     ...(error.details === undefined ? {} : { details: error.details }),
   });
@@ -171,6 +176,7 @@ export function reviveError(report: TransferredError): StackwardenError {
   const code: ErrorCode = Object.hasOwn(ERROR_KINDS, report.code) ? report.code : "INTERNAL";
   return new StackwardenError(code, report.message, {
     hint: report.hint_parts ?? report.hint,
+    retryable: report.retryable,
     ...(report.details === undefined ? {} : { details: report.details }),
   });
 }

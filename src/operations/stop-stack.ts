@@ -16,7 +16,7 @@ export const stopStack = defineOperation({
     project,
     services: serviceList("Stop only these.").optional(),
     remove_volumes: flag("Delete the data too.").default(false),
-    snapshot: flag("Save the data first.").default(true),
+    snapshot: flag("Save deleted data first.").default(true),
     forget: flag("Delete all that is stored of the project: data, snapshots, logs. Its files stay.").default(false),
     confirm: flag("Required for remove_volumes and forget.").default(false),
     timeout_seconds: timeoutSeconds("Longest wait."),

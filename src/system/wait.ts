@@ -50,6 +50,11 @@ export function waitUntil({
   });
 }
 
+/** Waits for `ms` milliseconds or until the signal aborts. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await waitUntil({ check: () => false, subscribe: () => () => undefined, timeoutMs: ms, signal });
+}
+
 /**
  * Waits for a promise until the signal aborts. The operation behind the promise continues.
  * @throws the signal's reason

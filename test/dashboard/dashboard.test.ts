@@ -520,7 +520,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     const diagnosis = page.getByRole("region", { name: "Diagnosis" });
     await diagnosis.locator("li", { hasText: attack }).waitFor();
     await diagnosis.getByText(/^Next: /).waitFor();
-    expect(await violations(), "while something is wrong").toEqual([]);
+    expect(await violations([]), "while something is wrong").toEqual([]);
     one.domain.runtime.scripts.frontend = {};
     await card("frontend").getByText("Healthy").waitFor();
     await diagnosis.waitFor({ state: "hidden" });

@@ -273,3 +273,27 @@ test("list_stacks returns one named project, or the running ones", async () => {
   expect((await connected.call("list_stacks", { running: true })).structured.stacks).toHaveLength(1);
   await connected.close();
 });
+
+test("the event of a stop that no client requested has its cause", () => {
+  const page = (cause?: string): EventPage => ({
+    project: "shop",
+    events: [
+      {
+        seq: 1,
+        time: at(0),
+        project: "shop",
+        type: "stack_stopping",
+        service: null,
+        message: `The stack is stopping${cause === undefined ? "" : `: ${cause}`}.`,
+        actor: "stackwarden",
+        ...(cause === undefined ? {} : { data: { cause } }),
+      },
+    ],
+    next_cursor: 1,
+    omitted: 0,
+  });
+  expect(briefEvents.of(page()).events).toEqual(["12:00:00 stack_stopping"]);
+  expect(briefEvents.of(page("no call used it for 3 s (idle_stop)")).events).toEqual([
+    "12:00:00 stack_stopping: The stack is stopping: no call used it for 3 s (idle_stop).",
+  ]);
+});

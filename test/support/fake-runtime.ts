@@ -42,6 +42,8 @@ export interface Script {
   prepare?: (request: PrepareServiceRequest) => Promise<unknown>;
   /** Result of its checks; an object for a service that answers that it is starting. Default: healthy. */
   probe?: (healthcheck: Healthcheck) => Probed | Promise<Probed>;
+  /** What its checks are called in reports. */
+  check?: string;
   /** The program of its check commands does not exist. */
   lacksProgram?: boolean;
   /** Ends of its next instances, one each. Default exit code 0. */
@@ -129,7 +131,8 @@ export class FakeService implements RuntimeService {
       const seen = (await probe?.(healthcheck)) ?? true;
       if (typeof seen === "object")
         return { healthy: false, message: seen.starting, latencyMs: 1, check: "fake", starting: true };
-      const check = test.kind === "tcp" ? `tcp ${this.service}:${test.port}` : "fake";
+      const check =
+        test.kind === "tcp" ? `tcp ${this.service}:${test.port}` : (this.runtime.script(this.service).check ?? "fake");
       return { healthy: seen === true, message: seen === true ? "well" : seen, latencyMs: 1, check };
     } finally {
       this.probing -= 1;

@@ -10,6 +10,9 @@ import { withoutEmpty } from "./service-line.js";
 /** Newest events in the answer; get_events has the others. */
 const MOST_EVENTS = 8;
 
+/** Causes of a stack that does not run and has no fault. */
+const IDLE = new Set<Cause["kind"]>(["idle_stop", "stopped", "never_started"]);
+
 const text = z.string();
 const cause = z.record(z.string(), z.unknown());
 
@@ -28,7 +31,8 @@ export const briefDiagnosis = {
   }),
   of: (report: DiagnosisReport) => {
     const { project, state, overall_healthy, summary, cause: main, others, services, recent_events, omitted } = report;
-    const wrong = main !== null && state !== "stopped";
+    // A failed start also leaves a stopped stack.
+    const wrong = main !== null && !IDLE.has(main.kind);
     const lines = Object.entries(services).map(
       ([name, service]) => [name, service.lines.map((line) => line.text)] as const,
     );

@@ -140,12 +140,13 @@ export const briefEvents = {
 };
 
 function eventLine(event: StackEvent, previous: StackEvent | undefined): string {
-  const { time, type, service, message, actor } = event;
+  const { time, type, service, message, actor, data } = event;
   const clock = time.slice(11, 19);
   const prefix = previous?.time.slice(11, 19) === clock ? "" : `${clock} `;
   const by = actor === "stackwarden" || actor === previous?.actor ? "" : ` (by ${actor})`;
-  const what = SAYS_ITSELF.test(type)
-    ? [type, ...(service === null ? [] : [service])].join(" ")
-    : `${type}: ${message}`;
+  const what =
+    SAYS_ITSELF.test(type) && data?.cause === undefined
+      ? [type, ...(service === null ? [] : [service])].join(" ")
+      : `${type}: ${message}`;
   return `${prefix}${what}${by}`;
 }

@@ -20,7 +20,7 @@ import { readSecretSources, resolveSecrets, type SecretSource, type SecretValues
 import { readService, type ServiceContext } from "./read-service.js";
 import { readVolumes } from "./read-volumes.js";
 import { checkReferences } from "./references.js";
-import { selectServices } from "./selection.js";
+import { type Selection, selectServices } from "./selection.js";
 import { shareBuilds } from "./shared-builds.js";
 import { refuseSharedDatabases } from "./shared-volumes.js";
 import { entry, type Tree, textOf } from "./tree.js";
@@ -154,6 +154,16 @@ function readQuietly(
   });
 }
 
+/** Selects services. A file that cannot be read in full can lack those that the request names: its problems come first. */
+function selectReported(problems: Problems, ...[all, request]: Parameters<typeof selectServices>): Selection {
+  try {
+    return selectServices(all, request);
+  } catch (error) {
+    problems.throwIfAny();
+    throw error;
+  }
+}
+
 function readStack(
   reading: Reading,
   model: Tree,
@@ -172,7 +182,7 @@ function readStack(
   const privateFiles = new Set<string>();
   const envFiles = new Set<string>();
   const all = servicesOf(fields.services);
-  const selected = selectServices(all, {
+  const selected = selectReported(problems, all, {
     profiles: request.profiles,
     usualProfiles: (variables.get("COMPOSE_PROFILES")?.value ?? "")
       .split(",")

@@ -15,7 +15,15 @@ export interface SourcePath {
   live: boolean;
   /** A change needs a new instance even when the service reloads changed files. */
   always?: true;
+  /** Its manifests decide what the image has: for them `always` applies. */
+  installs?: true;
 }
+
+const MANIFEST =
+  /(?:^|\/)(?:Dockerfile|requirements[\w.-]*\.txt|constraints\.txt|pyproject\.toml|(?:poetry|uv|yarn|bun)\.lock|bun\.lockb|Pipfile(?:\.lock)?|package(?:-lock)?\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|go\.(?:mod|sum)|Gemfile(?:\.lock)?|composer\.(?:json|lock)|Cargo\.(?:toml|lock))$/;
+
+/** True for a file that decides what an installation brings into the image. */
+export const isManifest = (path: string): boolean => MANIFEST.test(path);
 
 /** Official images whose writable folders hold data. */
 const DATA_IMAGES = new Set(
@@ -36,7 +44,7 @@ export function sourcePaths(service: ServiceDefinition, folder: string, runtime:
     if (local?.provider !== undefined) return [];
     if (local?.command !== undefined || local?.workingDir !== undefined)
       paths.push({ path: local.workingDir ?? folder, live: true });
-    else if (build !== undefined) paths.push({ path: build.context, buildContext: true, live: true });
+    else if (build !== undefined) paths.push({ path: build.context, buildContext: true, live: true, installs: true });
     if (local?.install !== undefined) paths.push({ path: local.install.manifest, live: false, always: true });
   } else if (build !== undefined) {
     paths.push({ path: build.context, buildContext: true, live: false });
@@ -47,7 +55,7 @@ export function sourcePaths(service: ServiceDefinition, folder: string, runtime:
   const data = build === undefined && holdsData(image);
   for (const mount of mounts) {
     if (mount.type !== "bind" || mount.outside === true || (data && !mount.readOnly)) continue;
-    paths.push({ path: mount.source, live: liveBinds });
+    paths.push({ path: mount.source, live: liveBinds, ...(mount.source === build?.context ? { installs: true } : {}) });
   }
   const unique = new Map(paths.filter(({ path }) => isBeneath(folder, path)).map((one) => [one.path, one]));
   return [...unique.values()];
@@ -57,6 +65,9 @@ const RELOADS =
   /(?:^|\s)(?:--reload|--watch(?:-path)?(?:=\S+)?|nodemon|vite|next\s+dev|nuxt\s+dev|nuxi\s+dev|astro\s+dev|webpack(?:-dev-server|\s+serve)|ng\s+serve|tsx\s+watch|ts-node-dev|watchexec|watchmedo|(?:\S*\/)?air|fastapi\s+dev|manage\.py\s+runserver|--debug(?=\s|$))(?=\s|$)/;
 /** These prevent what RELOADS matches. */
 const STAYS = /(?:^|\s)(?:--noreload|--no-reload|vite\s+(?:build|preview))(?=\s|$)/;
+/** Programs that run Flask's development server, which reloads with FLASK_DEBUG=1. Other servers ignore the variable. */
+const FLASK = /(?:^|[\s/])(?:flask|python[\d.]*)(?=\s|$)/;
+const OTHER_SERVERS = /(?:^|[\s/])(?:gunicorn|uwsgi|waitress(?:-serve)?|uvicorn|hypercorn|daphne|celery)(?=\s|$)/;
 const SCRIPT = /(?:^|\s)(?:npm|pnpm|yarn|bun)\s+(?:run\s+|run-script\s+)?([\w:.-]+)/;
 const MANIFEST_LIMIT = 262_144;
 
@@ -106,5 +117,6 @@ export function reloadsItself(
   const workingDir = images && bind?.type === "bind" ? bind.source : (local?.workingDir ?? source);
   const all = `${text} ${isBeneath(folder, workingDir) ? scriptText(text, workingDir, folder) : ""}`;
   if (STAYS.test(all)) return false;
-  return RELOADS.test(all) || environment.FLASK_DEBUG === "1";
+  const isFlask = text === "" || (FLASK.test(all) && !OTHER_SERVERS.test(all));
+  return RELOADS.test(all) || (environment.FLASK_DEBUG === "1" && isFlask);
 }

@@ -1,5 +1,6 @@
 /** Collects the input of a diagnosis. Every part is bounded, and no health check is run. */
 
+import { leftOutFor } from "../definition/references.js";
 import type { Project } from "../lifecycle/project.js";
 import { statsOf } from "../lifecycle/queries.js";
 import { STANDING } from "../lifecycle/service-state.js";
@@ -8,8 +9,10 @@ import type { LogLine } from "../logs/types.js";
 import type { StackEvent, StatsReport } from "../model.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { diagnose } from "./diagnose.js";
+import { hostsIn } from "./hosts.js";
 import { installAdvice, listedModule } from "./missing-module.js";
-import { lastStartFailed } from "./stack-rules.js";
+import { presentEvents, presentFailure } from "./present-events.js";
+import { lastStartFailed, startedAfter } from "./stack-rules.js";
 import type { DiagnosisReport, DiagnosisRequest, Facts, ServiceEvidence } from "./types.js";
 
 const HOUR_MS = 3_600_000;
@@ -35,7 +38,9 @@ export async function diagnosisOf(
   const stats = await useOf(project);
   const { events, lines } = await recorded(project, names, sinceMs, request.signal);
   const services = new Map<string, ServiceEvidence>();
-  const culprit = lastStartFailed(events)?.data?.service;
+  const failed = lastStartFailed(events);
+  const culprit = failed?.data?.service;
+  const since = startedAfter(events);
   for (const name of names) {
     const report = stack.services[name];
     const state = health.services[name];
@@ -48,7 +53,11 @@ export async function diagnosisOf(
       checkRunningMs: project.supervisor.stack?.units.get(name)?.checkRunningMs ?? null,
       lines: lines.get(name) ?? [],
       events: own,
-      failedStart: culprit === name && STANDING[report.state] !== "up",
+      failedStart:
+        failed !== undefined &&
+        STANDING[report.state] !== "up" &&
+        (culprit === name || (presentFailure(own) !== undefined && (presentEvents(own)[0]?.seq ?? 0) > since)),
+      ...definedOf(project, name),
       installOf: (line) => installOf(project, name, line, own),
     });
   }
@@ -59,6 +68,7 @@ export async function diagnosisOf(
     stack,
     health,
     services,
+    installer: await installerLines(project, failed, request.signal),
     leftOut: [...new Set([...project.leftOut, ...(service === undefined || services.has(service) ? [] : [service])])],
     events,
     definition,
@@ -78,6 +88,21 @@ async function unusable(project: Project): Promise<Facts["definition"]> {
   return error.report();
 }
 
+/** What the definition of the open stack says about a service. */
+function definedOf(project: Project, name: string): Pick<ServiceEvidence, "startedWithout" | "hosts" | "isAwaited"> {
+  const definition = project.supervisor.stack?.definition;
+  const service = definition?.services[name];
+  if (definition === undefined || service === undefined)
+    return { startedWithout: [], hosts: new Map(), isAwaited: false };
+  return {
+    startedWithout: leftOutFor(name, definition.notes),
+    hosts: hostsIn(service.environment),
+    isAwaited: Object.values(definition.services).some(
+      ({ dependsOn }) => dependsOn[name]?.condition === "service_completed_successfully",
+    ),
+  };
+}
+
 function installOf(project: Project, name: string, line: string, events: readonly StackEvent[]): string | null {
   const { stack, choice } = project.supervisor;
   const definition = stack?.definition.services[name];
@@ -92,6 +117,25 @@ function installOf(project: Project, name: string, line: string, events: readonl
 /** Resource use of the services; null when the stack is not running. */
 const useOf = (project: Project): Promise<StatsReport | null> =>
   project.supervisor.running === null ? Promise.resolve(null) : statsOf(project, {});
+
+async function installerLines(
+  project: Project,
+  failed: StackEvent | undefined,
+  signal: AbortSignal | undefined,
+): Promise<LogLine[]> {
+  const service = failed?.data?.service;
+  if (failed?.data?.code !== "DEPENDENCY_INSTALL_FAILED" || typeof service !== "string") return [];
+  const { logs } = await project.storage.records();
+  if (logs.lastGeneration(service) === 0) return [];
+  const { lines } = await logs.query({
+    services: [service],
+    stream: "install",
+    tail: READ_LINES,
+    maxBytes: READ_BYTES,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return lines.filter(({ generation }) => generation === lines.at(-1)?.generation);
+}
 
 async function recorded(
   project: Project,

@@ -1,5 +1,6 @@
 /** Diagnoses a stack: ranks the probable causes of a problem from health, exits, events, logs and resource use. */
 import { leftOutHealth } from "../lifecycle/left-out.js";
+import { STANDING } from "../lifecycle/service-state.js";
 import { asSentence, missingServices, wellSentence } from "../lifecycle/stack-state.js";
 import type { LogLine } from "../logs/types.js";
 import type { ServiceHealth, StackEvent } from "../model.js";
@@ -9,8 +10,9 @@ import { newestCrashes } from "./crash-summary.js";
 import { isEpilogue, placeOf } from "./error-lines.js";
 import { looksWrong } from "./log-symptoms.js";
 import { crashesOf, isAnswered, isFailing, serviceCauses } from "./service-rules.js";
-import { stackCauses } from "./stack-rules.js";
-import { staleCauses } from "./stale-rule.js";
+import { lastStartFailed, stackCauses } from "./stack-rules.js";
+import { staleCauses, staleOf } from "./stale-rule.js";
+import { withStoppedDependencies } from "./stopped-dependency.js";
 import type { Cause, Confidence, DiagnosedService, DiagnosisReport, Facts, ServiceEvidence } from "./types.js";
 
 const MOST_OTHERS = 5;
@@ -51,7 +53,7 @@ function rootOf(facts: Facts, name: string): string | null {
 }
 
 function causesOf(facts: Facts): Cause[] {
-  const causes = stackCauses(facts);
+  const causes: Cause[] = [];
   for (const [name, service] of facts.services) {
     const root = rootOf(facts, name);
     for (const serviceCause of serviceCauses(facts, service)) {
@@ -75,7 +77,7 @@ function causesOf(facts: Facts): Cause[] {
         },
       });
   }
-  return causes;
+  return [...stackCauses(facts), ...withStoppedDependencies(facts, causes)];
 }
 
 /** Number of services that depend on this one, directly or indirectly. */
@@ -86,7 +88,13 @@ function dependants(facts: Facts, name: string): number {
   return names.size - 1;
 }
 
-/** Sorts causes by probability: failures before resource shortages, root causes before their consequences. */
+/** The newest observation of a cause. */
+const newest = ({ evidence }: Cause): number => Math.max(0, ...evidence.map(({ time }) => Date.parse(time ?? "") || 0));
+
+/**
+ * Sorts causes by probability: failures before resource shortages, root causes before their consequences. What has
+ * recovered comes last, the newest first.
+ */
 function rank(facts: Facts, causes: readonly Cause[]): Cause[] {
   const score = ({ service, kind, confidence, because_of }: Cause): number => {
     const evidence = service === null ? undefined : facts.services.get(service);
@@ -94,13 +102,19 @@ function rank(facts: Facts, causes: readonly Cause[]): Cause[] {
       !GENERAL.has(kind) && (evidence === undefined ? facts.stack.state !== "running" : isFailing(evidence));
     return (
       (failing ? 1000 : 0) -
-      (because_of === null ? 0 : 500) +
+      (because_of === null ? 0 : 500) -
+      (kind === "recovered" ? 1000 : 0) -
+      // An error in a log can have another reason than what was measured.
+      (kind === "logged_errors" ? 60 : 0) -
+      (kind === "stale_code" ? 110 : 0) +
       CONFIDENCE[confidence] * 100 +
       (service === null ? 0 : Math.min(50, dependants(facts, service)))
     );
   };
   // The sort is stable: equal causes keep the order in which they were found.
-  return [...causes].sort((a, b) => score(b) - score(a));
+  return [...causes].sort((a, b) =>
+    a.kind === "recovered" && b.kind === "recovered" ? newest(b) - newest(a) : score(b) - score(a),
+  );
 }
 
 const quoted = (cause: Cause): Cause => ({
@@ -158,11 +172,12 @@ const listed = (names: readonly string[]): string =>
  * Names the services that run older code than their files: an edit that is not in effect looks like one without effect.
  */
 function outdated(facts: Facts, shown: readonly string[]): string {
-  const stale = [...facts.services.values()].flatMap(({ report }) =>
-    report.stale !== undefined && shown.includes(report.service)
-      ? [{ service: report.service, fix: report.stale.fix }]
-      : [],
-  );
+  const stale = [...facts.services.values()].flatMap((service) => {
+    const fix = staleOf(facts, service)?.fix;
+    return fix !== undefined && shown.includes(service.report.service)
+      ? [{ service: service.report.service, fix }]
+      : [];
+  });
   if (stale.length === 0) return "";
   const several = stale.length > 1;
   const fixes = [...new Set(stale.map(({ fix }) => fix))].join(" or ");
@@ -181,12 +196,23 @@ function summary(facts: Facts, cause: Cause | null, shown: readonly string[]): s
   return cause.explanation;
 }
 
+/** The services whose causes explain the state of this one. */
+function explainingServices(facts: Facts, name: string, causes: readonly Cause[]): Set<string> {
+  const service = facts.services.get(name);
+  const reasons = causes.flatMap(({ service: of, because_of }) => (of === name ? [because_of] : []));
+  // A service that is down because another one made the start fail.
+  const isDown = service !== undefined && STANDING[service.report.state] !== "up";
+  const culprit = isDown && !isFailing(service) ? lastStartFailed(facts.events)?.data?.service : null;
+  const names = [rootOf(facts, name), ...reasons, culprit];
+  return new Set(names.filter((one) => typeof one === "string"));
+}
+
 /** @param only the requested service; causes of other services are included only when they explain its state */
 export function diagnose(facts: Facts, only?: string): DiagnosisReport {
   const all = causesOf(facts);
-  const root = only === undefined ? null : rootOf(facts, only);
+  const explaining = only === undefined ? new Set<string>() : explainingServices(facts, only, all);
   const concerned = ({ service }: Cause): boolean =>
-    only === undefined || service === null || service === only || service === root;
+    only === undefined || service === null || service === only || explaining.has(service);
   const problems = all.filter(concerned);
   // Stale code alone is not a problem: agents edit first and restart later.
   const stale = problems.length > 0 || only !== undefined ? staleCauses(facts).filter(concerned) : [];
@@ -196,7 +222,7 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
   const others = idle ? [] : further;
   const services: DiagnosisReport["services"] = Object.create(null);
   for (const [name, service] of facts.services) {
-    if (only !== undefined && name !== only && name !== root) continue;
+    if (only !== undefined && name !== only && !explaining.has(name)) continue;
     const { report, health, stats } = service;
     services[name] = {
       state: report.state,
@@ -211,7 +237,7 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
     };
   }
   for (const name of facts.leftOut)
-    if (only === undefined || only === name)
+    if (only === undefined || only === name || explaining.has(name))
       services[name] = {
         state: "stopped",
         healthy: false,

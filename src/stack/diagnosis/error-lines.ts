@@ -19,6 +19,48 @@ export const reportsError = ({ text }: Pick<LogLine, "text">): boolean => {
   return ERROR_LINE.test(start) && !NO_ERROR.test(start) && !isPortProbe(start);
 };
 
+const TRACEBACK = /^\s*Traceback \(most recent call last\)/;
+/** The message with which a stack trace begins or ends. */
+const MESSAGE = /^\s*(?:Uncaught |Unhandled )?(?:\w+\.)*\w*(?:Error|Exception)(?:\b|:)/;
+const CHAINED = /^(?:During handling of the above|The above exception was the direct cause)/;
+/** Maximum milliseconds between lines of one error. */
+const ONE_ERROR_MS = 1000;
+
+/**
+ * Counts errors. A log line, the traceback that follows it and the exceptions that it chains are one error.
+ * @param lines all lines, oldest first
+ * @param errors those of them that report an error
+ * @returns the number of all, and of those like the newest one
+ */
+export function errorCounts(lines: readonly LogLine[], errors: readonly LogLine[]): { same: number; all: number } {
+  const reporting = new Set(errors);
+  const kinds: string[] = [];
+  let open = false;
+  let ended = false;
+  let at = 0;
+  for (const line of lines) {
+    const text = line.text.slice(0, READ);
+    const time = Date.parse(line.time);
+    if (time - at > ONE_ERROR_MS) open = false;
+    if (reporting.has(line)) {
+      const message = MESSAGE.test(text);
+      const continues = open && !ended && (message || TRACEBACK.test(text));
+      if (continues) kinds.pop();
+      kinds.push(kindOf(text));
+      open = true;
+      // Only a chained traceback continues an error after its message.
+      ended = message;
+      at = time;
+    } else if (CHAINED.test(text)) ended = false;
+    else if (text.trim() !== "" && !/^\s/.test(text)) open = false;
+  }
+  const same = kinds.filter((kind) => kind === kinds.at(-1)).length;
+  return { same, all: kinds.length };
+}
+
+/** The text without times, ids and numbers. */
+const kindOf = (text: string): string => text.trim().replace(/[\da-f]*\d[\da-f]*/gi, "0");
+
 /** A development server announces that it runs changed code. */
 const RELOADED =
   /^Restarting '|\[nodemon\] restarting|\b(?:WatchFiles|StatReload|WatchGod) detected changes|Detected change in '|changed, reloading\.|\[tsx\].{0,80}(?:Restarting|rerunning)|\[vite\].{0,40}(?:hmr update|page reload)|✓ Compiled\b/i;

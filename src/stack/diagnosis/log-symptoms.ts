@@ -12,6 +12,33 @@ export interface LogSymptom {
   do: string;
   /** The fix is made in the compose file: a start applies it, a restart does not. */
   inDefinition?: true;
+  /**
+   * For a pattern that also matches other errors: whether the line has this cause.
+   * @param before the lines before it
+   */
+  confirmed?: (line: string, before: readonly LogLine[]) => boolean;
+}
+
+/** A frame of a Python traceback, and one in a module that reads settings. */
+const FRAME = /^\s*File "[^"]+", line \d+/;
+const SETTINGS_MODULE = /^\s*File "(?:<frozen os>|[^"]*\/(?:os|configparser|decouple|environs?)\.py)"/;
+/** Source that reads a setting. */
+const READS_SETTING = /environ|getenv|config|settings|\benv\b/i;
+/** Maximum lines between a Python error and the source line that raised it, with markers and frames of the library. */
+const NEAR = 8;
+
+/**
+ * A missing key is a setting where the traceback shows code that reads one. Without a traceback, its name decides: the
+ * names of settings are in upper case.
+ */
+function readsSetting(line: string, before: readonly LogLine[]): boolean {
+  const key = /KeyError: '([^']{1,200})/.exec(line)?.[1];
+  if (key === undefined) return true;
+  const near = before.slice(-NEAR).map(({ text }) => text.slice(0, READ));
+  const frame = near.findLastIndex((text) => FRAME.test(text));
+  if (frame < 0) return /^[A-Z][A-Z0-9_]+$/.test(key);
+  const [place = "", ...source] = near.slice(frame);
+  return SETTINGS_MODULE.test(place) || source.some((text) => READS_SETTING.test(text));
 }
 
 /** The first sign that matches a line is used. */
@@ -77,7 +104,7 @@ const SIGNS: readonly LogSymptom[] = [
   {
     kind: "name_not_found",
     pattern:
-      /ENOTFOUND|EAI_AGAIN|getaddrinfo|Name or service not known|failure in name resolution|could not translate host name|host not found/i,
+      /ENOTFOUND|EAI_AGAIN|getaddrinfo|no such host|Name or service not known|failure in name resolution|could not translate host name|host not found/i,
     explanation: "A host name that it connects to is not known.",
     do: "Use the name of a service of this stack in the environment of the compose file, then start the stack, which replaces what changed.",
     inDefinition: true,
@@ -111,7 +138,8 @@ const SIGNS: readonly LogSymptom[] = [
   },
   {
     kind: "missing_setting",
-    pattern: /KeyError: '[A-Z][A-Z0-9_]+'|environment variable|(?:is|was|are) not set|missing required|Field required/i,
+    pattern: /KeyError: '|environment variable|(?:is|was|are) not set|missing required|Field required/i,
+    confirmed: readsSetting,
     explanation: "A setting that it needs seems to be missing.",
     do: "Give the setting named in the evidence in the service's environment in the compose file, then start the stack again, which replaces only what changed.",
     inDefinition: true,
@@ -133,10 +161,21 @@ export const looksWrong = ({ text }: Pick<LogLine, "text">): boolean => {
 
 /** The newest line that matches a sign, with the sign; null when none matches. */
 export function findSymptom(lines: readonly LogLine[]): { sign: LogSymptom; line: LogLine } | null {
-  for (const line of lines.toReversed()) {
-    const text = line.text.slice(0, READ);
-    const sign = SIGNS.find(({ pattern }) => pattern.test(text));
-    if (sign !== undefined) return { sign, line };
+  for (let at = lines.length - 1; at >= 0; at -= 1) {
+    const found = symptomAt(lines, at);
+    if (found !== null) return found;
   }
   return null;
+}
+
+/** The sign that the line at this index matches. */
+export function symptomAt(lines: readonly LogLine[], at: number): { sign: LogSymptom; line: LogLine } | null {
+  const line = lines[at];
+  if (line === undefined) return null;
+  const text = line.text.slice(0, READ);
+  const sign = SIGNS.find(
+    ({ pattern, confirmed }) =>
+      pattern.test(text) && (confirmed?.(text, lines.slice(Math.max(0, at - NEAR), at)) ?? true),
+  );
+  return sign === undefined ? null : { sign, line };
 }

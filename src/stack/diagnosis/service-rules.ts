@@ -9,6 +9,7 @@ import { crashSummary, newestCrashes } from "./crash-summary.js";
 import { isEpilogue, placeOf, reportsError } from "./error-lines.js";
 import { eventEvidence } from "./event-evidence.js";
 import { findSymptom, type LogSymptom } from "./log-symptoms.js";
+import { presentEvents, presentFailure } from "./present-events.js";
 import { inContext } from "./symptom-context.js";
 import type { Cause, Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
 import { UpRules } from "./up-rules.js";
@@ -21,6 +22,13 @@ const MEMORY_STEP_MB = 64;
 const NO_ANSWER = /^no answer within/;
 /** Text that the local runtime adds to a refused connection. */
 const LISTENS_ELSEWHERE = /; it listens on /;
+/** What programs print that a check command runs when a connection is refused. */
+const NOT_CONNECTED = /connection refused|ECONNREFUSED|failed to connect|couldn't connect/i;
+/** The address of the service itself in a check command. */
+const OWN_ADDRESS = /(?:127\.0\.0\.1|localhost|\[::1\]|0\.0\.0\.0)[: ](\d{1,5})\b/;
+const HTTP_ANSWER = /\bHTTP(?:\/[\d.]{1,3})?[^\d]{0,20}\d{3}\b|returned error: \d{3}\b/i;
+/** What servers print about the address on which they listen. */
+const LISTENING = /\blisten(?:s|ing)?\b.{0,80}\b\d{2,5}\b|\b(?:running|serving)\b.{0,20} (?:on|at) .{0,60}\b\d{2,5}\b/i;
 const PROGRAM_MISSING = /lacks the program that its health check runs|^The program "[^"]{1,200}" was not found/;
 const VOLUME_MISMATCH = /the volume was initialised with /;
 /** How long an OOM kill that a client answered is still reported, and the share of a limit from which it is after that. */
@@ -49,13 +57,15 @@ const isChange = ({ type, actor }: StackEvent): boolean => CHANGES.has(type) && 
 
 /** A client changed or started the service since its last crash. */
 export const isAnswered = ({ events }: ServiceEvidence, last: StackEvent): boolean =>
-  events.some((event) => event.seq > last.seq && isChange(event));
+  (presentEvents(events)[0]?.seq ?? 0) > last.seq || events.some((event) => event.seq > last.seq && isChange(event));
 
 export const crashesOf = ({ events }: ServiceEvidence): StackEvent[] => ofType(events, "service_crashed");
 
 class ServiceRules {
   readonly #name: string;
   readonly #crashes: StackEvent[];
+  /** Events since the last start by a client. */
+  readonly #present: readonly StackEvent[];
 
   constructor(
     private readonly facts: Facts,
@@ -63,6 +73,7 @@ class ServiceRules {
   ) {
     this.#name = service.report.service;
     this.#crashes = newestCrashes(service.events);
+    this.#present = presentEvents(service.events);
   }
 
   find(): Found[] {
@@ -71,16 +82,22 @@ class ServiceRules {
     // A service that was stopped because its checks failed did not crash, however its program ended.
     if (report.state === "crashed" || (failedStart && this.#lastFailure?.type === "service_crashed"))
       causes.push(this.#outOfMemory() ?? this.#crash());
-    else if (isFailing(this.service)) causes.push(...this.#unhealthy());
+    // Without an instance, such as after a failed installation, only the start's error says what failed.
+    else if (isFailing(this.service) && (!failedStart || this.#ran)) causes.push(...this.#unhealthy());
     else if (this.#crashes.length > 0 && report.state !== "stopped") causes.push(this.#recovered());
     causes.push(...new UpRules(this.facts, this.service).find());
     causes.push(...this.#pressure());
     return causes.filter((one) => one !== null);
   }
 
-  /** The newest event of a crash or a failed health check. */
+  /** The newest crash or failed health check since the last start by a client. */
   get #lastFailure(): StackEvent | undefined {
-    return ofType(this.service.events, "service_crashed", "service_unhealthy").at(-1);
+    return presentFailure(this.service.events);
+  }
+
+  /** An instance ran since the last start by a client. */
+  get #ran(): boolean {
+    return ofType(this.#present, "service_started", "service_crashed", "service_unhealthy").length > 0;
   }
 
   /**
@@ -99,7 +116,11 @@ class ServiceRules {
   /** The next step that restarts the service. In a stopped stack, a start is needed instead. */
   #restart(text: string): NextStep {
     if (this.facts.stack.state === "stopped")
-      return { do: text, operation: "start_stack", input: { project: this.facts.project } };
+      return {
+        do: text.replace(/\brestart (?:the service|it)\b/g, "start the stack"),
+        operation: "start_stack",
+        input: { project: this.facts.project },
+      };
     return { do: text, operation: "restart_service", input: this.#input };
   }
 
@@ -126,14 +147,22 @@ class ServiceRules {
       : this.#restart(text);
   }
 
-  /** Additional evidence: the last change of limits, restarts that were given up, and a summary of crashes. */
+  /** Additional evidence of the present run: restarts that were given up, and a summary of crashes. */
   get #story(): Evidence[] {
-    const { events } = this.service;
-    const changed = ofType(events, "limits_changed").slice(-1);
-    const givenUp = ofType(events, "restart_given_up").slice(-1);
-    const summary = crashSummary(this.#crashes);
-    const often = summary === null ? [] : [this.#evidence("event", summary)];
-    return [...changed, ...givenUp].map(eventEvidence).concat(often);
+    const [last] = ofType(this.#present, "restart_given_up", "restart_scheduled", "service_starting").slice(-1);
+    const givenUp = last?.type === "restart_given_up" ? [eventEvidence(last)] : [];
+    const summary = crashSummary(this.#presentCrashes);
+    return summary === null ? givenUp : [...givenUp, this.#evidence("event", summary)];
+  }
+
+  /** The story of a service that lacks a resource: also the last change of its limits. */
+  get #limitStory(): Evidence[] {
+    return [...ofType(this.service.events, "limits_changed").slice(-1).map(eventEvidence), ...this.#story];
+  }
+
+  get #presentCrashes(): StackEvent[] {
+    const since = this.#present[0]?.seq ?? 0;
+    return this.#crashes.filter(({ seq }) => seq >= since);
   }
 
   #outOfMemory(): Found | null {
@@ -143,14 +172,15 @@ class ServiceRules {
       kind: "memory_limit",
       confidence: "certain",
       explanation: `The kernel killed ${this.#name} because it used more memory than its limit.${this.#again}`,
-      evidence: [this.#evidence("exit", "OOM kill", exit.at), ...this.#story],
+      evidence: [this.#evidence("exit", "OOM kill", exit.at), ...this.#limitStory],
       next: this.#moreMemory(),
     };
   }
 
   /** Sentence about a crash loop, which follows the cause of the last crash. */
   get #again(): string {
-    const summary = this.#crashes.length >= LOOP ? crashSummary(this.#crashes) : null;
+    const crashes = this.#presentCrashes;
+    const summary = crashes.length >= LOOP ? crashSummary(crashes) : null;
     return summary === null ? "" : ` ${summary}`;
   }
 
@@ -266,7 +296,12 @@ class ServiceRules {
         next: context.next ?? this.#fix(sign.sign),
       });
     }
-    causes.push({ ...this.#byCheck(message), evidence: [checkEvidence, ...this.#story] });
+    // No check had failed when the start ended.
+    if (failure === undefined && this.service.failedStart) return causes;
+    const cause = this.#byCheck(message, String(check ?? ""));
+    const listening = cause.kind === "not_listening" ? own.findLast(({ text }) => LISTENING.test(text)) : undefined;
+    const where = listening === undefined ? [] : [this.#evidence("log", listening.text, listening.time)];
+    causes.push({ ...cause, evidence: [checkEvidence, ...where, ...this.#story] });
     return causes;
   }
 
@@ -275,7 +310,7 @@ class ServiceRules {
     return this.service.failedStart ? "started" : "runs";
   }
 
-  #byCheck(message: string): Omit<Found, "evidence"> {
+  #byCheck(message: string, check: string): Omit<Found, "evidence"> {
     const look = { operation: "get_logs", input: { ...this.#input, tail: 50 } };
     if (NO_ANSWER.test(message))
       return {
@@ -319,10 +354,24 @@ class ServiceRules {
           ...look,
         },
       };
+    if (NOT_CONNECTED.test(message) && OWN_ADDRESS.test(check))
+      return {
+        kind: "not_listening",
+        confidence: "likely",
+        explanation: `${this.#name} ${this.#runs}, but does not answer on port ${OWN_ADDRESS.exec(check)?.[1]}, which its health check asks.`,
+        next: {
+          do: `See in its log on which port it listens${this.service.report.endpoints.length === 0 ? "" : ` (\`ports\` of the compose file has ${this.#expectedPort})`}. Correct the port in \`healthcheck\` of the compose file, then start the stack; or correct the code, then ${this.facts.stack.state === "stopped" ? "start the stack" : "restart the service"}.`,
+          ...look,
+        },
+      };
+    // The exit code of a command does not say that the service answered.
+    const answers = !message.startsWith("exit code") || HTTP_ANSWER.test(message);
     return {
       kind: "check_failed",
       confidence: "possible",
-      explanation: `${this.#name} ${this.#runs} and answers, but its health check refuses the answer.`,
+      explanation: answers
+        ? `${this.#name} ${this.#runs} and answers, but its health check refuses the answer.`
+        : `${this.#name} ${this.#runs}, but the command of its health check fails.`,
       next: {
         do: "Compare the check and its result in the evidence with what the service offers. Correct `healthcheck` in the compose file and start the stack, or correct the code; the service's log says why it answered so.",
         ...look,
@@ -352,8 +401,8 @@ class ServiceRules {
         ? `${this.#name} ${comes ? `is ${report.state} again` : "runs again"}, but the kernel killed an earlier instance because it used more memory than its limit.${this.#again}`
         : comes
           ? `${this.#name} crashed ${often} and is ${report.state} again; it is not up yet.${this.#again}`
-          : `${this.#name} runs again, but crashed ${often}.${this.#again}`,
-      evidence: [eventEvidence(last), ...this.#story],
+          : `${this.#name} ${report.state === "completed" ? "has completed" : "runs again"}, but crashed ${often} before.${this.#again}`,
+      evidence: [eventEvidence(last), ...this.#lastWords(last), ...(oom ? this.#limitStory : this.#story)],
       next: oom
         ? this.#moreMemory()
         : {
@@ -362,6 +411,13 @@ class ServiceRules {
             input: { ...this.#input, previous: true, tail: 50 },
           },
     };
+  }
+
+  /** What the instance that crashed printed about it. */
+  #lastWords({ data }: StackEvent): Evidence[] {
+    const own = this.service.lines.filter(({ generation }) => generation === data?.generation);
+    const error = findSymptom(own)?.line ?? own.findLast(reportsError);
+    return error === undefined ? [] : this.#logEvidence(own, error);
   }
 
   /** An OOM kill that a client answered, for example with a larger limit: a leak reaches that one too. */
@@ -402,7 +458,7 @@ class ServiceRules {
     if (stats === null) return [];
     return stats.pressure.flatMap((text): Found[] => {
       const [what = ""] = text.split(":");
-      const evidence = [this.#evidence("stats", text, null), ...this.#story];
+      const evidence = [this.#evidence("stats", text, null), ...this.#limitStory];
       const { limits } = stats;
       if (what === "memory")
         return [

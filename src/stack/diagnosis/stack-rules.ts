@@ -5,7 +5,11 @@ import { missingServices } from "../lifecycle/stack-state.js";
 import type { StackEvent } from "../model.js";
 import { SERVER_ACTOR } from "../storage/events.js";
 import { eventEvidence } from "./event-evidence.js";
-import type { Cause, CauseKind, Facts, NextStep } from "./types.js";
+import type { Cause, CauseKind, Evidence, Facts, NextStep } from "./types.js";
+
+/** An error of pip, uv, npm, pnpm or yarn; not the note on where npm keeps its log. */
+const INSTALLER_ERROR = /^\s*(?:error\b|npm (?:ERR!|error) (?!A complete log)|.{0,20}ERR_PNPM|×)/i;
+const MOST_INSTALLER_LINES = 4;
 
 const KINDS: Partial<Record<ErrorCode, CauseKind>> = {
   INVALID_STACK: "definition_invalid",
@@ -25,6 +29,18 @@ const lastEnd = (events: readonly StackEvent[]): StackEvent | undefined =>
 export function lastStartFailed(events: readonly StackEvent[]): StackEvent | undefined {
   const last = lastEnd(events);
   return last?.type === "stack_start_failed" ? last : undefined;
+}
+
+/** The number of the event after which the newest start, which may have ended, began; 0 for the first. */
+export function startedAfter(events: readonly StackEvent[]): number {
+  return (
+    lastEnd(
+      events.slice(
+        0,
+        events.findLastIndex(({ type }) => ENDS.has(type)),
+      ),
+    )?.seq ?? 0
+  );
 }
 
 const start = (facts: Facts, text: string): NextStep => ({
@@ -90,11 +106,12 @@ function startFailed(facts: Facts, event: StackEvent): Omit<Cause, "because_of">
   const explanations: Partial<Record<CauseKind, string>> = {
     definition_invalid: "The last start failed: the compose file could not be used.",
     port_taken: "The last start failed: a port that the stack publishes is used by another process.",
-    install_failed: `The last start failed while a service's dependencies were installed; ${failure}.`,
+    install_failed: `The last start failed while ${service === undefined ? "a service's dependencies" : `the dependencies of ${service}`} were installed; ${failure}.`,
   };
   const steps: Partial<Record<CauseKind, string>> = {
     definition_invalid: "Correct the compose file, then start the stack.",
-    port_taken: "Free the port named in the evidence, or give another one in `ports`, then start the stack.",
+    port_taken:
+      "Start the stack on free ports, which this call chooses; or free the port named in the evidence, or give another one in `ports` of the compose file, then start the stack.",
     install_failed:
       "Correct the service's manifest; get_logs with stream \"install\" has the installer's output. Then start the stack.",
   };
@@ -103,10 +120,22 @@ function startFailed(facts: Facts, event: StackEvent): Omit<Cause, "because_of">
     service: service ?? null,
     confidence: kind === "start_failed" ? "likely" : "certain",
     explanation: explanations[kind] ?? `The last start failed; ${failure}.`,
-    evidence: [eventEvidence(event)],
-    next: start(facts, steps[kind] ?? "Correct what the evidence names, then start the stack."),
+    evidence: [eventEvidence(event), ...(kind === "install_failed" ? installerErrors(facts) : [])],
+    next: {
+      do: steps[kind] ?? "Correct what the evidence names, then start the stack.",
+      operation: "start_stack",
+      // The same start would meet the same port.
+      input: { project: facts.project, ...(kind === "port_taken" ? { ports: "auto" } : {}) },
+    },
   };
 }
+
+/** The first lines with which an installer reports an error. */
+const installerErrors = ({ installer }: Facts): Evidence[] =>
+  installer
+    .filter(({ text }) => INSTALLER_ERROR.test(text))
+    .slice(0, MOST_INSTALLER_LINES)
+    .map(({ text, time, service }) => ({ source: "log", service, time, text: text.trim() }));
 
 /** What a failed start left, as a part of a sentence. */
 function failedStart({ data = {} }: StackEvent): string {

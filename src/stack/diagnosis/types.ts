@@ -24,9 +24,16 @@ export interface ServiceEvidence {
   /** Events of the service, oldest first. */
   events: StackEvent[];
   /**
-   * The service made the last start fail. It was then stopped with the others, which is not the cause of its problem.
+   * The service failed in the last start, which failed. It was then stopped with the others, which is not the cause of
+   * its problem.
    */
   failedStart: boolean;
+  /** Services on which it depends and without which it started, because a call left them out. */
+  startedWithout: readonly string[];
+  /** The host names in its environment, each with the variable that contains it. */
+  hosts: ReadonlyMap<string, string>;
+  /** Other services wait until it has completed, as for a migration. */
+  isAwaited: boolean;
   /** How to install the module that this line misses; null when no manifest of the service lists it. */
   installOf(line: string): string | null;
 }
@@ -42,6 +49,8 @@ export interface Facts {
   leftOut: readonly string[];
   /** Events of the period covered, oldest first. */
   events: StackEvent[];
+  /** The newest lines of the installer with which the last start failed; empty when it failed otherwise. */
+  installer: readonly LogLine[];
   /** Why the current compose file cannot be used; null when it can. */
   definition: { code: string; message: string; hint: string } | null;
   /** The machine's memory in MB; null when it is unknown. */

@@ -4,8 +4,8 @@ import { holdsData } from "../definition/source-paths.js";
 import { STANDING } from "../lifecycle/service-state.js";
 import type { LogLine } from "../logs/types.js";
 import { PORT_OVERRIDDEN } from "../runtime.js";
-import { placeOf, reportsError, sinceReload } from "./error-lines.js";
-import { findSymptom } from "./log-symptoms.js";
+import { errorCounts, placeOf, reportsError, sinceReload } from "./error-lines.js";
+import { symptomAt } from "./log-symptoms.js";
 import { inContext } from "./symptom-context.js";
 import type { Cause, Evidence, Facts, ServiceEvidence } from "./types.js";
 
@@ -104,19 +104,24 @@ export class UpRules {
     const [newest] = lines.slice(-1);
     if (newest === undefined) return null;
     // An older error may be fixed already, so only the newest one names the cause.
-    const symptom = findSymptom([newest]);
+    const symptom = symptomAt(current, current.indexOf(newest));
     const place = placeOf(current, newest);
     const context = symptom === null ? null : inContext(this.facts, this.service, current, symptom);
-    const count = lines.length === 1 ? "an error" : `${lines.length} error lines`;
+    const { same, all } = errorCounts(current, lines);
+    const count = all === 1 ? "an error" : `${all} errors`;
+    const alike = same === all ? "" : `, ${same} of the newest kind`;
     const around = context?.evidence ?? [];
     const shown = [...lines.slice(-(around.length > 0 ? 1 : MOST_LINES)), ...(place === null ? [] : [place])];
     return {
       kind: symptom?.sign.kind ?? "logged_errors",
       confidence: state === "starting" && symptom !== null ? "likely" : "possible",
-      explanation: `${this.#name} is ${state} and logged ${count} recently.${context === null ? "" : ` ${context.explanation}`}`,
+      explanation: `${this.#name} is ${state} and logged ${count} recently${alike}.${context === null ? "" : ` ${context.explanation}`}`,
       evidence: [...shown.map((line) => this.#evidence("log", line.text, line.time)), ...around],
       next: context?.next ?? {
-        do: symptom?.sign.do ?? "Read the lines around the error; the health check does not cover what failed.",
+        do:
+          symptom === null
+            ? "Read the lines around the error; the health check does not cover what failed."
+            : `${symptom.sign.do} Read the lines around the error first.`,
         operation: "get_logs",
         input: { ...this.#input, tail: 50 },
       },

@@ -1,4 +1,6 @@
 /** Continuous health checks of one running instance, as Compose defines them; checks never overlap. */
+
+import { pause, raceAbort } from "../../system/wait.js";
 import type { Healthcheck } from "../definition/types.js";
 import type { ProbeResult, RuntimeService, WebProtocol } from "../runtime.js";
 import { boundText } from "../text/sanitize-text.js";
@@ -101,6 +103,23 @@ export class HealthMonitor {
       this.#running = null;
     });
     return this.#running;
+  }
+
+  /**
+   * Checks until a check succeeds or as many have failed as make a service unhealthy. A check that is already in progress
+   * does not count: it can have begun before the service's dependencies came up.
+   * @throws the signal's reason
+   */
+  async checkAgain(signal: AbortSignal): Promise<void> {
+    const [timing] = this.#checks;
+    if (timing === undefined) return;
+    const { intervalMs, startIntervalMs } = timing;
+    if (this.#running !== null) await raceAbort(this.#running, signal);
+    for (let left = Math.max(1, timing.retries); left > 0 && !this.#stop.signal.aborted; left -= 1) {
+      if ((await raceAbort(this.check(), signal)).healthy === true) return;
+      if (left > 1) await pause(Math.min(intervalMs, startIntervalMs), AbortSignal.any([signal, this.#stop.signal]));
+      signal.throwIfAborted();
+    }
   }
 
   /** Suspends checks until `release` and discards the result of a check in progress. */

@@ -20,4 +20,6 @@ export const notInStack = (project: string, service: string): StackwardenError =
   new StackwardenError("SERVICE_NOT_STARTED", `${service} does not run: it is ${NOT_IN_STACK}.`, {
     hint: hint`Start it with ${callTo("start_stack", { project, services: [service] })}.`,
     details: { services: [service] },
+    // Only a start brings the service into the stack.
+    retryable: false,
   });

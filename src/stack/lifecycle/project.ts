@@ -291,7 +291,7 @@ export class Project {
   }
 
   async stop(
-    request: Removal & { services?: string[]; timeoutMs?: number },
+    request: Removal & { services?: string[]; timeoutMs?: number; cause?: string },
     call: CallContext,
     mostGraceMs?: number,
   ): Promise<StopOutcome> {
@@ -329,12 +329,9 @@ export class Project {
 
   async #stopIdle(idleMs: number): Promise<void> {
     const { events } = await this.storage.records();
-    events.add({
-      type: "warning",
-      message: `The stack is stopped: no call used it for ${durationText(idleMs)} (idle_stop).`,
-      data: { idle_ms: idleMs },
-    });
-    await this.stop({}, { signal: new AbortController().signal, actor: ACTOR, progress: () => undefined });
+    const cause = `no call used it for ${durationText(idleMs)} (idle_stop)`;
+    events.add({ type: "warning", message: `The stack is stopped: ${cause}.`, data: { idle_ms: idleMs } });
+    await this.stop({ cause }, { signal: new AbortController().signal, actor: ACTOR, progress: () => undefined });
   }
 
   get #idle(): boolean {
@@ -393,7 +390,7 @@ export class Project {
     });
   }
 
-  #beginStop(actor: string, removal: Removal, mostGraceMs?: number): SingleFlight<Removed> {
+  #beginStop(actor: string, removal: Removal & { cause?: string }, mostGraceMs?: number): SingleFlight<Removed> {
     return new SingleFlight<Removed>(
       async (signal, progress) => {
         try {
@@ -407,7 +404,7 @@ export class Project {
           if (call !== undefined) this.supervisor.running?.interrupt();
           await call?.settled;
           await this.#exclusive.cancel();
-          await this.supervisor.takeDown({ actor, mostGraceMs });
+          await this.supervisor.takeDown({ actor, mostGraceMs }, removal.cause);
           if (!removes(removal)) return NOTHING;
           if (removal.forget === true) return await this.#removals.forget();
           return await this.#removals.removeVolumes({ actor, signal, progress }, removal.snapshot !== false);

@@ -23,6 +23,16 @@ interface Observed<T> {
 
 const nextCall = (operation: string, input: Record<string, unknown>) => ({ operation, input });
 
+/** A sentence for a start that begins or ends the watch of files. */
+function watchSentence(before: StackReport, after: StackReport): string {
+  const [watched = [], watching = []] = [before.watching, after.watching];
+  if (watched.length === 0 && watching.length > 0)
+    return ` Changes of files are applied from now on (watch): ${say(watching)}.`;
+  return watched.length > 0 && watching.length === 0 && after.state !== "stopped"
+    ? " Changes of files are not applied any more (watch)."
+    : "";
+}
+
 /** @param outcome `reached` is null when the caller's time ran out and the start continues */
 export function startOutcome(
   outcome: Observed<StackReport> & {
@@ -51,6 +61,7 @@ export function startOutcome(
     leftOut.length === 0
       ? ""
       : ` Left out: ${say(leftOut)}; start_stack with services ${JSON.stringify(leftOut)} includes ${leftOut.length === 1 ? "it" : "them"}.`;
+  const watch = watchSentence(before, after);
   const missing = missingServices(services);
   const next =
     status === "starting"
@@ -60,7 +71,7 @@ export function startOutcome(
         : null;
   return {
     status,
-    message: `${message}${copied}${without}${others}`,
+    message: `${message}${copied}${watch}${without}${others}`,
     missing,
     next,
     notes: startNotes(before, after, known),

@@ -310,10 +310,27 @@ export class ServiceController {
     return startFault(this.#facts);
   }
 
-  /** The error that describes why the service is not up, with its last log lines. */
-  failure(): StackwardenError {
+  /**
+   * The error that describes why the service is not up, with its last log lines.
+   * @param dependent a service that waits for this one; given when this one ran before the start
+   */
+  failure(dependent?: string): StackwardenError {
     if (this.#refusal !== null && this.state === "crashed") return this.#refusal;
-    return startFailure(this.#facts, this.host.lastLines(this.name, ERROR_LINES, this.generation));
+    return startFailure(this.#facts, this.host.lastLines(this.name, ERROR_LINES, this.generation), dependent);
+  }
+
+  /**
+   * Checks an unhealthy service anew. Resolves when it is healthy or has ended, or when as many further checks have failed
+   * as make a service unhealthy.
+   */
+  async checkAgain(signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const changed = this.until(() => this.state !== "unhealthy", AbortSignal.any([signal, over.signal]));
+    const checked = this.#monitor?.checkAgain(AbortSignal.any([signal, over.signal]));
+    await Promise.race([changed, checked]).finally(() => {
+      over.abort();
+      for (const one of [changed, checked]) one?.catch(() => undefined);
+    });
   }
 
   /** Stops the instance, or cancels a scheduled restart. Idempotent. */

@@ -63,13 +63,19 @@ const memoryHint = ({ ownExit }: ServiceFacts): string =>
 /**
  * The error that describes why the service is not up.
  * @param lines the instance's last log lines
+ * @param dependent a service that waits for this one; given when this one ran before the start
  */
-export function startFailure(facts: ServiceFacts, lines: string[]): StackwardenError {
+export function startFailure(facts: ServiceFacts, lines: string[], dependent?: string): StackwardenError {
   const { name, state, ownExit, definition } = facts;
-  return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${startFault(facts)}.`, {
+  const message =
+    dependent === undefined
+      ? `The service ${name} did not start: ${startFault(facts)}.`
+      : `The service ${name} is ${state}: ${startFault(facts)}. ${dependent} depends on it and did not start.`;
+  return new StackwardenError("SERVICE_START_FAILED", message, {
     hint: hint`${permissionHint(name, definition, lines)}${memoryHint(facts)}Read its last lines in details.last_lines or with ${callTo("get_logs", { service: name })}, correct the cause, then call again.`,
     details: {
       service: name,
+      ...(dependent === undefined ? {} : { dependent }),
       state,
       exit: ownExit === null ? null : exitReport(ownExit),
       last_lines: foldSimilar(lines),

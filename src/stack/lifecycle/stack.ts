@@ -31,9 +31,14 @@ export interface ReconcileOptions {
   restoring(): void;
   /** Longest time, in milliseconds, in which former instances become healthy again after a failure. */
   restoreMs: number;
+  /** Why the next definition lacks a service of the running stack. */
+  removedBecause(service: string): string;
   /** Services that only earlier calls named. One that completed its work then does not run again. */
   namedBefore: readonly string[];
 }
+
+/** Milliseconds for which a start waits for further checks of services that it did not start. */
+const CHECK_AGAIN_MS = 30_000;
 
 /** True for a service that a start must bring up: it has ended or never started. */
 const idle = (unit: ServiceController): boolean =>
@@ -175,6 +180,7 @@ export class Stack {
       const names = [...units.values()].filter(starts).map(({ name }) => name);
       await startServices({ units, names, scope });
       for (const unit of units.values()) if (unit.state === "starting") await unit.settled(scope.signal);
+      await this.#checkDependents(names, scope);
       return {
         started: names
           .filter((name) => !replaced.has(name))
@@ -183,7 +189,7 @@ export class Stack {
             reason: added.includes(service) ? "" : `it was ${former.states.get(service)}`,
           })),
         replaced: [...replaced].map(([service, why]) => ({ service, reason: why })),
-        removed: removed.map((service) => ({ service, reason: "it is not in the definition any more" })),
+        removed: removed.map((service) => ({ service, reason: options.removedBecause(service) })),
       };
     } catch (error) {
       // A stop ended the change: nothing comes back.
@@ -192,6 +198,19 @@ export class Stack {
       this.#ranWith = formerlyRanWith;
       throw rolledBack(error, await this.#restore(former, scope, options.restoreMs));
     }
+  }
+
+  /** Checks unhealthy dependents of started services again: their last checks can have failed without these services. */
+  async #checkDependents(started: readonly string[], { signal }: Scope): Promise<void> {
+    const late = timeoutSignal(CHECK_AGAIN_MS);
+    const either = AbortSignal.any([signal, late]);
+    const definitions = [...this.#units.values()].map(({ definition }) => definition);
+    const dependents = new Set(started.flatMap((name) => dependentsOf(name, definitions, true)));
+    await Promise.all(
+      [...this.#units.values()]
+        .filter(({ name, state }) => state === "unhealthy" && dependents.has(name))
+        .map((unit) => unit.checkAgain(either)),
+    ).catch(() => signal.throwIfAborted());
   }
 
   /**

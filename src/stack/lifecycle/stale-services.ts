@@ -8,7 +8,7 @@ import { type NewerFile, newerFiles } from "../../system/newer-files.js";
 import { statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
 import { compareDefinitions } from "../definition/changes.js";
 import { ignoredSources } from "../definition/source-ignore.js";
-import { readsAtRequest, reloadsItself, type SourcePath, sourcePaths } from "../definition/source-paths.js";
+import { isManifest, readsAtRequest, reloadsItself, type SourcePath, sourcePaths } from "../definition/source-paths.js";
 import type { StackDefinition } from "../definition/types.js";
 import { RUNS_ON_COPY } from "../runtime.js";
 import type { Staleness } from "../schemas/service.js";
@@ -116,7 +116,13 @@ export class StaleServices {
         if (!complete) partial.add(shown || ".");
         for (const { path, mtimeMs, uid } of files)
           if (mtimeMs > unit.begunAt && unit.copiedFiles.get(join(source.path, path)) !== mtimeMs)
-            changed.push({ path: join(shown, path), mtimeMs, uid, live: source.live, always: source.always === true });
+            changed.push({
+              path: join(shown, path),
+              mtimeMs,
+              uid,
+              live: source.live,
+              always: source.always === true || (source.installs === true && isManifest(path)),
+            });
       }
       const code = newCode(
         unit,

@@ -6,6 +6,7 @@
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import type { Dependency } from "../definition/types.js";
+import { dependentsOf } from "./dependents.js";
 import type { Scope, StopScope } from "./scope.js";
 import { uncheckedDependency } from "./service-checks.js";
 import type { Preparation, ServiceController } from "./service-controller.js";
@@ -20,14 +21,17 @@ export interface Startup {
   independent?: boolean;
 }
 
+interface Awaited {
+  dependent: string;
+  unit: ServiceController;
+  condition: Dependency["condition"];
+  signal: AbortSignal;
+  /** Checks a dependency again that ran before this start and is unhealthy. Undefined when this start starts it. */
+  checkAgain?: (() => Promise<void>) | undefined;
+}
+
 /** Waits until a dependency meets its dependent's condition, including restarts by its policy. */
-async function awaitDependency(
-  dependent: string,
-  unit: ServiceController,
-  dependency: Dependency,
-  signal: AbortSignal,
-): Promise<void> {
-  const { condition } = dependency;
+async function awaitDependency({ dependent, unit, condition, signal, checkAgain }: Awaited): Promise<void> {
   const met = (): boolean => {
     if (unit.state === "completed") return true;
     if (condition === "service_started") return unit.started;
@@ -36,9 +40,41 @@ async function awaitDependency(
   const unchecked = (): boolean => condition === "service_healthy" && unit.state === "running";
   const hopeless = (): boolean =>
     unit.ended || unchecked() || (unit.state === "unhealthy" && condition !== "service_completed_successfully");
-  await unit.until(() => met() || hopeless(), signal);
+  const decided = (): Promise<void> => unit.until(() => met() || hopeless(), signal);
+  await decided();
+  if (unit.state === "unhealthy" && !met() && checkAgain !== undefined) {
+    await checkAgain();
+    await decided();
+  }
   if (met()) return;
-  throw unchecked() ? uncheckedDependency(dependent, unit.name) : unit.failure();
+  if (unchecked()) throw uncheckedDependency(dependent, unit.name);
+  throw unit.failure(checkAgain === undefined ? undefined : dependent);
+}
+
+/**
+ * Returns a function that checks an unhealthy service again that ran before this start, once the services of this start
+ * have come up that do not wait for an unhealthy one. Its last checks can have failed because one of them did not run.
+ */
+function repeatedChecks({ units, names }: Startup, signal: AbortSignal) {
+  const begun = new Map<string, Promise<void>>();
+  const sick = (unit: ServiceController): boolean => unit.state === "unhealthy" && !names.includes(unit.name);
+  const waitsForSick = (): Set<string> => {
+    const definitions = [...units.values()].map(({ definition }) => definition);
+    const all = [...units.values()].filter(sick).flatMap(({ name }) => dependentsOf(name, definitions, true));
+    return new Set(all);
+  };
+  return (unit: ServiceController): Promise<void> => {
+    const check =
+      begun.get(unit.name) ??
+      (async () => {
+        const waiting = waitsForSick();
+        const others = names.filter((name) => !waiting.has(name)).map((name) => unitOf(units, name));
+        await Promise.all(others.map((other) => other.settled(signal)));
+        if (sick(unit)) await unit.checkAgain(signal);
+      })();
+    begun.set(unit.name, check);
+    return check;
+  };
 }
 
 function unitOf(units: Startup["units"], name: string): ServiceController {
@@ -86,10 +122,18 @@ export async function startServices({ units, names, scope, independent = false }
     if (!independent) abort.abort(error);
   };
   const prepare = preparations({ units, names, scope: together, independent });
+  const checkAgain = repeatedChecks({ units, names, scope }, together.signal);
   const awaitDependencies = async (unit: ServiceController): Promise<void> => {
-    for (const [other, dependency] of Object.entries(unit.definition.dependsOn)) {
+    for (const [other, { condition }] of Object.entries(unit.definition.dependsOn)) {
       const needed = units.get(other);
-      if (needed !== undefined) await awaitDependency(unit.name, needed, dependency, together.signal);
+      if (needed === undefined) continue;
+      await awaitDependency({
+        dependent: unit.name,
+        unit: needed,
+        condition,
+        signal: together.signal,
+        checkAgain: names.includes(other) ? undefined : () => checkAgain(needed),
+      });
     }
   };
 

@@ -76,6 +76,28 @@ function explainBuiltIn(error: unknown, source: string): unknown {
 const dataUnused = (volume: string): string =>
   `the compose file has no volume ${volume} any more, and the stack runs without its data, which is kept`;
 
+function removedBecause(service: string, { without = [], files, profiles }: StartRequest): string {
+  if (without.includes(service)) return "this call excludes it";
+  return files === undefined && profiles === undefined
+    ? "it is not in the definition any more"
+    : "the files and profiles of this call do not have it";
+}
+
+/** Adds the services that are left out to a failed start: their absence can be its cause. */
+function withLeftOut(error: unknown, services: readonly string[] = []): unknown {
+  const failed = error instanceof StackwardenError && ["SERVICE_START_FAILED", "START_TIMEOUT"].includes(error.code);
+  if (!failed || services.length === 0) return error;
+  const them = services.length === 1 ? "it" : "them";
+  return new StackwardenError(error.code, error.message, {
+    hint: [
+      ...error.hintParts,
+      ...hint` Left out by a call: ${services.join(", ")}; ${callTo("start_stack", { services: [...services] })} includes ${them}.`,
+    ],
+    details: { ...error.details, left_out: [...services] },
+    cause: error.cause ?? error,
+  });
+}
+
 function describeChanges({ replaced, started, removed }: Reconciled, limited: readonly string[]): string[] {
   const why = (reason: string): string => (reason === "" ? "" : ` (${reason})`);
   return [
@@ -189,6 +211,7 @@ export class Supervisor {
           : await this.#reconcile(target.running, definition, {
               restoreMs: settings.startTimeoutMs,
               namedBefore: namedBefore(this.selection, request),
+              removedBecause: (name) => removedBecause(name, request),
               scope,
               launched: steps.launched,
             });
@@ -204,9 +227,12 @@ export class Supervisor {
       });
       return done.reached === "unchanged" ? done : { ...done, changes: [...done.changes, ...outdated, ...unstored] };
     } catch (error) {
-      const explained = explainBuiltIn(
-        records === undefined ? error : sanitizeError(error, records.clean),
-        this.#stack?.definition.source ?? "",
+      const explained = withLeftOut(
+        explainBuiltIn(
+          records === undefined ? error : sanitizeError(error, records.clean),
+          this.#stack?.definition.source ?? "",
+        ),
+        attempt.options.selection.without,
       );
       const { actor } = steps;
       const refused = before !== null && !attempt.changed && this.running === before;
@@ -222,13 +248,20 @@ export class Supervisor {
     }
   }
 
-  /** Stops the stack. Only its data remains. */
-  async takeDown(scope: StopScope): Promise<void> {
+  /**
+   * Stops the stack. Only its data remains.
+   * @param cause why the server stops it, as a part of a sentence; null when a client requested it
+   */
+  async takeDown(scope: StopScope, cause: string | null = null): Promise<void> {
     const stack = this.running;
     if (stack === null) return;
     const { actor } = scope;
     const { events } = await this.parts.storage.records();
-    events.add({ type: "stack_stopping", message: "The stack is stopping.", actor });
+    events.add(
+      cause === null
+        ? { type: "stack_stopping", message: "The stack is stopping.", actor }
+        : { type: "stack_stopping", message: `The stack is stopping: ${cause}.`, actor, data: { cause } },
+    );
     await stack.stop(scope);
     await this.#release();
     events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
@@ -459,7 +492,10 @@ export class Supervisor {
   async #reconcile(
     stack: Stack,
     read: StackDefinition,
-    options: Pick<ReconcileOptions, "restoreMs" | "namedBefore"> & { scope: Scope; launched(): void },
+    options: Pick<ReconcileOptions, "restoreMs" | "namedBefore" | "removedBecause"> & {
+      scope: Scope;
+      launched(): void;
+    },
   ): Promise<Done> {
     const { scope, launched, ...how } = options;
     const { runtime } = stack.runtimeStack;

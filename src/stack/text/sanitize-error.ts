@@ -32,6 +32,7 @@ export function sanitizeError(error: unknown, clean: (text: string) => string): 
   return new StackwardenError(failure.code, clean(failure.message), {
     hint: mapHintText(failure.hintParts, clean),
     ...details,
+    retryable: failure.retryable,
     cause: failure.cause,
   });
 }

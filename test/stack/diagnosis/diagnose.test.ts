@@ -486,6 +486,63 @@ describe("diagnose: services that run and are not healthy", () => {
     expect(cause?.explanation).not.toContain(seen);
   });
 
+  it.each([
+    "[INFO] Listening at: http://127.0.0.1:8000 (2)",
+    "Serving HTTP on 127.0.0.1 port 8000 (http://127.0.0.1:8000/) ...",
+  ])("a check command that reaches nothing at the service's address says so, with the log line %j", async (prints) => {
+    let well = true;
+    const seen = "exit code 1: urllib.error.URLError: <urlopen error [Errno 111] Connection refused>";
+    const check = "exec python -c urlopen('http://127.0.0.1:8080/healthz')";
+    domain.runtime.scripts = {
+      app: { prints, probe: () => well || seen, check },
+    };
+    const manager = await started(APP);
+    well = false;
+    await inState(manager, "app", "unhealthy");
+    const { cause } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "not_listening", service: "app", next: { operation: "get_logs" } });
+    expect(cause?.explanation).toBe("app runs, but does not answer on port 8080, which its health check asks.");
+    expect(cause?.evidence.map(({ text }) => text)).toEqual([`${check}: ${seen}`, prints]);
+  });
+
+  it.each([
+    ["exit code 1: urllib.error.HTTPError: HTTP Error 500: Internal Server Error", "and answers, but"],
+    ["exit code 1: test: /tmp/alive: no such file", "but the command of its health check fails"],
+  ])("a check command with the result %j says only what it shows", async (seen, says) => {
+    let well = true;
+    domain.runtime.scripts = { app: { probe: () => well || seen } };
+    const manager = await started(APP);
+    well = false;
+    await inState(manager, "app", "unhealthy");
+    const { cause } = await diagnose(manager);
+    expect(cause?.kind).toBe("check_failed");
+    expect(cause?.explanation).toContain(says);
+  });
+
+  it("crashes and limits of earlier instances are no evidence for a later failure", async () => {
+    let well = true;
+    domain.runtime.scripts = { app: { probe: () => well || "HTTP 500, expected 200" } };
+    const manager = await started(compose(service("app", "restart: on-failure:1")));
+    for (const generation of [2, 3]) {
+      domain.runtime.service("app").end({ exitCode: 1 });
+      if (generation < 3)
+        await until("again", async () => (await manager.report(project)).services.app?.generation === generation);
+    }
+    await inState(manager, "app", "crashed");
+    expect((await diagnose(manager)).cause?.evidence.map(({ text }) => text)).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining("not started again"),
+        expect.stringContaining("crashed 2 times"),
+      ]),
+    );
+    await manager.restart({ project, service: "app" }, call());
+    await manager.setLimits({ project, service: "app", limits: { memory_mb: 100 } }, call());
+    well = false;
+    await inState(manager, "app", "unhealthy");
+    const { cause } = await diagnose(manager);
+    expect(cause?.evidence.map(({ text }) => text)).toEqual(["fake: HTTP 500, expected 200"]);
+  });
+
   it("usage close to a limit is a possible cause with a larger limit to set", async () => {
     domain.runtime.scripts = { app: { stats: { memory_mb: 97, pids: 20, cpu_cores: 0.5, throttled_seconds: 30 } } };
     const manager = await started(compose(service("app", "mem_limit: 100m\ncpus: 0.5\npids_limit: 20")));

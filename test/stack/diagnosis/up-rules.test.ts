@@ -105,6 +105,67 @@ describe("diagnose: healthy services", () => {
     await until("the third one is stored", async () => (await diagnose(manager)).cause?.kind === "logged_errors");
   });
 
+  const traceback = (source: string, error: string): string =>
+    [
+      "[ERROR] Error handling request /orders",
+      "Traceback (most recent call last):",
+      '  File "/app/lib/python3.11/site-packages/flask/app.py", line 880, in full_dispatch_request',
+      "    rv = self.dispatch_request()",
+      "         ^^^^^^^^^^^^^^^^^^^^^^^",
+      '  File "/app/app.py", line 48, in create_order',
+      `    ${source}`,
+      "    ~~~~^^^^^^^^^",
+      error,
+    ].join("\n");
+
+  it.each([
+    ['total(body["items"])', "KeyError: 'items'", "logged_errors"],
+    ['total(body["ITEMS"])', "KeyError: 'ITEMS'", "logged_errors"],
+    ['queue = os.environ["queue"]', "KeyError: 'queue'", "missing_setting"],
+    ['queue = settings["QUEUE"]', "KeyError: 'QUEUE'", "missing_setting"],
+  ])(
+    "a missing key of the source %j is a missing setting only where settings are read",
+    async (source, error, kind) => {
+      const manager = await start(compose(service("app")));
+      prints(traceback(source, error));
+      await until(
+        "it is found",
+        async () => (await diagnose(manager)).cause?.evidence.some(({ text }) => text === error) === true,
+      );
+      const { cause } = await diagnose(manager);
+      expect(cause).toMatchObject({ kind, service: "app", next: { operation: "get_logs" } });
+      expect(cause?.next.do).toMatch(/[Rr]ead the lines around the error/);
+      // A log line and its traceback are one error.
+      expect(cause?.explanation).toMatch(/logged an error recently/);
+    },
+  );
+
+  it("errors of another kind are counted apart, and a chained traceback is one error", async () => {
+    const manager = await start(compose(service("app")));
+    const chained = [
+      traceback("sock.connect(address)", "ConnectionRefusedError: [Errno 111] Connection refused"),
+      "",
+      "During handling of the above exception, another exception occurred:",
+      "",
+      ...traceback("cache.ping()", "redis.exceptions.ConnectionError: Connection refused.").split("\n").slice(1),
+    ].join("\n");
+    prints(`${chained}\nGET / 200\n${chained}\nGET / 200\n${traceback("f()", "TypeError: unsupported")}`);
+    await until("it is found", async () => (await diagnose(manager)).cause?.kind === "logged_errors");
+    expect((await diagnose(manager)).cause?.explanation).toBe(
+      "app is healthy and logged 3 errors recently, 1 of the newest kind.",
+    );
+  });
+
+  it("a kill at a memory limit ranks before an error that a log has", async () => {
+    const manager = await start(compose(service("app", "mem_limit: 100m"), service("web", "depends_on: [app]")), {
+      app: { stats: { memory_mb: 10, oom_kills: 1 } },
+    });
+    prints("[ERROR] Worker (pid:3) was sent SIGKILL! Perhaps out of memory?");
+    await until("it is found", async () => (await diagnose(manager)).others.length > 0);
+    const { cause, others } = await diagnose(manager);
+    expect([cause, ...others].map((one) => one?.kind)).toEqual(["memory_limit", "logged_errors"]);
+  });
+
   it("a database's error from before its client restarted is not a cause", async () => {
     const db = service("db").replace("example/db", "postgres:15");
     const manager = await start(compose(db, service("app", "depends_on: [db]")));

@@ -124,6 +124,8 @@ describe("idle_stop", () => {
     await until("the stack stopped", async () => (await listed())?.state === "stopped");
     const [event] = (await eventsOf(manager, "shop", "warning")).slice(-1);
     expect(event).toMatchObject({ actor: "stackwarden", message: expect.stringContaining("no call used it for") });
+    const [stopping] = await eventsOf(manager, "shop", "stack_stopping");
+    expect(stopping?.message).toMatch(/^The stack is stopping: no call used it for .* \(idle_stop\)\.$/);
     expect(await listed()).not.toHaveProperty("idle_stop");
   });
 

@@ -39,6 +39,7 @@ describe.each(WAYS)("a service that a call has %s", (_way, prepare) => {
   it("a restart is refused with the call that starts it", async () => {
     await expect(manager.restart({ project, service: "cache" }, call())).rejects.toMatchObject({
       code: "SERVICE_NOT_STARTED",
+      retryable: false,
       hint: 'Start it with start_stack {"project": "shop", "services": ["cache"]}.',
     });
     const started = await manager.start({ project, services: ["cache"] }, call());
@@ -137,4 +138,35 @@ it("a report of a stopped stack leaves no service out, and a service that it exc
   await expect(manager.restart({ project, service: "cache" }, call())).rejects.toMatchObject({
     code: "STACK_NOT_RUNNING",
   });
+});
+
+it("a failed start names the services that an earlier call left out", async () => {
+  await manager.start({ project }, call());
+  await manager.stop({ project, services: ["cache"] }, call());
+  domain.runtime.scripts = { extra: { probe: () => "not yet", ends: [{ afterMs: 100, exitCode: 1 }] } };
+  domain.project(project, `${SERVICES}${service("extra")}\nvolumes: { data: {}, cache: {} }\n`);
+  await expect(manager.start({ project }, call())).rejects.toMatchObject({
+    code: "SERVICE_START_FAILED",
+    hint: expect.stringMatching(/ Left out by a call: cache; start_stack \{"services": \["cache"\]\} includes it\.$/),
+    details: { service: "extra", left_out: ["cache"] },
+  });
+});
+
+it("a start says that it stops a service because the call excludes it", async () => {
+  await manager.start({ project }, call());
+  const { message } = await manager.start({ project, without: ["cache"] }, call());
+  expect(message).toContain("cache stopped (this call excludes it)");
+});
+
+it.each([
+  ["a profile", { profiles: ["tools"] }],
+  ["an excluded service", { without: ["tool"] }],
+])("a syntax error is reported instead of %s of an earlier call", async (_what, options) => {
+  await manager.start({ project, ...options }, call());
+  const [lines] = SERVICES.split("\n  tool:");
+  domain.project(project, `${lines}\n  no colon\n`);
+  const syntax = { code: "INVALID_STACK", message: expect.stringContaining("neither `key: value` nor a list item") };
+  await expect(manager.start({ project }, call())).rejects.toMatchObject(syntax);
+  const { problems } = await manager.check({ project });
+  expect(problems).toMatchObject([{ kind: "invalid", line: 15, message: syntax.message }]);
 });

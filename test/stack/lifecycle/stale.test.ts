@@ -189,6 +189,35 @@ describe("changed source files", () => {
     expect((await stale())?.files).toEqual(["app/server.js"]);
   });
 
+  it.each([
+    ["local", "FLASK_DEBUG=1 with Flask's server", "[flask, run]", undefined],
+    ["local", "FLASK_DEBUG=1 with gunicorn, which ignores it", '[gunicorn, "app:app"]', ["app/main.py"]],
+    ["local", "FLASK_DEBUG=1 with gunicorn as a module", '[python, -m, gunicorn, "app:app"]', ["app/main.py"]],
+    ["docker", "FLASK_DEBUG=1 with a module", "[python3, app.py]", undefined],
+  ] as const)("on %s, a service with %s is stale as it reloads", async (name, _what, command, files) => {
+    await up(
+      `services:
+  app:
+    build: ./app
+    command: ${command}
+    environment: { FLASK_DEBUG: "1" }
+    volumes: ["./app:/app"]
+    healthcheck: { test: [CMD, x], interval: 100ms }
+`,
+      {
+        "app/Dockerfile": "FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\n",
+        "app/main.py": "",
+        "app/requirements.txt": "",
+      },
+      new FakeRuntime(name),
+    );
+    write("app/main.py");
+    expect((await stale())?.files).toEqual(files);
+    // What is installed comes with a new instance only.
+    write("app/requirements.txt");
+    expect((await stale())?.files).toContain("app/requirements.txt");
+  });
+
   it("a reloading server that runs on a copy becomes stale", async () => {
     const dagger = new FakeRuntime("dagger");
     await up(

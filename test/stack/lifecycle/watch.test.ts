@@ -151,8 +151,15 @@ describe("develop.watch", () => {
 
   it("watching ends with the stack and with watch: false", async () => {
     await up(compose(watching("restart")), true);
-    expect((await manager.start({ project: "shop", watch: false }, call())).after).not.toHaveProperty("watching");
-    await manager.start({ project: "shop", watch: true }, call());
+    const ended = await manager.start({ project: "shop", watch: false }, call());
+    expect(ended.after).not.toHaveProperty("watching");
+    expect(ended.message).toContain("Changes of files are not applied any more (watch).");
+    const begun = await manager.start({ project: "shop", watch: true }, call());
+    expect(begun).toMatchObject({
+      status: "already_running",
+      message: expect.stringContaining("Changes of files are applied from now on (watch): app."),
+    });
+    expect((await manager.start({ project: "shop", watch: true }, call())).message).not.toContain("(watch)");
     await manager.stop({ project: "shop" }, call());
     expect((await manager.start({ project: "shop" }, call())).after).not.toHaveProperty("watching");
   });
