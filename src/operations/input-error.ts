@@ -23,7 +23,11 @@ type Def = {
 const SHOWN_ISSUES = 5;
 const SHOWN_CHARACTERS = 60;
 
-export function inputError(operation: string, issues: InputIssue[]): StackwardenError {
+export function inputError(operation: string, all: InputIssue[]): StackwardenError {
+  // One value can break several rules of its field, which describe the same valid values.
+  const issues = all.filter(
+    ({ field, valid }, at) => all.findIndex((issue) => issue.field === field && issue.valid === valid) === at,
+  );
   const reported = issues.slice(0, SHOWN_ISSUES);
   const more = issues.length - reported.length;
   const sentences = reported.map(sentence);

@@ -71,6 +71,7 @@ export const EVENTS = {
   service_unhealthy: "warning",
   service_crashed: "error",
   service_completed: "success",
+  process_killed: "warning",
   service_stopping: "info",
   service_stopped: "info",
   service_restarting: "info",

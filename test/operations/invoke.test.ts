@@ -342,3 +342,11 @@ test("an error lists five faults and counts the others", () => {
   const bad = { project: 1, tail: 0, since: 1, until: 1, grep: 1, stream: 1, cursor: 1 };
   expect(() => parseInput(getLogs, bad)).toThrow(/2 more/);
 });
+
+test("a value that breaks several rules of its field is one issue", () => {
+  expect(() => parseInput(setLimits, { project: "shop", service: "backend", cpus: -1 })).toThrow(
+    expect.objectContaining({
+      details: { operation: "set_limits", issues: [expect.objectContaining({ field: "cpus", problem: "got -1" })] },
+    }),
+  );
+});

@@ -3,6 +3,7 @@
  * Lines that differ only in numbers and ids are shown once with their count. The middle of long lines is left out.
  */
 import * as z from "zod";
+import { isCommandLine } from "../../stack/logs/command-lines.js";
 import { patternOf } from "../../stack/logs/patterns.js";
 import type { LogReport } from "../../stack/model.js";
 import type { LogLine } from "../../stack/schemas/logs.js";
@@ -24,16 +25,18 @@ export const briefLogs = {
     lines: z.array(text).optional(),
     summary: z.record(z.string(), z.unknown()).optional(),
     wait: z.object({ met: z.boolean(), reason: text }).optional(),
+    note: text.optional(),
     omitted: z.unknown().optional(),
     next_cursor: text,
   }),
   of: (report: LogReport) => {
-    const { project, lines, next_cursor, omitted, dropped, wait, summary } = report;
+    const { project, lines, next_cursor, omitted, dropped, wait, note, summary } = report;
     const [first] = lines;
     return {
       project,
       ...(first === undefined ? {} : { from: first.time }),
       ...(wait === undefined ? {} : { wait: { met: wait.met, reason: wait.reason } }),
+      ...(note === undefined ? {} : { note }),
       ...(summary === undefined ? { lines: shownLines(lines) } : { summary: shownSummary(summary) }),
       next_cursor,
       ...withoutEmpty({ omitted, dropped }),
@@ -117,10 +120,10 @@ function groupsOf(lines: readonly LogLine[]): Group[] {
 }
 
 /**
- * False for stack frames, other continuation lines and rows of numbers: they make sense only in their original
- * position.
+ * False for stack frames, other continuation lines, rows of numbers and the output of commands: they make sense only in
+ * their original position.
  */
-const isMessage = (line: string): boolean => !/^\s/.test(line) && /\p{L}{2}/u.test(line);
+const isMessage = (line: string): boolean => !isCommandLine(line) && !/^\s/.test(line) && /\p{L}{2}/u.test(line);
 
 function shortened(line: string, lines: number): string {
   if (lines <= MANY_LINES || line.length <= LONGEST_LINE) return line;

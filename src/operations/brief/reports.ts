@@ -124,8 +124,9 @@ export const briefEvents = {
     events: z.array(text),
     next_cursor: z.number(),
     omitted: z.number().optional(),
+    note: text.optional(),
   }),
-  of: ({ project, events, next_cursor, omitted }: EventPage) => {
+  of: ({ project, events, next_cursor, omitted, note }: EventPage) => {
     const [first] = events;
     return {
       project,
@@ -133,6 +134,7 @@ export const briefEvents = {
       events: events.map((event, at) => eventLine(event, events[at - 1])),
       next_cursor,
       ...(omitted === 0 ? {} : { omitted }),
+      ...(note === undefined ? {} : { note }),
     };
   },
 };

@@ -1,4 +1,5 @@
 /** Log lines that report an error: where in the code it arose, and which of them a reload has made outdated. */
+import { isPortProbe } from "../logs/levels.js";
 import type { LogLine } from "../logs/types.js";
 
 /** Maximum characters of a line that are examined. */
@@ -15,7 +16,7 @@ const NO_ERROR =
 
 export const reportsError = ({ text }: Pick<LogLine, "text">): boolean => {
   const start = text.slice(0, READ);
-  return ERROR_LINE.test(start) && !NO_ERROR.test(start);
+  return ERROR_LINE.test(start) && !NO_ERROR.test(start) && !isPortProbe(start);
 };
 
 const TRACEBACK = /^\s*Traceback \(most recent call last\)/;

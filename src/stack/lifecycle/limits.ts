@@ -99,14 +99,17 @@ export function notEnforceable(what: string, reasons: string[], how: { service?:
   });
 }
 
-/** Sentences about limits that throttle a service or are nearly reached. */
-export function pressure(stats: ServiceStats, limits: AppliedLimits): string[] {
+/**
+ * Sentences about limits that throttle a service or are nearly reached.
+ * @param commandKills processes of commands among those that the kernel killed
+ */
+export function pressure(stats: ServiceStats, limits: AppliedLimits, commandKills = 0): string[] {
   const sentences: string[] = [];
   const { value: memory } = limits.memory_mb;
   if (memory !== null && stats.memory_mb !== null && stats.memory_mb > memory * 0.9)
     sentences.push(`memory: ${round(stats.memory_mb)} of ${round(memory)} MB in use; at the limit the kernel kills it`);
-  if ((stats.oom_kills ?? 0) > 0)
-    sentences.push(`memory: ${stats.oom_kills} process(es) were killed for exceeding the limit`);
+  const kills = (stats.oom_kills ?? 0) - commandKills;
+  if (kills > 0) sentences.push(`memory: ${kills} process(es) were killed for exceeding the limit`);
   const { value: cpus } = limits.cpus;
   if (cpus !== null && stats.cpu_cores !== null && stats.cpu_cores > cpus * 0.9)
     sentences.push(`cpu: ${round(stats.cpu_cores)} of ${cpus} cores in use`);

@@ -197,10 +197,12 @@ export async function statsOf(
       }
       const past = history ? { history: [...running.usage.of(name)] } : {};
       services[name] = { state: unit.state, stats: null, limits: unit.applied, pressure: [], ...past };
-      const stats = (await unit.instance?.stats()) ?? null;
+      const { instance } = unit;
+      const stats = (await instance?.stats()) ?? null;
       if (stats === null) return;
+      if (unit.instance === instance) unit.observeUsage(stats);
       const limits = unit.applied;
-      const short = limits === null ? [] : pressure(stats, limits);
+      const short = limits === null ? [] : pressure(stats, limits, unit.commandKills);
       services[name] = { state: unit.state, stats, limits, pressure: short, ...past };
     }),
   );

@@ -82,6 +82,8 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
   const signal = AbortSignal.any([call.signal, late.signal, ...(run.ended === undefined ? [] : [run.ended])]);
   const mark = commandMark(randomBytes(2).toString("hex"));
   const { logs, events, redactor } = records;
+  // The answer omits the middle of long output; the log has all of it after this position.
+  const { next_cursor: cursor } = await logs.query({ services: [name], tail: 1 });
   const log = logs.sink(name, Math.max(1, logs.lastGeneration(name)));
   const output = new CommandOutput({
     maxBytes: request.maxBytes,
@@ -168,7 +170,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
       ? {
           stdout_bytes: stdout.omitted,
           stderr_bytes: stderr.omitted,
-          how_to_get: `get_logs {"project": "${project}", "service": "${name}", "grep": "${mark}", "tail": 10000}`,
+          how_to_get: `get_logs {"project": "${project}", "service": "${name}", "grep": "${mark}", "cursor": "${cursor}", "tail": 10000, "max_bytes": 200000}, then again with its next_cursor`,
         }
       : null,
     took_ms: took,

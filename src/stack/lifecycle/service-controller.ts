@@ -12,10 +12,12 @@ import {
   KILLED_RESULT,
   type RuntimeService,
   type ServiceExit,
+  type ServiceStats,
 } from "../runtime.js";
 import { type EventInput, SERVER_ACTOR } from "../storage/events.js";
 import { HealthMonitor, type HealthView } from "./health-monitor.js";
 import { notEnforceable, notEnforced } from "./limits.js";
+import { OomKills } from "./oom-kills.js";
 import { RestartPlan } from "./restart-plan.js";
 import { wantsRestart } from "./restart-policy.js";
 import type { Scope, StopScope } from "./scope.js";
@@ -71,6 +73,7 @@ export class ServiceController {
   #monitor: HealthMonitor | null = null;
   /** True from a start until its service is up: its restarts are limited. */
   #comingUp = false;
+  readonly #oomKills = new OomKills();
   readonly #restarts: RestartPlan;
   readonly #state: WatchedState;
   /** Cancels the start in progress. */
@@ -463,7 +466,39 @@ export class ServiceController {
   async exec(instance: RuntimeService, request: ExecRequest): Promise<ExecResult> {
     const { signal } = request;
     await raceAbort(this.resumed(), signal).catch(() => undefined);
-    return signal.aborted ? KILLED_RESULT : instance.exec(request);
+    if (signal.aborted) return KILLED_RESULT;
+    const result = await instance.exec(request);
+    if (result.oomKilled || (result.signal === "SIGKILL" && !signal.aborted)) {
+      const stats = await instance.stats().catch(() => null);
+      if (stats !== null && this.instance === instance) this.#oomKills.attribute(instance, stats);
+    }
+    return result;
+  }
+
+  /** Processes of the present instance's commands that the kernel killed at the memory limit. */
+  get commandKills(): number {
+    return this.#oomKills.ofCommands(this.instance);
+  }
+
+  /** Reports processes of the present instance that the kernel has killed since the last report. */
+  observeUsage(stats: ServiceStats): void {
+    const { instance, name } = this;
+    const kills = instance === null ? 0 : this.#oomKills.observe(instance, stats);
+    if (kills === 0) return;
+    const what = kills === 1 ? "a process" : `${kills} processes`;
+    const memory = this.applied?.memory_mb.value ?? null;
+    const limit = memory === null ? "its memory limit" : `its memory limit of ${Math.round(memory)} MB`;
+    this.#event({
+      type: "process_killed",
+      message: `The kernel killed ${what} of ${name} at ${limit}; the service runs.`,
+      data: { kills, oom_kills: stats.oom_kills },
+    });
+  }
+
+  async #measure(): Promise<void> {
+    const { instance } = this;
+    const stats = (await instance?.stats().catch(() => null)) ?? null;
+    if (stats !== null && this.instance === instance) this.observeUsage(stats);
   }
 
   /** Sanitises, redacts and bounds text that came from the instance. */
@@ -536,6 +571,8 @@ export class ServiceController {
 
   #checked(verdict: "running" | "healthy" | "unhealthy" | null, view: HealthView): void {
     if (this.state === "stopping" || this.instance === null) return;
+    // A service that stops to answer may have lost a process to its memory limit.
+    if (view.consecutiveFailures === 1) void this.#measure();
     if (verdict === "running" || verdict === "healthy") this.#newDatabase = null;
     if (verdict === "running") this.#to(verdict);
     else if (verdict !== null && verdict !== this.state) {

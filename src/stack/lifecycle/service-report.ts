@@ -3,6 +3,7 @@
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition } from "../definition/types.js";
+import { foldSimilar } from "../logs/patterns.js";
 import type { ExitReport, ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import type { AppliedLimits, Endpoint, RuntimeService, ServiceExit } from "../runtime.js";
 import { NO_PERMISSION, PRIVILEGED_PORT } from "../text/permission-lines.js";
@@ -77,7 +78,7 @@ export function startFailure(facts: ServiceFacts, lines: string[], dependent?: s
       ...(dependent === undefined ? {} : { dependent }),
       state,
       exit: ownExit === null ? null : exitReport(ownExit),
-      last_lines: lines,
+      last_lines: foldSimilar(lines),
     },
   });
 }

@@ -8,6 +8,8 @@ const KEPT_MS = 3_600_000;
 export interface UsageSource {
   readonly name: string;
   readonly instance: { stats(): Promise<ServiceStats> } | null;
+  /** Receives every measurement of the present instance. */
+  observeUsage?(stats: ServiceStats): void;
 }
 
 export class UsageHistory {
@@ -48,10 +50,12 @@ export class UsageHistory {
     this.#measuring = false;
   }
 
-  async #measure({ name, instance }: UsageSource): Promise<void> {
+  async #measure(source: UsageSource): Promise<void> {
+    const { name, instance } = source;
     // An instance that ends during the measurement has no sample.
     const stats = (await instance?.stats().catch(() => null)) ?? null;
     if (stats === null) return;
+    if (source.instance === instance) source.observeUsage?.(stats);
     const now = this.clock();
     const samples = (this.#samples.get(name) ?? []).filter(({ time }) => Date.parse(time) > now - KEPT_MS);
     samples.push({ time: new Date(now).toISOString(), cpus: stats.cpu_cores, memory_mb: stats.memory_mb });

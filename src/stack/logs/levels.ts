@@ -66,12 +66,17 @@ const EXCEPTION =
   /^(?:Traceback \(most recent call last\)|(?:[\w$]{1,80}\.){0,12}[A-Z][\w$]{0,80}(?:Error|Exception|Interrupt)\b(?=:|$|\s[[(])|(?:Uncaught|Unhandled)\b|Exception in thread|Error: |thread '[^']{0,80}' panicked|goroutine \d+ \[|Segmentation fault|Killed$|Caused by: |(?:node:|file:\/\/|\/)[^\s]{1,400}:\d+$)/;
 const SERVER_ERROR = /HTTP\/\d(?:\.\d)?"?\s+5\d\d\b|\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \S{1,1000} 5\d\d\b/;
 
+/** The server's own request, by which it detects whether a port speaks HTTP. Servers may answer it with 501. */
+const PORT_PROBE = /\bOPTIONS \* HTTP\/1\.0\b/;
+/** True for the line of an access log that the server's own request caused. */
+export const isPortProbe = (text: string): boolean => PORT_PROBE.test(text);
+
 /** The level of a line; null when no format is recognised. What a command printed is no error of the service. */
 export function levelOf(line: string): LogLevel | null {
   if (isCommandLine(line)) return null;
   const text = line.length > READ ? line.slice(0, READ) : line;
   const level = statedLevel(text);
-  if (levelRank(level) < levelRank("error") && SERVER_ERROR.test(text)) return "error";
+  if (levelRank(level) < levelRank("error") && SERVER_ERROR.test(text) && !isPortProbe(text)) return "error";
   return level;
 }
 

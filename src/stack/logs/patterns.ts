@@ -23,3 +23,18 @@ const UNIT = /^(?:[\w.%]|,\d|:\d| ?(?:ms|us|µs|ns|s|m|b|kb|kib|mb|mib|gb|rows?|
 
 const standsAlone = (text: string, offset: number, length: number): boolean =>
   !/[\w.:#-]/.test(text[offset - 1] ?? " ") && !UNIT.test(text.slice(offset + length));
+
+/** Minimum number of similar lines that are represented by the newest of them. */
+const LEAST_SIMILAR = 3;
+
+/** The lines with the newest of several that differ only in numbers and ids, and the number of them. */
+export function foldSimilar(lines: readonly string[]): string[] {
+  // Stack frames make sense only in their position.
+  const patterns = lines.map((line) => (/^\s/.test(line) ? null : patternOf(line)));
+  return lines.flatMap((line, at) => {
+    const pattern = patterns[at];
+    const count = patterns.filter((other) => other === pattern).length;
+    if (pattern === null || pattern === undefined || count < LEAST_SIMILAR) return [line];
+    return patterns.lastIndexOf(pattern) === at ? [`${line} [${count} similar]`] : [];
+  });
+}

@@ -76,14 +76,34 @@ export async function answerQuery(store: QueriedStore, query: LogQuery): Promise
   if (query.summary === true) return summaryPage(store, settings);
   if (query.waitFor !== undefined) return waitForLine(store, settings, query.waitFor, newest);
   const wait = query.waitMs ?? 0;
-  if (query.cursor === undefined && wait <= 0) return tailPage(store, settings);
+  if (query.cursor === undefined && wait <= 0) return explained(await tailPage(store, settings), settings);
   const start = query.cursor === undefined ? newest : parseCursor(query.cursor, store.epoch, store.lastSeq);
   const deadline = Date.now() + wait;
   let { page, through } = await pageAfter(store, settings, start, start);
   while (page.lines.length === 0 && (await store.grown(settings.services, through, deadline, query.signal))) {
     ({ page, through } = await pageAfter(store, settings, through, start));
   }
-  return page;
+  if (wait <= 0 || page.lines.length > 0) return explained(page, settings);
+  const what = settings.filter.narrow ? "No new line matched" : "No new line was printed";
+  return { ...page, wait: { met: false, reason: `${what} within ${wait / 1000} s.` } };
+}
+
+/** Adds why a page has no lines. */
+function explained(page: LogPage, { filter, query }: Settings): LogPage {
+  if (page.lines.length > 0) return page;
+  const { sinceMs, cursor } = query;
+  const used = [
+    ...(query.grep ? ["grep"] : []),
+    ...(query.minLevel === undefined ? [] : ["the level"]),
+    ...(query.stream === undefined ? [] : ["stream"]),
+    ...(sinceMs === undefined ? [] : ["since"]),
+    ...(query.untilMs === undefined ? [] : ["until"]),
+    ...(query.previous === true ? ["previous"] : []),
+  ];
+  const after = cursor === undefined ? "" : " after the cursor";
+  if (sinceMs !== undefined && sinceMs > Date.now()) return { ...page, note: "since is in the future." };
+  if (filter.narrow) return { ...page, note: `No line${after} matches ${used.join(", ")}.` };
+  return after === "" ? page : { ...page, note: `No line was printed${after}.` };
 }
 
 export const takeViews = (store: QueriedStore, { services }: Settings): QueriedService[] =>

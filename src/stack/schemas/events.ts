@@ -24,5 +24,7 @@ export const eventPage = z.object({
   events: z.array(stackEvent),
   next_cursor: number,
   omitted: number,
+  /** Present when the query asked for a wait that did not happen. */
+  note: text.exactOptional(),
 });
 export type EventPage = z.infer<typeof eventPage>;

@@ -39,8 +39,10 @@ const page = {
   omitted: z.object({ lines: number, reason: z.enum(["budget", "tail", "rotated"]), how_to_get: text }).nullable(),
   /** Lines lost to the spool's bound since the store was created, by service; only services that lost lines. */
   dropped: z.record(z.string(), number),
-  /** Present only for a wait for a line. */
+  /** Present only for a wait for a line that matches `waitFor`, and for another wait that ended without a line. */
   wait: z.object({ met: z.boolean(), reason: text, seq: number.exactOptional() }).exactOptional(),
+  /** Why there are no lines, where the query is the reason. */
+  note: text.exactOptional(),
   /** Present only when a summary was requested. */
   summary: z
     .object({

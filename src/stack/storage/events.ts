@@ -101,6 +101,7 @@ export class EventLog {
       });
     const from = this.#next - 1;
     let matches = this.#matching(query, query.after);
+    const past = query.after === undefined && matches.length > 0 && (query.waitMs ?? 0) > 0;
     if (matches.length === 0 && (query.waitMs ?? 0) > 0) {
       await this.#nextMatch(query, query.after ?? from);
       matches = this.#matching(query, query.after ?? from);
@@ -108,11 +109,17 @@ export class EventLog {
     // With a cursor, return the oldest events, so that none is skipped. Without one, return the newest.
     const events = query.after === undefined ? matches.slice(-limit) : matches.slice(0, limit);
     const cut = query.after !== undefined && matches.length > limit;
+    const next = cut ? (events.at(-1)?.seq ?? 0) : this.#next - 1;
     return {
       project: this.options.project,
       events,
-      next_cursor: cut ? (events.at(-1)?.seq ?? 0) : this.#next - 1,
+      next_cursor: next,
       omitted: matches.length - events.length,
+      ...(past
+        ? {
+            note: `These are past events, so the call did not wait. To wait for a new one, call again with after ${next}.`,
+          }
+        : {}),
     };
   }
 

@@ -12,6 +12,7 @@ import { atomicWrite, ensureTraversableDir, removeUnfinished, storageError } fro
 import { isBeneath } from "../../system/is-beneath.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
 import { Mutex } from "../../system/mutex.js";
+import { nearest } from "../../system/nearest.js";
 import { removePrivate } from "../../system/remove-private.js";
 import { defaultProjectId } from "../default-project.js";
 import { type KeptLimits, keepChange } from "../definition/override-limits.js";
@@ -99,8 +100,13 @@ export class ProjectStore {
         });
       // Do not reveal projects outside the client's allowed roots.
       const projects = this.projectIds().filter((id) => this.reaches(id));
+      const near = nearest(project, projects);
       throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
-        hint: `${this.#rootsHint("Pass its folder, below")} Known projects: ${projects.join(", ") || "none in these roots; projects elsewhere are not accessible"}.`,
+        hint: [
+          ...(near === undefined ? [] : [`Did you mean ${near}?`]),
+          `Known projects: ${projects.join(", ") || "none in these roots; projects elsewhere are not accessible"}.`,
+          this.#rootsHint("To add a project, pass its folder to check_stack or start_stack, below"),
+        ].join(" "),
         details: { known: projects, roots: this.options.roots },
       });
     }

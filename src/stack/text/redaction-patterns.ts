@@ -31,11 +31,18 @@ function redactTokens(joined: string): string {
   return redacted.join(".");
 }
 
-/** A value that is not redacted yet and is not a word such as `null` or `none`. */
-const SOME_VALUE = String.raw`(?!\[redacted\])(?!(?:null|none|nil|undefined|true|false|\*+)(?![^\s"',;&}\])]))`;
+/** Code that reads a variable: `os.environ["SECRET"]`, `process.env.SECRET`, `ENV.fetch("SECRET")`, `os.Getenv("SECRET")`. */
+const READS_VARIABLE = String.raw`(?:os\.environ(?:\.get\(|\[)|os\.(?:getenv|Getenv|LookupEnv)\(|process\.env[.[]|import\.meta\.env\.|ENV(?:\.fetch\(|\[)|System\.getenv\(|getenv\()`;
+/** A value that is not redacted yet, does not read a variable, and is not a word such as `null` or `none`. */
+const SOME_VALUE = String.raw`(?!\[redacted\])(?!${READS_VARIABLE})(?!(?:null|none|nil|undefined|true|false|\*+)(?![^\s"',;&}\])]))`;
 const VALUE = String.raw`(?:"(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+'|\\"[^"\\]+\\"|[^\s"',;&}\])]+)`;
 /** `PWD=/app` and `OLDPWD=/`, as `env` prints them. */
 const WORKING_DIRECTORY = String.raw`(?<=^|[\s"'\x60]|[\s"'\x60]OLD|^OLD)PWD=/`;
+/** `/etc/passwd` and `/usr/bin/passwd` are paths. */
+const NOT_A_PATH = "(?<!/(?:etc|bin|sbin)/)";
+const AFTER_QUOTED_NAME = String.raw`\\?["']\s{0,4}(?:=>|[:=])\s{0,4}`;
+/** The beginning of a quoted name. Without it, `'id; pwd': Exit code 0` is the end of a command. */
+const AFTER_QUOTE = String.raw`(?<=["'][\w.-]{0,64})`;
 /** Patterns in order of application. */
 export const PATTERNS: readonly Pattern[] = [
   {
@@ -57,7 +64,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     hint: /pass|key|secret|token/i,
     expression: new RegExp(
-      String.raw`((?:${PROSE_NAMES})\\?["']?\s{0,4}(?:=>|[:=])\s{0,4})${SOME_VALUE}${VALUE}`,
+      String.raw`${NOT_A_PATH}((?:${PROSE_NAMES})\\?["']?\s{0,4}(?:=>|:=|=|:(?!=))\s{0,4})${SOME_VALUE}${VALUE}`,
       "gi",
     ),
     replacement: `$1${REDACTED}`,
@@ -65,7 +72,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     hint: /pass|pwd|secret|token|key|credential/i,
     expression: new RegExp(
-      String.raw`(?!${WORKING_DIRECTORY})((?:${ASSIGNED_NAMES})(?:\s{0,4}=\s{0,4}|\\?["']\s{0,4}(?:=>|[:=])\s{0,4}))${SOME_VALUE}${VALUE}`,
+      String.raw`(?!${WORKING_DIRECTORY})((?:${ASSIGNED_NAMES})(?:\s{0,4}=\s{0,4}|${AFTER_QUOTED_NAME}(?=\\?["']))|${AFTER_QUOTE}(?:${ASSIGNED_NAMES})${AFTER_QUOTED_NAME})${SOME_VALUE}${VALUE}`,
       "gi",
     ),
     replacement: `$1${REDACTED}`,

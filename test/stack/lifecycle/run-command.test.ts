@@ -1,7 +1,9 @@
 /** run_command on a scripted runtime. */
+
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { getLogs } from "../../../src/operations/get-logs.js";
 import type { ExecRequest } from "../../../src/stack/runtime.js";
 import { call, Domain, eventsOf, until } from "../../support/domain.js";
 
@@ -125,6 +127,26 @@ describe("run_command", () => {
     expect(Buffer.byteLength(stdout) + Buffer.byteLength(stderr)).toBeLessThan(4200);
     expect(omitted?.stdout_bytes).toBeGreaterThan(4_990_000);
     expect(omitted?.how_to_get).toMatch(/^get_logs \{.*"grep": "\[command [0-9a-f]{4}\]"/);
+  });
+
+  it("the call that run_command suggests returns every line of the output", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    const numbers = Array.from({ length: 3000 }, (_, n) => `${n}`);
+    domain.runtime.scripts.web = { exec: prints(`${numbers.join("\n")}\n`) };
+    const { omitted } = await manager.runCommand(ask({ maxBytes: 1000 }), call());
+    const suggested = JSON.parse(/\{.*\}/.exec(omitted?.how_to_get ?? "")?.[0] ?? "");
+    const lines: string[] = [];
+    let { cursor } = suggested;
+    for (let more = true; more; ) {
+      const answer = await getLogs.run(getLogs.input.parse({ ...suggested, cursor }), { manager } as never);
+      const brief = getLogs.brief?.of(answer) as { lines: string[] };
+      lines.push(...brief.lines);
+      cursor = answer.next_cursor;
+      more = answer.omitted !== null;
+    }
+    const printed = lines.map((line) => line.replace(/^.*\[command [0-9a-f]{4}\] /, ""));
+    expect(printed.slice(1, -1)).toEqual(numbers);
   });
 
   it("run_command cuts a long line without showing part of a secret", async () => {

@@ -1,7 +1,7 @@
 /** Levels of lines in the formats of common programs. */
 import { expect, test } from "vitest";
 import { continues, levelOf } from "../../../src/stack/logs/levels.js";
-import { patternOf } from "../../../src/stack/logs/patterns.js";
+import { foldSimilar, patternOf } from "../../../src/stack/logs/patterns.js";
 
 test.each([
   ['{"level":"error","msg":"x"}', "error"],
@@ -22,6 +22,8 @@ test.each([
   ["INFO:     Uvicorn running on http://127.0.0.1:8000", "info"],
   ['INFO:     127.0.0.1:5000 - "GET /boom HTTP/1.1" 500 Internal Server Error', "error"],
   ['127.0.0.1 - - [31/Jan/2026:12:00:00 +0000] "GET / HTTP/1.1" 200 612', null],
+  ['127.0.0.1 - - [30/Nov/2026 07:54:40] "OPTIONS * HTTP/1.0" 501 -', null],
+  ['127.0.0.1 - - [30/Nov/2026 07:54:40] "OPTIONS /a HTTP/1.1" 501 -', "error"],
   ["ERROR:    Exception in ASGI application", "error"],
   ["2026-01-31 12:00:00,123 - app - WARNING - slow", "warning"],
   ["[2026-01-31 12:00:00 +0000] [7] [INFO] Booting worker", "info"],
@@ -91,4 +93,12 @@ test("levels and patterns of long hostile lines are found within two seconds", (
     patternOf(line);
   }
   expect(performance.now() - begun).toBeLessThan(2000);
+});
+
+test("similar lines are represented by the newest, with their number; stack frames keep their position", () => {
+  const pairs = Array.from({ length: 4 }, (_, n) => [`FATAL: try ${n} failed`, `DETAIL: line ${n}5`]).flat();
+  expect(foldSimilar(["started", ...pairs, "    at 1", "    at 2", "    at 3", "a 1", "a 2"])).toEqual([
+    ...["started", "FATAL: try 3 failed [4 similar]", "DETAIL: line 35 [4 similar]"],
+    ...["    at 1", "    at 2", "    at 3", "a 1", "a 2"],
+  ]);
 });

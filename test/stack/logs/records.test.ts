@@ -264,3 +264,17 @@ describe.each(DIRECTIONS)("errors whose name does not say so, in %s", (_name, re
     expect(summary?.lines).toBe(error.length + 6);
   });
 });
+
+test("an answer without lines says why: a wait that ended, since in the future, or nothing that matches", async () => {
+  const store = await shop();
+  const { next_cursor: cursor } = await store.query({});
+  expect((await store.query({ waitMs: 5 })).wait).toEqual({
+    met: false,
+    reason: "No new line was printed within 0.005 s.",
+  });
+  expect((await store.query({ waitMs: 5, grep: "x", cursor })).wait?.reason).toMatch(/^No new line matched/);
+  expect((await store.query({ sinceMs: Date.now() + 60_000 })).note).toBe("since is in the future.");
+  expect((await store.query({ grep: "nothing", minLevel: "error" })).note).toBe("No line matches grep, the level.");
+  expect((await store.query({ cursor })).note).toBe("No line was printed after the cursor.");
+  expect(await store.query({})).not.toHaveProperty("note");
+});

@@ -81,6 +81,9 @@ describe("EventLog", () => {
     const fromNow = log.query({ waitMs: 30_000, types: ["stack_lost"] });
     log.add({ type: "stack_lost", message: "gone" });
     expect((await fromNow).events).toHaveLength(1);
+    const past = await log.query({ waitMs: 30_000 });
+    expect(past).toMatchObject({ note: expect.stringContaining(`after ${past.next_cursor}`) });
+    expect(await log.query({})).not.toHaveProperty("note");
     const stop = new AbortController();
     const aborted = log.query({ after: 99, waitMs: 30_000, signal: stop.signal });
     stop.abort();

@@ -77,6 +77,9 @@ describe("ProjectStore.resolveFolder", () => {
     expect(() => store({ known: { folder: join(top, "gone") } }).resolveFolder("nobody")).toThrow(
       expect.objectContaining({ code: "UNKNOWN_PROJECT", hint: expect.stringContaining("Known projects: known") }),
     );
+    expect(() => store({ known: { folder: join(top, "gone") } }).resolveFolder("knowns")).toThrow(
+      expect.objectContaining({ hint: expect.stringMatching(/^Did you mean known\? .*to check_stack or start_stack/) }),
+    );
   });
 
   it.each(["", "../x", "--rm", "A", "__proto__", "constructor\0"])("%j is refused as a project id", (id) => {

@@ -6,7 +6,7 @@ import { type Dial, dialLoopback } from "./dial.js";
 
 /** Servers of HTTP answer this request within milliseconds. */
 const ANSWER_MS = 250;
-/** Without a Host header: Redis logs a security warning about it. */
+/** Without a Host header: Redis logs a security warning about it. src/stack/logs/levels.ts recognises it in access logs. */
 const REQUEST = "OPTIONS * HTTP/1.0\r\n\r\n";
 const START = "HTTP/";
 /** How servers answer plain HTTP on a port with TLS. */
