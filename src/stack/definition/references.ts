@@ -24,15 +24,6 @@ export const leftOutNote = (name: string, other: string): string =>
 
 const DECLARE = (section: string): string => `Declare it under the top-level \`${section}\`.`;
 
-/** The services that the notes of a definition report as left out although this one depends on them. */
-export function leftOutFor(name: string, notes: readonly string[]): string[] {
-  const begin = leftOutNote(name, "").split(",")[0] ?? "";
-  return notes.flatMap((note) => {
-    const other = note.startsWith(begin) ? note.slice(begin.length).split(",")[0] : undefined;
-    return other !== undefined && note === leftOutNote(name, other) ? [other] : [];
-  });
-}
-
 /**
  * Checks the references of the active `services`. `all` has every service of the files, active or not. `without` has
  * the services that the caller excludes.

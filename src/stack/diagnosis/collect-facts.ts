@@ -1,6 +1,5 @@
 /** Collects the input of a diagnosis. Every part is bounded, and no health check is run. */
 
-import { leftOutFor } from "../definition/references.js";
 import type { Project } from "../lifecycle/project.js";
 import { statsOf } from "../lifecycle/queries.js";
 import { STANDING } from "../lifecycle/service-state.js";
@@ -95,7 +94,7 @@ function definedOf(project: Project, name: string): Pick<ServiceEvidence, "start
   if (definition === undefined || service === undefined)
     return { startedWithout: [], hosts: new Map(), isAwaited: false };
   return {
-    startedWithout: leftOutFor(name, definition.notes),
+    startedWithout: definition.missingDependencies?.[name] ?? [],
     hosts: hostsIn(service.environment),
     isAwaited: Object.values(definition.services).some(
       ({ dependsOn }) => dependsOn[name]?.condition === "service_completed_successfully",
