@@ -242,7 +242,7 @@ function readStack(
               `uses the secret ${source}, which needs ${variable}; that is not set`,
               `Set ${variable} in .env.`,
             );
-  checkReferences(
+  const missingDependencies = checkReferences(
     services,
     all,
     without,
@@ -300,6 +300,7 @@ function readStack(
     privateFiles: inUse([...privateFiles, ...privateFilesOf(reading, sources, readable, redacted)]),
     secrets: secrets.text,
     notes,
+    ...(Object.keys(missingDependencies).length === 0 ? {} : { missingDependencies }),
     uses,
   };
 }

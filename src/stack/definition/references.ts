@@ -36,6 +36,7 @@ export function leftOutFor(name: string, notes: readonly string[]): string[] {
 /**
  * Checks the references of the active `services`. `all` has every service of the files, active or not. `without` has
  * the services that the caller excludes.
+ * @returns the dependencies that are excluded, by the service that starts without them
  */
 export function checkReferences(
   services: Record<string, ServiceDefinition>,
@@ -43,7 +44,8 @@ export function checkReferences(
   without: ReadonlySet<string>,
   declared: Declared,
   note: (text: string) => void,
-): void {
+): Record<string, string[]> {
+  const missing: Record<string, string[]> = Object.create(null);
   const containers = new Map<string, string>();
   for (const [name, service] of Object.entries(services)) {
     const reader = all.get(name) as NodeReader;
@@ -58,8 +60,10 @@ export function checkReferences(
     for (const [other, { required }] of Object.entries(service.dependsOn)) {
       if (Object.hasOwn(services, other)) continue;
       delete service.dependsOn[other];
-      if (without.has(other)) note(leftOutNote(name, other));
-      else if (required && all.has(other))
+      if (without.has(other)) {
+        note(leftOutNote(name, other));
+        missing[name] = [...(missing[name] ?? []), other];
+      } else if (required && all.has(other))
         at("depends_on").invalid(
           `depends on ${other}, whose profile is not active`,
           "Start with one of its profiles, or write required: false.",
@@ -92,4 +96,5 @@ export function checkReferences(
     all
       .get(cycle[0] as string)
       ?.invalid(`depends on itself: ${cycle.join(" → ")}`, "Remove one of these dependencies.");
+  return missing;
 }

@@ -334,6 +334,8 @@ export interface StackDefinition {
   secrets: Record<string, string>;
   /** Notes of the compose reader, for example services of the built-in stack whose folder is absent. */
   notes: string[];
+  /** Dependencies that a call left out, by the service that starts without them. Absent: none. */
+  missingDependencies?: Record<string, string[]>;
 }
 
 /** Input of the compose reader (src/stack/definition/load.ts). */

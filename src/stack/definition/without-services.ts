@@ -11,6 +11,8 @@ import type { StackDefinition } from "./types.js";
 export function withoutServices(definition: StackDefinition, names: readonly string[]): StackDefinition {
   const services: StackDefinition["services"] = Object.create(null);
   const notes = [...definition.notes];
+  const missing: Record<string, string[]> = Object.assign(Object.create(null), definition.missingDependencies);
+  for (const name of names) delete missing[name];
   for (const [name, service] of Object.entries(definition.services)) {
     if (names.includes(name)) continue;
     for (const [key, value] of Object.entries(service.environment)) {
@@ -25,10 +27,11 @@ export function withoutServices(definition: StackDefinition, names: readonly str
     for (const other of names) {
       if (dependsOn[other] === undefined) continue;
       delete dependsOn[other];
+      missing[name] = [...(missing[name] ?? []), other];
       const note = leftOutNote(name, other);
       if (!notes.includes(note)) notes.push(note);
     }
     services[name] = { ...service, dependsOn };
   }
-  return { ...definition, services, notes };
+  return { ...definition, services, notes, missingDependencies: missing };
 }

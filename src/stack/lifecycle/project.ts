@@ -228,6 +228,7 @@ export class Project {
         ...(outcome ?? (await this.#unfinished())),
         unapplied,
         leftOut: this.supervisor.selection.without ?? [],
+        missingDependencies: this.supervisor.running?.definition.missingDependencies ?? {},
         known: this.supervisor.choice?.isNew === false ? [this.supervisor.choice.reason] : [],
         before: await before(),
         begun,

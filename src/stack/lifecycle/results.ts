@@ -23,6 +23,18 @@ interface Observed<T> {
 
 const nextCall = (operation: string, input: Record<string, unknown>) => ({ operation, input });
 
+/** Names the services that are left out, the call that includes them, and the services that depend on them. */
+function leftOutSentence(leftOut: readonly string[], missingDependencies: Record<string, string[]>): string {
+  if (leftOut.length === 0) return "";
+  const them = leftOut.length === 1 ? "it" : "them";
+  const lacking = Object.entries(missingDependencies)
+    .filter(([, missing]) => missing.some((name) => leftOut.includes(name)))
+    .map(([name]) => name);
+  const depend = lacking.length === 1 ? "depends" : "depend";
+  const dependents = lacking.length === 0 ? "" : ` ${say(lacking)} ${depend} on ${them}.`;
+  return ` Left out: ${say(leftOut)}; start_stack with services ${JSON.stringify(leftOut)} includes ${them}.${dependents}`;
+}
+
 /** A sentence for a start that begins or ends the watch of files. */
 function watchSentence(before: StackReport, after: StackReport): string {
   const [watched = [], watching = []] = [before.watching, after.watching];
@@ -47,9 +59,24 @@ export function startOutcome(
     known: readonly string[];
     /** Services that this call or an earlier one excluded or stopped. */
     leftOut: readonly string[];
+    /** Dependencies that are left out, by the service that runs without them. */
+    missingDependencies: Record<string, string[]>;
   },
 ): StartOutcome {
-  const { project, reached, changes, data, health, unapplied, known, leftOut, before, after, begun } = outcome;
+  const {
+    project,
+    reached,
+    changes,
+    data,
+    health,
+    unapplied,
+    known,
+    leftOut,
+    missingDependencies,
+    before,
+    after,
+    begun,
+  } = outcome;
   const services = Object.values(health.services);
   const copied = data === null ? "" : ` ${data}`;
   const { status, message, verified } = startVerdict(reached, health.state, services, changes);
@@ -57,10 +84,7 @@ export function startOutcome(
     unapplied.length === 0
       ? ""
       : ` Another call's start continues; of this call ${unapplied.join(", ")} ${unapplied.length === 1 ? "was" : "were"} not applied. Repeat this call after that start.`;
-  const without =
-    leftOut.length === 0
-      ? ""
-      : ` Left out: ${say(leftOut)}; start_stack with services ${JSON.stringify(leftOut)} includes ${leftOut.length === 1 ? "it" : "them"}.`;
+  const without = leftOutSentence(leftOut, missingDependencies);
   const watch = watchSentence(before, after);
   const missing = missingServices(services);
   const next =

@@ -170,3 +170,15 @@ it.each([
   const { problems } = await manager.check({ project });
   expect(problems).toMatchObject([{ kind: "invalid", line: 15, message: syntax.message }]);
 });
+
+it("a start names the services that depend on one that is left out", async () => {
+  const api = service("api", "depends_on: [cache]");
+  domain.project(project, `${SERVICES}${api}\nvolumes: { data: {}, cache: {} }\n`);
+  const sentence = 'Left out: cache; start_stack with services ["cache"] includes it. api depends on it.';
+  expect((await manager.start({ project, without: ["cache"] }, call())).message).toContain(sentence);
+  expect((await manager.start({ project }, call())).message).toContain(sentence);
+  const included = await manager.start({ project, services: ["cache"] }, call());
+  expect(included.message).not.toContain("depends on");
+  await manager.stop({ project, services: ["cache"] }, call());
+  expect((await manager.start({ project }, call())).message).toContain(sentence);
+});

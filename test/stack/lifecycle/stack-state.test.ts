@@ -65,6 +65,7 @@ function observe(phase: StackPhase, reached: Reached | null, states: readonly Se
     unapplied: [],
     known: [],
     leftOut: [],
+    missingDependencies: {},
     before: report("stopped"),
     after: report(state),
     begun: 0,
