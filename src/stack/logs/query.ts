@@ -7,7 +7,7 @@ import { compileFilter, type LineFilter } from "./line-filter.js";
 import { type LogView, linesAfter, newestFirst, oldestFirst } from "./log-view.js";
 import { type MergedLine, mergeLines } from "./merge.js";
 import { PageBuilder } from "./page-builder.js";
-import { RecordFilter } from "./record-filter.js";
+import { LONGEST_RECORD, RecordFilter } from "./record-filter.js";
 import { summaryPage } from "./summary.js";
 import { notShown } from "./truncation.js";
 import type { LogPage, LogQuery } from "./types.js";
@@ -128,21 +128,25 @@ export async function* matching(
   const { needles } = filter;
   const whole = minLevel !== undefined || context > 0;
   const search = needles === undefined ? undefined : { needles, neighbours: whole };
+  // A record can begin before the position of the query and continue after it.
+  const begin = whole ? Math.max(0, after - LONGEST_RECORD) : after;
   const sources = new Map(
     views.map((view) => {
       const segmentFilter = filter.segmentFilter(generations.get(view.service));
       return [
         view.service,
-        direction === 1 ? oldestFirst(view, after, segmentFilter, search) : newestFirst(view, segmentFilter, search),
+        direction === 1 ? oldestFirst(view, begin, segmentFilter, search) : newestFirst(view, segmentFilter, search),
       ];
     }),
   );
   const records = !whole
     ? null
     : new RecordFilter({ context, test: filter.test, ...(minLevel === undefined ? {} : { minLevel }) }, direction);
+  const newer = (lines: MergedLine[]): MergedLine[] => lines.filter(({ line }) => line.seq > after);
   for await (const lines of mergeLines(sources, direction)) {
     const scoped = lines.filter(({ service, line }) => filter.inScope(line, generations.get(service)));
-    const matches = records === null ? scoped.filter(({ line }) => filter.test(line.text)) : records.push(scoped);
+    const matches =
+      records === null ? scoped.filter(({ line }) => filter.test(line.text)) : newer(records.push(scoped));
     yield { matches, examined: lines.length };
     if (query.signal?.aborted) {
       throw new StackwardenError("OPERATION_CANCELLED", "The search of the logs was cancelled.", {
@@ -152,7 +156,7 @@ export async function* matching(
     // Matching expressions against many lines must not block the event loop.
     if (filter.narrow) await setImmediate();
   }
-  if (records !== null) yield { matches: records.flush(), examined: 0 };
+  if (records !== null) yield { matches: newer(records.flush()), examined: 0 };
 }
 
 export const droppedOf = (views: readonly QueriedService[]): Record<string, number> => {

@@ -7,7 +7,9 @@ import type { MergedLine } from "./merge.js";
 import { inTraceback, isException, isFrame, mayEndTraceback } from "./stack-traces.js";
 
 /** Maximum lines of a record that are kept together. */
-const LONGEST_RECORD = 200;
+export const LONGEST_RECORD = 200;
+/** Lines of all services after which an incomplete record does not delay those of others any more. */
+const DELAYING_LINES = 1000;
 
 export interface RecordRules {
   minLevel?: LogLevel;
@@ -30,14 +32,31 @@ interface ServiceState {
 
 export class RecordFilter {
   readonly #services = new Map<string, ServiceState>();
+  /** Reading forward, selected lines that follow the beginning of an incomplete record of another service. */
+  #held: MergedLine[] = [];
 
   constructor(
     private readonly rules: RecordRules,
     private readonly direction: 1 | -1,
   ) {}
 
-  /** @returns the lines selected so far; lines of an incomplete record are returned later */
+  /**
+   * Reading forward, lines are returned in order, so that a caller can continue after any of them.
+   * @returns the lines selected so far; lines of an incomplete record are returned later
+   */
   push(lines: readonly MergedLine[]): MergedLine[] {
+    const selected = this.#select(lines);
+    if (this.direction === -1) return selected;
+    const newest = lines.at(-1)?.line.seq ?? 0;
+    const begun = [...this.#services.values()].flatMap(({ record }) => record[0]?.line.seq ?? []);
+    const ready = Math.min(newest + 1, ...begun.filter((seq) => seq > newest - DELAYING_LINES));
+    this.#held = [...this.#held, ...selected].sort((one, other) => one.line.seq - other.line.seq);
+    const released = this.#held.filter(({ line }) => line.seq < ready);
+    this.#held = this.#held.slice(released.length);
+    return released;
+  }
+
+  #select(lines: readonly MergedLine[]): MergedLine[] {
     return lines.flatMap((entry) => {
       const state = this.#stateOf(entry.service);
       const { record } = state;
@@ -59,10 +78,12 @@ export class RecordFilter {
 
   /** Ends the input and returns the selected lines of incomplete records. */
   flush(): MergedLine[] {
-    return [...this.#services.values()].flatMap((state) => {
+    const last = [...this.#services.values()].flatMap((state) => {
       if (state.record.length === 0) return [];
       return this.direction === -1 ? this.#endBackward(state) : this.#endForward(state);
     });
+    if (this.direction === -1) return last;
+    return [...this.#held, ...last].sort((one, other) => one.line.seq - other.line.seq);
   }
 
   #stateOf(service: string): ServiceState {

@@ -78,6 +78,35 @@ test("pages of errors follow one another without a repeat", async () => {
   }
   expect(seen).toEqual([...new Set(seen)]);
   expect(seen.length).toBeGreaterThanOrEqual(50);
+  expect(seen).toHaveLength(150);
+});
+
+test("pages of errors of several services contain every line of interleaved stack traces once", async () => {
+  const store = await openStore();
+  for (let n = 0; n < 20; n += 1) {
+    for (const line of [`ERROR ${n}`, "    at one", "    at two"]) {
+      write(store, "api", line);
+      write(store, "db", line);
+    }
+    write(store, "web", "idle");
+  }
+  const seen: number[] = [];
+  let cursor = (await store.query({ tail: 1 })).next_cursor.replace(/:\d+$/, ":0");
+  for (let page = 0; page < 100; page += 1) {
+    const answer = await store.query({ minLevel: "error", tail: 7, cursor, collapse: false });
+    if (answer.lines.length === 0) break;
+    seen.push(...seqs(answer));
+    cursor = answer.next_cursor;
+  }
+  expect(seen).toEqual(Array.from({ length: 140 }, (_, at) => at + 1).filter((seq) => seq % 7 !== 0));
+});
+
+test("a stack trace that arrives in parts is followed to its end", async () => {
+  const store = await openStore();
+  write(store, "api", ...TRACEBACK.slice(0, 2));
+  const { next_cursor: cursor } = await store.query({ minLevel: "error" });
+  write(store, "api", ...TRACEBACK.slice(2));
+  expect(texts(await store.query({ minLevel: "error", cursor }))).toEqual(TRACEBACK.slice(2));
 });
 
 test("waitFor returns at once, with context, when the current instance has printed the line", async () => {
