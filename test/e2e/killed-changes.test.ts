@@ -65,8 +65,8 @@ const LIMITS: (Moment & { kept: boolean })[] = [
   { kept: true, call: "rename", path: "limits\\.json\\.", when: "after" },
 ];
 const LIMITS_IN_CGROUPS: (Moment & { kept: boolean })[] = [
-  { kept: true, call: "writeFile", path: "-db-\\d+/memory\\.(limit_in_bytes|max)", when: "after" },
-  { kept: true, call: "writeFile", path: "-db-\\d+/cpu\\.(cfs_quota_us|max)", when: "before" },
+  { kept: false, call: "writeFile", path: "-db-\\d+/memory\\.(limit_in_bytes|max)", when: "after" },
+  { kept: false, call: "writeFile", path: "-db-\\d+/cpu\\.(cfs_quota_us|max)", when: "before" },
 ];
 
 /**

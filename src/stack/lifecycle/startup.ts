@@ -57,20 +57,20 @@ async function awaitDependency({ dependent, unit, condition, signal, checkAgain 
  */
 function repeatedChecks({ units, names }: Startup, signal: AbortSignal) {
   const begun = new Map<string, Promise<void>>();
-  const sick = (unit: ServiceController): boolean => unit.state === "unhealthy" && !names.includes(unit.name);
-  const waitsForSick = (): Set<string> => {
+  const isUnhealthy = (unit: ServiceController): boolean => unit.state === "unhealthy" && !names.includes(unit.name);
+  const waitingForUnhealthy = (): Set<string> => {
     const definitions = [...units.values()].map(({ definition }) => definition);
-    const all = [...units.values()].filter(sick).flatMap(({ name }) => dependentsOf(name, definitions, true));
+    const all = [...units.values()].filter(isUnhealthy).flatMap(({ name }) => dependentsOf(name, definitions, true));
     return new Set(all);
   };
   return (unit: ServiceController): Promise<void> => {
     const check =
       begun.get(unit.name) ??
       (async () => {
-        const waiting = waitsForSick();
+        const waiting = waitingForUnhealthy();
         const others = names.filter((name) => !waiting.has(name)).map((name) => unitOf(units, name));
         await Promise.all(others.map((other) => other.settled(signal)));
-        if (sick(unit)) await unit.checkAgain(signal);
+        if (isUnhealthy(unit)) await unit.checkAgain(signal);
       })();
     begun.set(unit.name, check);
     return check;

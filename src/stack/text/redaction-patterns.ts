@@ -41,7 +41,10 @@ const WORKING_DIRECTORY = String.raw`(?<=^|[\s"'\x60]|[\s"'\x60]OLD|^OLD)PWD=/`;
 /** `/etc/passwd` and `/usr/bin/passwd` are paths. */
 const NOT_A_PATH = "(?<!/(?:etc|bin|sbin)/)";
 const AFTER_QUOTED_NAME = String.raw`\\?["']\s{0,4}(?:=>|[:=])\s{0,4}`;
-/** The beginning of a quoted name. Without it, `'id; pwd': Exit code 0` is the end of a command. */
+/**
+ * The beginning of a quoted name. Without it, `'id; pwd': Exit code 0` is the end of a command. It takes up to 128 steps,
+ * so that it must follow a test for a name.
+ */
 const AFTER_QUOTE = String.raw`(?<=["'][\w.-]{0,64})`;
 /** Patterns in order of application. */
 export const PATTERNS: readonly Pattern[] = [
@@ -72,7 +75,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     hint: /pass|pwd|secret|token|key|credential/i,
     expression: new RegExp(
-      String.raw`(?!${WORKING_DIRECTORY})((?:${ASSIGNED_NAMES})(?:\s{0,4}=\s{0,4}|${AFTER_QUOTED_NAME}(?=\\?["']))|${AFTER_QUOTE}(?:${ASSIGNED_NAMES})${AFTER_QUOTED_NAME})${SOME_VALUE}${VALUE}`,
+      String.raw`(?!${WORKING_DIRECTORY})((?:${ASSIGNED_NAMES})(?:\s{0,4}=\s{0,4}|${AFTER_QUOTED_NAME}(?=\\?["']))|(?=${ASSIGNED_NAMES})${AFTER_QUOTE}(?:${ASSIGNED_NAMES})${AFTER_QUOTED_NAME})${SOME_VALUE}${VALUE}`,
       "gi",
     ),
     replacement: `$1${REDACTED}`,
