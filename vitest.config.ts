@@ -22,7 +22,7 @@ export default defineConfig({
     pool: "forks",
     // More than a small machine has processors: files mostly wait, for processes, health checks and grace periods. With 6,
     // two processors were idle for a quarter of the time.
-    maxWorkers: 10,
+    maxWorkers: 8,
     sequence: { sequencer: LongestFirst },
     projects: [
       // Their files share processes and modules: a process for each file costs it half a second of processor time.

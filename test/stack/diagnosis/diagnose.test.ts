@@ -525,8 +525,7 @@ describe("diagnose: services that run and are not healthy", () => {
     const manager = await started(compose(service("app", "restart: on-failure:1")));
     for (const generation of [2, 3]) {
       domain.runtime.service("app").end({ exitCode: 1 });
-      if (generation < 3)
-        await until("again", async () => (await manager.report(project)).services.app?.generation === generation);
+      if (generation < 3) await until("it runs again", () => domain.runtime.service("app").generation === generation);
     }
     await inState(manager, "app", "crashed");
     expect((await diagnose(manager)).cause?.evidence.map(({ text }) => text)).toEqual(
