@@ -162,13 +162,13 @@ export const transferError = (error: StackwardenError): TransferredError => ({
   hint_parts: error.hintParts,
 });
 
-/** The same error with another hint. */
-export const withHint = (error: StackwardenError, parts: Hint): StackwardenError =>
+/** The same error with another hint, and other details. */
+export const withHint = (error: StackwardenError, parts: Hint, details = error.details): StackwardenError =>
   new StackwardenError(error.code, error.message, {
     hint: parts,
     retryable: error.retryable,
     cause: error.cause ?? error,
-    ...(error.details === undefined ? {} : { details: error.details }),
+    ...(details === undefined ? {} : { details }),
   });
 
 /** An error that another process reported. */

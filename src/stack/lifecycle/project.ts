@@ -301,22 +301,16 @@ export class Project {
     if (request.services !== undefined && this.open && (await this.#leavesSome(request.services)))
       return this.#stopServices(request.services, request, call, begun);
     const before = await this.#reportBefore();
-    const result = async (status: StopOutcome["status"], removed = NOTHING): Promise<StopOutcome> =>
-      stopOutcome({ project: this.id, status, ...removed, before: await before(), after: await this.report(), begun });
+    const result = async (
+      status: StopOutcome["status"],
+      removed = NOTHING,
+      after = () => this.report(),
+    ): Promise<StopOutcome> =>
+      stopOutcome({ project: this.id, status, ...removed, before: await before(), after: await after(), begun });
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const idle = this.#idle;
     const remove = removes(request);
-    if (idle && !remove) {
-      const report = await before();
-      return stopOutcome({
-        project: this.id,
-        status: "already_stopped",
-        ...NOTHING,
-        before: report,
-        after: report,
-        begun,
-      });
-    }
+    if (idle && !remove) return result("already_stopped", NOTHING, before);
     // Wait for a stop in progress that keeps the data, so that no start can run between that stop and the deletion.
     while (this.#stopping !== null && remove && !this.#stopping.removes) {
       const remainingMs = Math.max(0, begun + patience - Date.now());
@@ -514,7 +508,11 @@ export class Project {
       return async () => report;
     }
     const facts = await this.#facts();
-    return () => stackReport({ ...facts, peek: async () => this.supervisor.stack?.definition ?? facts.peek() });
+    let report: Promise<StackReport> | undefined;
+    return () => {
+      report ??= stackReport({ ...facts, peek: async () => this.supervisor.stack?.definition ?? facts.peek() });
+      return report;
+    };
   }
 
   async #facts(): Promise<StackFacts> {

@@ -27,15 +27,16 @@ type Retrying = (message: string) => void;
 
 function retried<T>(
   host: ServiceContext,
-  what: string,
-  { signal, retrying }: { signal: AbortSignal; retrying: Retrying },
+  verb: "Preparing" | "Starting",
+  { service: { name }, signal }: Pick<PrepareServiceRequest, "service" | "signal">,
+  retrying: Retrying,
   work: () => Promise<T>,
 ): Promise<T> {
   return withRetry(work, {
     ...host.retry,
     signal,
     onRetry: ({ attempt, delayMs, error }) =>
-      retrying(`${what} failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`),
+      retrying(`${verb} ${name} failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`),
   });
 }
 
@@ -48,10 +49,9 @@ export function startInstance(
   request: Omit<StartServiceRequest, "sink">,
   retrying: Retrying,
 ): Promise<RuntimeService> {
-  const { service, generation, signal } = request;
-  const { name } = service;
-  return retried(host, `Starting ${name}`, { signal, retrying }, () =>
-    host.stack.startService({ ...request, sink: host.sink(name, generation) }),
+  const { service, generation } = request;
+  return retried(host, "Starting", request, retrying, () =>
+    host.stack.startService({ ...request, sink: host.sink(service.name, generation) }),
   );
 }
 
@@ -75,14 +75,14 @@ function sinkAtFirstOutput(open: () => LogSink): LogSink {
  * @param retrying called before each retry
  * @returns `prepared` of the start
  */
-export async function prepareInstance(
+export function prepareInstance(
   host: ServiceContext,
   request: Omit<PrepareServiceRequest, "sink">,
   retrying: Retrying,
 ): Promise<unknown> {
-  const { service, generation, signal } = request;
-  const { name } = service;
-  return retried(host, `Preparing ${name}`, { signal, retrying }, async () =>
-    host.stack.prepareService?.({ ...request, sink: sinkAtFirstOutput(() => host.sink(name, generation)) }),
+  const { service, generation } = request;
+  const sink = (): LogSink => sinkAtFirstOutput(() => host.sink(service.name, generation));
+  return retried(host, "Preparing", request, retrying, async () =>
+    host.stack.prepareService?.({ ...request, sink: sink() }),
   );
 }

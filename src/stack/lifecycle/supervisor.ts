@@ -63,10 +63,13 @@ function elsewhere(before: RuntimeName | null, now: RuntimeName, volumes: string
   return ` The project ran on ${before} before, and the data of its volumes (${volumes.join(", ")}) is there, not on this runtime. To use it, set \`runtime: ${before}\` in the configuration.`;
 }
 
+/** True when services were started and did not come up. */
+const hasFailedServices = (error: unknown): error is StackwardenError =>
+  error instanceof StackwardenError && ["SERVICE_START_FAILED", "START_TIMEOUT"].includes(error.code);
+
 /** Explains failed checks of the built-in stack, which are not in any file of the project. */
 function explainBuiltIn(error: unknown, source: string): unknown {
-  const failed = error instanceof StackwardenError && ["SERVICE_START_FAILED", "START_TIMEOUT"].includes(error.code);
-  if (!failed || !source.startsWith("built-in:")) return error;
+  if (!hasFailedServices(error) || !source.startsWith("built-in:")) return error;
   const expected =
     "The folder has no compose.yaml, so the built-in stack ran: it expects HTTP 200 from GET /health of backend/ (uvicorn app.main:app) and from GET / of frontend/. Write compose.yaml where the project differs.";
   return withHint(error, [...error.hintParts, { text: ` ${expected}` }]);
@@ -85,17 +88,10 @@ function removedBecause(service: string, { without = [], files, profiles }: Star
 
 /** Adds the services that are left out to a failed start: their absence can be its cause. */
 function withLeftOut(error: unknown, services: readonly string[] = []): unknown {
-  const failed = error instanceof StackwardenError && ["SERVICE_START_FAILED", "START_TIMEOUT"].includes(error.code);
-  if (!failed || services.length === 0) return error;
+  if (!hasFailedServices(error) || services.length === 0) return error;
   const them = services.length === 1 ? "it" : "them";
-  return new StackwardenError(error.code, error.message, {
-    hint: [
-      ...error.hintParts,
-      ...hint` Left out by a call: ${services.join(", ")}; ${callTo("start_stack", { services: [...services] })} includes ${them}.`,
-    ],
-    details: { ...error.details, left_out: [...services] },
-    cause: error.cause ?? error,
-  });
+  const call = hint` Left out by a call: ${services.join(", ")}; ${callTo("start_stack", { services: [...services] })} includes ${them}.`;
+  return withHint(error, [...error.hintParts, ...call], { ...error.details, left_out: [...services] });
 }
 
 function describeChanges({ replaced, started, removed }: Reconciled, limited: readonly string[]): string[] {
@@ -199,7 +195,7 @@ export class Supervisor {
         this.#unlock = await storage.lock();
         records = await storage.records(true);
       } else records = await storage.records();
-      // The first check of a runtime takes as long as reading a definition, so they run side by side.
+      // A new server detects the capabilities of the machine here. The definition is read at the same time.
       const target = before === null ? { runtime: chooseRuntime(settings, runtimes, storage.id) } : { running: before };
       target.runtime?.catch(() => undefined);
       const definition = await this.#reader.forStart(request, settings, { records, current: this.#current, attempt });

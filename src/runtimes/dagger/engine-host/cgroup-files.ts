@@ -1,5 +1,7 @@
 /** Parses the kernel's view of a running container: lines `file:line` from its cgroup, its network and its process. */
+
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
+import { numberOf } from "../../shared/kernel-counters.js";
 import { CPU_PERIOD_US, MB } from "./limit-values.js";
 import type { HostUser } from "./types.js";
 
@@ -24,12 +26,6 @@ export function parseSnapshot(text: string): HostSnapshot {
 }
 
 const first = (snapshot: HostSnapshot, file: string): string | undefined => snapshot.get(file)?.[0];
-
-function numberOf(text: string | undefined): number | null {
-  if (text === undefined || text.trim() === "") return null;
-  const value = Number(text);
-  return Number.isFinite(value) ? value : null;
-}
 
 /** Null for `max`, -1, "unlimited" and other text. */
 export function limitOf(text: string | undefined): number | null {

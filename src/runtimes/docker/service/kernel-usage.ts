@@ -2,6 +2,7 @@
  * Usage of a container from this machine's kernel, when the engine runs on the same kernel. The engine itself answers
  * only after its next measurement, up to one second later.
  */
+import { keyed, numberOf } from "../../shared/kernel-counters.js";
 import { groups, parseCgroup, text } from "./kernel-view.js";
 
 /** The parts of the engine's statistics that are reported. */
@@ -23,13 +24,6 @@ type Networks = NonNullable<RawStats["networks"]>;
 
 const MICRO = 1000;
 
-const numberOf = (content: string | null): number | undefined =>
-  content === null || !/^\d+$/.test(content) ? undefined : Number(content);
-
-/** A value of a file that has a name and a number in each line. */
-const field = (content: string | null, name: string): number | undefined =>
-  numberOf(new RegExp(`^${name} (\\d+)$`, "m").exec(content ?? "")?.[1] ?? null);
-
 /** Bytes by interface from /proc/<pid>/net/dev, without the loopback interface. */
 function networksOf(table: string): Networks {
   const networks: Networks = {};
@@ -42,8 +36,8 @@ function networksOf(table: string): Networks {
   return networks;
 }
 
-const withNumber = <K extends string>(name: K, value: number | undefined): { [key in K]?: number } =>
-  (value === undefined ? {} : { [name]: value }) as { [key in K]?: number };
+const withNumber = <K extends string>(name: K, value: number | null): { [key in K]?: number } =>
+  (value === null ? {} : { [name]: value }) as { [key in K]?: number };
 
 /**
  * @param pid the container's main process on this machine; 0 when it is unknown
@@ -74,23 +68,26 @@ export async function kernelUsage(
     at("pids", "pids.current"),
     text(`${proc}/${pid}/net/dev`),
   ]);
-  const microseconds = field(cpu, "usage_usec");
-  const total = old ? numberOf(used) : microseconds === undefined ? undefined : microseconds * MICRO;
+  /** Nanoseconds of a counter in microseconds. */
+  const nanoseconds = (name: string): number | null => {
+    const microseconds = keyed(cpu, name);
+    return microseconds === null ? null : microseconds * MICRO;
+  };
+  const total = old ? numberOf(used) : nanoseconds("usage_usec");
   const bytes = numberOf(usage);
-  if (total === undefined || bytes === undefined) return null;
-  const throttled = old ? field(cpu, "throttled_time") : field(cpu, "throttled_usec");
+  if (total === null || bytes === null) return null;
   return {
     cpu_stats: {
       cpu_usage: { total_usage: total },
       throttling_data: {
-        ...withNumber("throttled_periods", field(cpu, "nr_throttled")),
-        ...withNumber("throttled_time", throttled === undefined || old ? throttled : throttled * MICRO),
+        ...withNumber("throttled_periods", keyed(cpu, "nr_throttled")),
+        ...withNumber("throttled_time", old ? keyed(cpu, "throttled_time") : nanoseconds("throttled_usec")),
       },
     },
     memory_stats: {
       usage: bytes,
       ...withNumber("max_usage", numberOf(peak)),
-      stats: withNumber("inactive_file", field(memory, old ? "total_inactive_file" : "inactive_file")),
+      stats: withNumber("inactive_file", keyed(memory, old ? "total_inactive_file" : "inactive_file")),
     },
     pids_stats: withNumber("current", numberOf(pids)),
     ...(network === null ? {} : { networks: networksOf(network) }),

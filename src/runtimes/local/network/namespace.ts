@@ -4,7 +4,7 @@
  * connects the services with the network of the machine.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,6 +13,7 @@ import { raceAbort } from "../../../system/wait.js";
 import type { Dial } from "../../shared/probes/dial.js";
 import type { Forward } from "../forward.js";
 import { type Listener, listeners, recentListenersOf } from "../ports-listeners.js";
+import { networkOf } from "../process/find-sandbox.js";
 import { ownProgram } from "../process/own-program.js";
 import { INNER_FD, inUserNamespace, OUTER_FD, type UserNamespaces } from "../process/user-namespaces.js";
 import type { AgentAnswer, AgentRequest } from "./agent.js";
@@ -81,20 +82,15 @@ const exitOf = (child: ChildProcess): Promise<string> =>
     child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
 
-const networkOf = (pid: number | "self"): string | null => {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/net`);
-  } catch {
-    return null;
-  }
-};
-
 /** Resolves when the process is in another network namespace than the server; never when it ends before. */
 async function hasSeparateNetwork(child: ChildProcess): Promise<true> {
   const own = networkOf("self");
   while (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
-    const network = networkOf(child.pid);
-    if (network !== null && network !== own) return true;
+    try {
+      if (networkOf(child.pid) !== own) return true;
+    } catch {
+      // It has ended, which the caller observes.
+    }
     await sleep(1);
   }
   return new Promise(() => undefined);

@@ -3,16 +3,15 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { AppliedLimits, Enforcement } from "../../../stack/runtime.js";
+import { keyed, numberOf } from "../../shared/kernel-counters.js";
 import {
   applied,
   type Cgroup,
   type CgroupFactory,
   CPU_PERIOD_US,
-  keyed,
   limitValue,
   lowest,
   MB,
-  numberOf,
   read,
   type Usage,
   write,

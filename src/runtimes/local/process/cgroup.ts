@@ -50,15 +50,6 @@ export function limitValue(text: string | null): number | null {
   return Number.isFinite(value) && value >= 0 && value < UNLIMITED_BYTES ? value : null;
 }
 
-export const numberOf = (text: string | null): number | null => {
-  const value = text === null || text === "" ? Number.NaN : Number(text);
-  return Number.isFinite(value) ? value : null;
-};
-
-/** Reads a `key value` file. */
-export const keyed = (text: string | null, key: string): number | null =>
-  numberOf(new RegExp(`^${key} (\\d+)$`, "m").exec(text ?? "")?.[1] ?? null);
-
 /** Describes a requested limit by the value that was read back. */
 export const applied = (value: number | null, by: Enforcement): { value: number | null; enforcement: Enforcement } => ({
   value,

@@ -29,7 +29,8 @@ export const ownNamespaces = (
 
 type LaunchCheck = Extract<NonNullable<LaunchSpec["namespaces"]>, { kind: "own" }>["check"];
 
-const networkOf = (pid: number | "self"): string => readlinkSync(`/proc/${pid}/ns/net`);
+/** Identifies the network namespace of a process. @throws Error when the process has ended or belongs to another user */
+export const networkOf = (pid: number | "self"): string => readlinkSync(`/proc/${pid}/ns/net`);
 
 /** The namespaces of a command that joins those of a process. */
 export const joinedNamespaces = (

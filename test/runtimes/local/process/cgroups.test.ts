@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { endCgroup, keyed, killAll, limitValue } from "../../../../src/runtimes/local/process/cgroup.js";
+import { endCgroup, killAll, limitValue } from "../../../../src/runtimes/local/process/cgroup.js";
 import { detectCgroups } from "../../../../src/runtimes/local/process/detect-cgroups.js";
+import { keyed } from "../../../../src/runtimes/shared/kernel-counters.js";
 import { CgroupTree } from "./cgroup-fixture.js";
 import { HostFixture, until } from "./support.js";
 
