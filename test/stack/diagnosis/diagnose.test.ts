@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { StackManager } from "../../../src/stack/model.js";
 import { call, compose, Domain, service, until } from "../../support/domain.js";
+import type { Script } from "../../support/fake-runtime.js";
 
 let domain: Domain;
 beforeEach(() => {
@@ -470,17 +471,22 @@ describe("diagnose: services that run and are not healthy", () => {
     expect(others.map(({ service: name }) => name)).not.toContain("db");
   });
 
+  /** Diagnoses app after it has been healthy and its checks begin to fail. @param seen the result of its checks */
+  const diagnoseUnhealthy = async ({ seen, ...script }: Script & { seen: string }) => {
+    let well = true;
+    domain.runtime.scripts = { app: { ...script, probe: () => well || seen } };
+    const manager = await started(APP);
+    well = false;
+    await inState(manager, "app", "unhealthy");
+    return diagnose(manager);
+  };
+
   it.each([
     ["no answer within 1000 ms", "no_answer", "restart_service"],
     ["connection refused: nothing listens there", "not_listening", "get_logs"],
     ["HTTP 500, expected 200", "check_failed", "get_logs"],
   ])("a service whose check reports %j has the cause %s", async (seen, kind, operation) => {
-    let well = true;
-    domain.runtime.scripts = { app: { probe: () => well || seen } };
-    const manager = await started(APP);
-    well = false;
-    await inState(manager, "app", "unhealthy");
-    const { cause } = await diagnose(manager);
+    const { cause } = await diagnoseUnhealthy({ seen });
     expect(cause).toMatchObject({ kind, service: "app", next: { operation } });
     expect(cause?.evidence[0]).toMatchObject({ source: "health", text: `fake: ${seen}` });
     expect(cause?.explanation).not.toContain(seen);
@@ -490,16 +496,9 @@ describe("diagnose: services that run and are not healthy", () => {
     "[INFO] Listening at: http://127.0.0.1:8000 (2)",
     "Serving HTTP on 127.0.0.1 port 8000 (http://127.0.0.1:8000/) ...",
   ])("a check command that reaches nothing at the service's address says so, with the log line %j", async (prints) => {
-    let well = true;
     const seen = "exit code 1: urllib.error.URLError: <urlopen error [Errno 111] Connection refused>";
     const check = "exec python -c urlopen('http://127.0.0.1:8080/healthz')";
-    domain.runtime.scripts = {
-      app: { prints, probe: () => well || seen, check },
-    };
-    const manager = await started(APP);
-    well = false;
-    await inState(manager, "app", "unhealthy");
-    const { cause } = await diagnose(manager);
+    const { cause } = await diagnoseUnhealthy({ seen, prints, check });
     expect(cause).toMatchObject({ kind: "not_listening", service: "app", next: { operation: "get_logs" } });
     expect(cause?.explanation).toBe("app runs, but does not answer on port 8080, which its health check asks.");
     expect(cause?.evidence.map(({ text }) => text)).toEqual([`${check}: ${seen}`, prints]);
@@ -509,12 +508,7 @@ describe("diagnose: services that run and are not healthy", () => {
     ["exit code 1: urllib.error.HTTPError: HTTP Error 500: Internal Server Error", "and answers, but"],
     ["exit code 1: test: /tmp/alive: no such file", "but the command of its health check fails"],
   ])("a check command with the result %j says only what it shows", async (seen, says) => {
-    let well = true;
-    domain.runtime.scripts = { app: { probe: () => well || seen } };
-    const manager = await started(APP);
-    well = false;
-    await inState(manager, "app", "unhealthy");
-    const { cause } = await diagnose(manager);
+    const { cause } = await diagnoseUnhealthy({ seen });
     expect(cause?.kind).toBe("check_failed");
     expect(cause?.explanation).toContain(says);
   });
