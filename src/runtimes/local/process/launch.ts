@@ -7,10 +7,12 @@ import { once } from "node:events";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
+import { finished } from "node:stream/promises";
 import { StackwardenError } from "../../../errors.js";
 import { boundText, sanitizeText } from "../../../stack/text/sanitize-text.js";
 import { startTime } from "../../../system/process-identity.js";
 import { isRootServer } from "../../../system/root-server.js";
+import { withinOrNull } from "../../../system/wait.js";
 import { lastLine } from "../../shared/last-line.js";
 import type { ServiceUser } from "../types.js";
 import { firstClosedFolder } from "./access.js";
@@ -68,6 +70,10 @@ export interface Launched {
 
 /** Maximum wait for stage 2. It takes milliseconds, and well below a second on a busy machine. */
 const STAGE_MS = 30_000;
+
+/** Maximum wait for the end and the output of programs that ended before the command began. */
+const REASON_MS = 1000;
+const REASON_LENGTH = 4096;
 
 /** Descriptors are inherited only when a process starts. */
 let inherited: number[] | null = null;
@@ -132,10 +138,19 @@ function killProcess(pid: number): void {
   }
 }
 
-/** The last line that the programs before the command printed, as the end of a sentence. */
-function reasonOf({ exitCode, signalCode, stderr }: ChildProcess): string {
-  const line = boundText(lastLine(sanitizeText(String(stderr?.read() ?? ""))), 300);
-  const how = signalCode ?? (exitCode === null ? "" : `exit code ${exitCode}`);
+/**
+ * The last line that the programs before the command printed, and how they ended, as the end of a sentence. The channel
+ * closes before the rest of their output and their exit code arrive.
+ */
+async function reasonOf(child: ChildProcess): Promise<string> {
+  let printed = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    printed = (printed + chunk.toString("latin1")).slice(-REASON_LENGTH);
+  });
+  const closed = finished(child.stderr as Readable).catch(() => undefined);
+  await withinOrNull(Promise.all([ended(child), closed]), REASON_MS);
+  const line = boundText(lastLine(sanitizeText(Buffer.from(printed, "latin1").toString())), 300);
+  const how = child.signalCode ?? (child.exitCode === null ? "" : `exit code ${child.exitCode}`);
   const reason = [line, how].filter(Boolean).join(", ");
   return reason === "" ? "" : ` (${reason})`;
 }
@@ -270,6 +285,8 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
         channel.end("go\n");
         return;
       }
+      // Programs that reported nothing have ended, unless they did not answer in time.
+      const reason = line === null ? await reasonOf(child) : "";
       end();
       if (differs !== null)
         throw new StackwardenError(
@@ -283,7 +300,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
         ? await noDirectory(spec)
         : new StackwardenError(
             "SERVICE_START_FAILED",
-            `${argv[0]} cannot be started: it ended before its first step${reasonOf(child)}.`,
+            `${argv[0]} cannot be started: it ended before its first step${reason}.`,
             {
               hint: "Its limits may be too low for any process to start; `stackwarden doctor` shows what this machine can do.",
             },

@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { findGateTools } from "../../../../src/runtimes/local/process/gate.js";
+import { launch } from "../../../../src/runtimes/local/process/launch.js";
 import { HostFixture, isRoot, until } from "./support.js";
 
 let fixture: HostFixture;
@@ -94,6 +96,25 @@ describe("a service that cannot start", () => {
 
   it("a command with a NUL byte in an argument is refused", async () => {
     await expect(fixture.run(["/bin/echo", "a\0b"])).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+  });
+
+  it("programs that end before the command are reported with their last line and exit code", async () => {
+    const words = ["/bin/sh", "-c", "exec 3>&-; sleep 0.2; echo 'No space for another namespace' >&2; exit 9"];
+    const launched = await launch({
+      argv: ["/bin/true"],
+      cwd: "/",
+      env: {},
+      user: await (await fixture.host()).userFor("demo", "web"),
+      tools: await findGateTools(isRoot),
+      stdin: "ignore",
+      namespaces: { kind: "joined", pidNamespace: "", users: null, words },
+    });
+    await launched.enter([]);
+    await expect(launched.begin()).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      message:
+        "/bin/true cannot be started: it ended before its first step (No space for another namespace, exit code 9).",
+    });
   });
 
   it("a service whose program is missing ends with exit code 127", async () => {
