@@ -71,9 +71,8 @@ export interface Launched {
 /** Maximum wait for stage 2. It takes milliseconds, and well below a second on a busy machine. */
 const STAGE_MS = 30_000;
 
-/** Maximum wait for the end and the output of programs that ended before the command began. */
-const REASON_MS = 1000;
-const REASON_LENGTH = 4096;
+/** Maximum wait for the exit code and the output of a program that ended before the command began. */
+const CLOSE_MS = 1000;
 
 /** Descriptors are inherited only when a process starts. */
 let inherited: number[] | null = null;
@@ -139,20 +138,39 @@ function killProcess(pid: number): void {
 }
 
 /**
- * The last line that the programs before the command printed, and how they ended, as the end of a sentence. The channel
- * closes before the rest of their output and their exit code arrive.
+ * Reads standard error until the command begins. Node.js discards what no listener has read when a process exits.
+ * @returns a function that ends the reading and returns what was printed
  */
-async function reasonOf(child: ChildProcess): Promise<string> {
-  let printed = "";
-  child.stderr?.on("data", (chunk: Buffer) => {
-    printed = (printed + chunk.toString("latin1")).slice(-REASON_LENGTH);
-  });
+function collectErrors(stderr: Readable): () => Buffer {
+  const chunks: Buffer[] = [];
+  const collect = (): void => {
+    for (let chunk = stderr.read(); chunk !== null; chunk = stderr.read()) chunks.push(chunk);
+  };
+  stderr.on("readable", collect);
+  return () => {
+    stderr.off("readable", collect);
+    return Buffer.concat(chunks);
+  };
+}
+
+/** The channel closes before the rest of the output and the exit code arrive. */
+async function untilClosed(child: ChildProcess): Promise<void> {
   const closed = finished(child.stderr as Readable).catch(() => undefined);
-  await withinOrNull(Promise.all([ended(child), closed]), REASON_MS);
-  const line = boundText(lastLine(sanitizeText(Buffer.from(printed, "latin1").toString())), 300);
-  const how = child.signalCode ?? (child.exitCode === null ? "" : `exit code ${child.exitCode}`);
+  await withinOrNull(Promise.all([ended(child), closed]), CLOSE_MS);
+}
+
+function endedEarly(program: string, { exitCode, signalCode }: ChildProcess, printed: string): StackwardenError {
+  const line = boundText(lastLine(sanitizeText(printed)), 300);
+  const how = signalCode ?? (exitCode === null ? "" : `exit code ${exitCode}`);
   const reason = [line, how].filter(Boolean).join(", ");
-  return reason === "" ? "" : ` (${reason})`;
+  return new StackwardenError(
+    "SERVICE_START_FAILED",
+    `${program} cannot be started: it ended before its first step${reason === "" ? "" : ` (${reason})`}.`,
+    {
+      hint: "Its limits may be too low for any process to start; `stackwarden doctor` shows what this machine can do.",
+      ...(line === "" ? {} : { cause: new Error(line) }),
+    },
+  );
 }
 
 /** Finds the command behind bubblewrap or nsenter. Until the command begins, stage 2 is the only process there. */
@@ -269,6 +287,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
     },
     begin: async () => {
       const report = firstLine(channel, child);
+      const printed = collectErrors(launched.stderr);
       channel.write("user\n");
       try {
         await verified(child, spec);
@@ -282,11 +301,12 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
       const differs = isChanged && place !== null ? privilegesDiffer(place.command, spec) : null;
       if (place !== null && differs === null) {
         Object.assign(launched, place);
+        launched.stderr.unshift(printed());
         channel.end("go\n");
         return;
       }
       // Programs that reported nothing have ended, unless they did not answer in time.
-      const reason = line === null ? await reasonOf(child) : "";
+      if (line === null) await untilClosed(child);
       end();
       if (differs !== null)
         throw new StackwardenError(
@@ -298,16 +318,29 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
         );
       throw line === NO_DIRECTORY
         ? await noDirectory(spec)
-        : new StackwardenError(
-            "SERVICE_START_FAILED",
-            `${argv[0]} cannot be started: it ended before its first step${reason}.`,
-            {
-              hint: "Its limits may be too low for any process to start; `stackwarden doctor` shows what this machine can do.",
-            },
-          );
+        : endedEarly(argv[0] ?? "The command", child, printed().toString());
     },
   };
   return launched;
+}
+
+/** Attempts of a command in its own namespaces. */
+const MOUNT_ATTEMPTS = 5;
+
+/**
+ * Calls again when bubblewrap fails at a mount: it copies the machine's mounts and then changes each of them, and fails
+ * when one is removed in between, as container engines do all the time. On systemd machines mounts are shared with copies.
+ */
+export async function retryMounts<T>(start: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start();
+    } catch (error) {
+      const { cause } = error as Error;
+      const isMount = cause instanceof Error && /^bwrap: .*mount/.test(cause.message);
+      if (!isMount || attempt === MOUNT_ATTEMPTS) throw error;
+    }
+  }
 }
 
 async function noDirectory({ argv, cwd, user }: LaunchSpec): Promise<StackwardenError> {
