@@ -15,7 +15,7 @@ import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup
 import { type CommandGroup, openCommandGroup } from "./process/command-group.js";
 import { detectCgroups } from "./process/detect-cgroups.js";
 import { findGateTools, type GateTools } from "./process/gate.js";
-import { type Inside, type Launched, type LaunchSpec, launch } from "./process/launch.js";
+import { type Inside, type Launched, type LaunchSpec, launch, retryMounts } from "./process/launch.js";
 import { CgroupProcess, endOf } from "./process/managed-process.js";
 import { withName } from "./process/named-user.js";
 import { namespaceEnded } from "./process/namespace-end.js";
@@ -188,7 +188,11 @@ class LocalProcessHost implements ProcessHost {
    * Starts a command in its own cgroup. Everything is registered with the watchdog before it exists, so that nothing
    * remains whenever the server dies.
    */
-  async #begin(spec: LaunchSpec, name: string, limits: Limits): Promise<Begun> {
+  #begin(spec: LaunchSpec, name: string, limits: Limits): Promise<Begun> {
+    return retryMounts(() => this.#beginOnce(spec, name, limits));
+  }
+
+  async #beginOnce(spec: LaunchSpec, name: string, limits: Limits): Promise<Begun> {
     const directories = this.factory?.directories(name) ?? [];
     const launched = await launch(spec);
     try {
