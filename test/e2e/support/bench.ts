@@ -2,8 +2,7 @@
  * A folder for projects and state with stackwarden servers, driven by real MCP clients over stdio: one server for each
  * client (`standalone`), or one background server for all (`shared`), which ends with the bench.
  */
-import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,7 +12,7 @@ import type { ProgressCallback } from "@modelcontextprotocol/sdk/shared/protocol
 import type { ErrorReport } from "../../../src/errors.js";
 import { lockHolder } from "../../../src/system/lock-file.js";
 import { detailed } from "../../support/detailed.js";
-import { perRun } from "../../support/per-run.mjs";
+import { withPostgresCache } from "../../support/postgres-cache.js";
 import { expectNothingLeft, processesOf } from "./leftovers.js";
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -59,24 +58,6 @@ export async function endBackground(state: string): Promise<number | null> {
   return pid;
 }
 
-/** Fills `cache` of the folder as the first start of a database does. */
-async function preparePostgres(folder: string): Promise<void> {
-  const { Fixture, service } = await import("../../runtimes/local/support/fixture.js");
-  const fixture = new Fixture();
-  try {
-    const db = service("db", {
-      image: "postgres:15-alpine",
-      environment: { POSTGRES_PASSWORD: "not kept" },
-      mounts: [{ type: "volume", source: "data", target: "/var/lib/postgresql/data", readOnly: false }],
-    });
-    const running = await fixture.start(await fixture.open([db]), db);
-    await running.stop({ graceMs: 10_000, signal: "SIGINT" });
-    renameSync(join(fixture.serverState, "cache"), join(folder, "cache"));
-  } finally {
-    await fixture.close();
-  }
-}
-
 export class TestBench {
   #folder: string | undefined;
   readonly #servers: Server[] = [];
@@ -107,16 +88,9 @@ export class TestBench {
     return join(this.folder, "state");
   }
 
-  /**
-   * A state directory with PostgreSQL's programs and the empty database that new ones are copied from, which a server
-   * would otherwise make. No server changes them.
-   */
+  /** A state directory with PostgreSQL's programs and, as root, its template, which a server would otherwise make. */
   async withPostgres(): Promise<this> {
-    if (process.platform !== "linux") return this;
-    const made = await perRun("postgres", preparePostgres);
-    if (made === null) return this;
-    mkdirSync(this.state, { mode: 0o711 });
-    execFileSync("cp", ["-a", "--link", join(made, "cache"), this.state]);
+    await withPostgresCache(this.state);
     return this;
   }
 
