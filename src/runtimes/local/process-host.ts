@@ -14,12 +14,13 @@ import { accessible } from "./process/access.js";
 import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup.js";
 import { type CommandGroup, openCommandGroup } from "./process/command-group.js";
 import { detectCgroups } from "./process/detect-cgroups.js";
+import { findSandboxTools } from "./process/find-sandbox.js";
 import { findGateTools, type GateTools } from "./process/gate.js";
 import { type Inside, type Launched, type LaunchSpec, launch, retryMounts } from "./process/launch.js";
 import { CgroupProcess, endOf } from "./process/managed-process.js";
 import { withName } from "./process/named-user.js";
 import { feed, followCommand } from "./process/run-command.js";
-import type { SandboxView } from "./process/sandbox.js";
+import type { SandboxTools, SandboxView } from "./process/sandbox.js";
 import { Sandbox } from "./process/sandbox-host.js";
 import { UserLeases } from "./process/user-leases.js";
 import { ServiceUsers } from "./process/users.js";
@@ -351,16 +352,31 @@ class LocalProcessHost implements ProcessHost {
   }
 }
 
-/** Detects the capabilities of this machine, and ends processes that an earlier server left behind. */
-export async function createProcessHost(options: ProcessHostOptions): Promise<LocalProcessHost> {
-  const { cgroupRoot, procRoot } = options;
+/** The capabilities of this machine, found by running programs and creating a cgroup. */
+export interface Machine {
+  cgroups: Awaited<ReturnType<typeof detectCgroups>>;
+  tools: GateTools;
+  sandbox: SandboxTools | { reason: string };
+}
+
+export async function detectMachine(
+  options: Pick<ProcessHostOptions, "cgroupRoot" | "procRoot" | "namespaces">,
+): Promise<Machine> {
+  const { cgroupRoot, procRoot, namespaces = true } = options;
   // Detect cgroups before anything else starts: programs that run meanwhile would be in the cgroup that is examined.
   const cgroups = await detectCgroups({
     ...(cgroupRoot === undefined ? {} : { cgroupRoot }),
     ...(procRoot === undefined ? {} : { procRoot }),
   });
   const tools = await findGateTools(isRootServer());
-  const sandbox = await Sandbox.detect(options.stateDir, tools.setpriv, options.namespaces ?? true);
+  const sandbox = namespaces ? await findSandboxTools(tools.setpriv) : { reason: "they are turned off" };
+  return { cgroups, tools, sandbox };
+}
+
+/** Ends processes that an earlier server left behind. */
+export async function createProcessHost(options: ProcessHostOptions, detected?: Machine): Promise<LocalProcessHost> {
+  const { cgroups, tools, sandbox: sandboxTools } = detected ?? (await detectMachine(options));
+  const sandbox = await Sandbox.create(options.stateDir, sandboxTools);
   const { factory } = cgroups;
   const limits: Enforcement = factory?.enforcement ?? { level: "none", reason: cgroups.reason ?? "unknown" };
   const bounds = (await factory?.bounds()) ?? { cpus: null, memory_mb: null };

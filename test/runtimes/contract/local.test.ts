@@ -3,13 +3,14 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
-import { findSandboxTools } from "../../../src/runtimes/local/process/find-sandbox.js";
 import { createProcessHost } from "../../../src/runtimes/local/process-host.js";
-import { ensureWatchdog } from "../local/process/support.js";
+import { ensureWatchdog, thisMachine } from "../local/process/support.js";
 import type { ContractTarget } from "./bench.js";
 import { commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 import { snapshotTests } from "./snapshots.js";
+
+const machine = await thisMachine();
 
 async function setup(namespaces: boolean): Promise<ContractTarget> {
   ensureWatchdog();
@@ -19,7 +20,7 @@ async function setup(namespaces: boolean): Promise<ContractTarget> {
   const runtime = createLocalRuntime({
     stateDir,
     warn,
-    processHost: () => createProcessHost({ stateDir, warn, namespaces }),
+    processHost: () => createProcessHost({ stateDir, warn, namespaces }, namespaces ? machine : undefined),
   });
   return {
     runtime,
@@ -33,8 +34,7 @@ async function setup(namespaces: boolean): Promise<ContractTarget> {
   };
 }
 
-const sandbox = await findSandboxTools("/usr/bin/setpriv");
-const unavailable = "reason" in sandbox ? sandbox.reason : null;
+const unavailable = "reason" in machine.sandbox ? machine.sandbox.reason : null;
 
 runtimeContract("the local runtime without namespaces", () => setup(false), null, [
   ...ALL,

@@ -11,7 +11,7 @@ import { realPath } from "../../../system/real-path.js";
 import { hasLoopbackNameServer, NAME_SERVER, type NetworkNamespace } from "../network/namespace.js";
 import { SERVICE_FOLDERS } from "../service-folders.js";
 import type { ServiceUser } from "../types.js";
-import { findSandboxTools, joinedNamespaces, ownNamespaces } from "./find-sandbox.js";
+import { joinedNamespaces, ownNamespaces } from "./find-sandbox.js";
 import type { Inside, LaunchSpec } from "./launch.js";
 import { mountPlace } from "./mount-places.js";
 import {
@@ -20,6 +20,7 @@ import {
   programFolders,
   type SandboxHost,
   type SandboxMount,
+  type SandboxTools,
   type SandboxView,
   sandboxArgs,
   TEMPORARY,
@@ -72,9 +73,8 @@ export class Sandbox {
     readonly enforcement: Enforcement,
   ) {}
 
-  /** @param enabled false disables namespaces although the machine supports them */
-  static async detect(stateDir: string, setpriv: string | null, enabled: boolean): Promise<Sandbox> {
-    const tools = enabled ? await findSandboxTools(setpriv) : { reason: "they are turned off" };
+  /** @param tools the programs, or the reason why services have no namespaces */
+  static async create(stateDir: string, tools: SandboxTools | { reason: string }): Promise<Sandbox> {
     if ("reason" in tools)
       return new Sandbox(stateDir, null, {
         level: "none",

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { buildSync } from "esbuild";
 import { expect } from "vitest";
 import { detectCgroups } from "../../../../src/runtimes/local/process/detect-cgroups.js";
-import { createProcessHost } from "../../../../src/runtimes/local/process-host.js";
+import { createProcessHost, detectMachine } from "../../../../src/runtimes/local/process-host.js";
 import type { ManagedProcess, ProcessHost, ProcessSpec, RunSpec } from "../../../../src/runtimes/local/types.js";
 import { RecordingSink } from "../../contract/bench.js";
 import { tempDir } from "../support/fixture.js";
@@ -77,6 +77,13 @@ export async function until(what: string, condition: () => boolean | Promise<boo
   }
 }
 
+/** Found once: a server runs about ten programs for it. */
+let machine: ReturnType<typeof detectMachine> | undefined;
+export const thisMachine = () => {
+  machine ??= detectMachine({});
+  return machine;
+};
+
 export class HostFixture {
   readonly dir = tempDir();
   readonly stateDir = join(this.dir.path, "state");
@@ -89,11 +96,11 @@ export class HostFixture {
 
   host(options: { cgroupRoot?: string; procRoot?: string } = {}) {
     ensureWatchdog();
-    this.#host ??= createProcessHost({
-      stateDir: this.stateDir,
-      warn: (text) => this.warnings.push(text),
-      ...options,
-    });
+    const isMachine = Object.keys(options).length === 0;
+    const given = { stateDir: this.stateDir, warn: (text: string) => this.warnings.push(text), ...options };
+    this.#host ??= isMachine
+      ? thisMachine().then((machine) => createProcessHost(given, machine))
+      : createProcessHost(given);
     return this.#host;
   }
 
