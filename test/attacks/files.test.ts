@@ -35,6 +35,7 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
     bench = new TestBench("standalone");
     secret = join(bench.folder, "secret");
     writeFileSync(secret, `${SECRET}\n`, { mode: 0o600 });
+    await bench.withPostgres();
     server = await bench.server();
   });
   afterAll(() => bench.close());

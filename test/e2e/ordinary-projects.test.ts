@@ -36,6 +36,7 @@ describe("ordinary projects on the local runtime", () => {
   const bench = new TestBench();
   let server: Server;
   beforeAll(async () => {
+    await bench.withPostgres();
     // Yarn 2 and later trust a proxy's certificate only through this variable.
     server = await bench.server(registryEnvironment());
   });

@@ -2,7 +2,6 @@
  * A folder for projects and state with stackwarden servers, driven by real MCP clients over stdio: one server for each
  * client (`standalone`), or one background server for all (`shared`), which ends with the bench.
  */
-import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,10 +10,9 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { ProgressCallback } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import type { ErrorReport } from "../../../src/errors.js";
-import { postgresBinaries } from "../../../src/runtimes/local/binaries-postgres.js";
 import { lockHolder } from "../../../src/system/lock-file.js";
 import { detailed } from "../../support/detailed.js";
-import { perRun } from "../../support/per-run.mjs";
+import { withPostgresCache } from "../../support/postgres-cache.js";
 import { expectNothingLeft, processesOf } from "./leftovers.js";
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -90,13 +88,9 @@ export class TestBench {
     return join(this.folder, "state");
   }
 
-  /** A state directory with PostgreSQL's programs, which a server would otherwise copy. No server changes them. */
+  /** A state directory with PostgreSQL's programs and, as root, its template, which a server would otherwise make. */
   async withPostgres(): Promise<this> {
-    if (process.platform !== "linux") return this;
-    const made = await perRun("postgres", async (folder) => void (await postgresBinaries(folder)));
-    if (made === null) return this;
-    mkdirSync(this.state, { mode: 0o711 });
-    execFileSync("cp", ["-a", "--link", join(made, "cache"), this.state]);
+    await withPostgresCache(this.state);
     return this;
   }
 

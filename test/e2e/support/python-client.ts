@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { virtualEnvironmentCommand } from "../../../src/runtimes/local/install/virtual-environment.js";
+import { virtualEnvironmentCommand } from "../../../src/runtimes/shared/virtual-environment.js";
 import { kept } from "./package.js";
 
 const VERSION = "2.3.0";

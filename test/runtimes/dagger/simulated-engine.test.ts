@@ -78,8 +78,9 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
       args: ["python3", "-u", "-c", program],
     });
 
+  // `print` writes the line and its end separately: two services can write "upup" and then both ends.
   const WAITS =
-    "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\nprint('up')\nwhile True: time.sleep(0.05)";
+    "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\nsys.stdout.write('up\\n')\nwhile True: time.sleep(0.05)";
 
   it("a service runs, and its output and exit code are reported", async () => {
     const { client, events, text, errors } = traced();
@@ -249,7 +250,7 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
 
   it("runc sets limits, measures, executes commands and sends signals", async () => {
     const { client, events, text } = traced();
-    const service = python(client, `${WAITS.replace("print('up')", "held = bytearray(9 << 20); print('up')")}`, (one) =>
+    const service = python(client, WAITS.replace("sys.stdout", "held = bytearray(9 << 20); sys.stdout"), (one) =>
       one.withEnvVariable("MARK", "this one"),
     );
     await service.start();

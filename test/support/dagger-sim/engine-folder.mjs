@@ -1,5 +1,5 @@
 /** An engine is a folder with what outlives a session: cache volumes, containers and fault switches. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** @typedef {ReturnType<typeof openEngine>} Engine */
@@ -11,13 +11,15 @@ export function openEngine(folder) {
     mkdirSync(path, { recursive: true });
     return path;
   };
-  /** The current switches, which a test may change during a session. */
+  const switches = join(folder, "faults.json");
+  let known = { version: "", faults: {} };
+  /** The current switches, which a test may change during a session by a new file in place of the old one. */
   const faults = () => {
-    try {
-      return JSON.parse(readFileSync(join(folder, "faults.json"), "utf8"));
-    } catch {
-      return {};
-    }
+    const file = statSync(switches, { throwIfNoEntry: false });
+    if (file === undefined) return {};
+    const version = `${file.ino} ${file.mtimeMs}`;
+    if (known.version !== version) known = { version, faults: JSON.parse(readFileSync(switches, "utf8")) };
+    return known.faults;
   };
   return {
     folder,

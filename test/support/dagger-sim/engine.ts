@@ -2,7 +2,8 @@
  * A simulated engine for a test: folder, socket, programs and fault switches. README.md describes what it simulates.
  */
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -10,12 +11,13 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { machinePython, PYTHON_VARIABLE } from "../machine-python.mjs";
@@ -24,6 +26,8 @@ import { withStubPrograms } from "../program-dirs.js";
 import { removeEngineCgroups } from "./cgroups.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
+/** Milliseconds for the end of sessions that a test has not closed. */
+const SESSIONS_MS = 10_000;
 
 /** A fault, and how often it occurs. Default: always. */
 interface Times {
@@ -97,14 +101,21 @@ export function whyNoContainers(): string | null {
   return null;
 }
 
-/** The folder of the stand-in `dagger` as one file, which loads faster than its modules; null outside of a test run. */
+/** Path of the Perl that the stand-ins run on. */
+const perl = (): string =>
+  (process.env.PATH ?? "")
+    .split(delimiter)
+    .map((folder) => join(folder, "perl"))
+    .find((path) => existsSync(path)) ?? "/usr/bin/perl";
+
+/** The program of the engines' process as one file, which loads faster than its modules; null outside of a test run. */
 const bundledProgram = (): Promise<string | null> =>
   perRun("dagger-sim", async (folder) => {
     const { build } = await import("esbuild");
-    const program = join(HERE, "dagger.mjs");
+    const program = join(HERE, "daemon.mjs");
     await build({
       entryPoints: [program],
-      outfile: join(folder, "dagger.mjs"),
+      outfile: join(folder, "daemon.mjs"),
       bundle: true,
       platform: "node",
       format: "esm",
@@ -114,29 +125,59 @@ const bundledProgram = (): Promise<string | null> =>
     });
   });
 
+async function startDaemon(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "dagger-sims-"));
+  const socket = join(folder, "sessions.sock");
+  const child = spawn(process.execPath, [join((await bundledProgram()) ?? HERE, "daemon.mjs"), socket], {
+    cwd: "/",
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, [PYTHON_VARIABLE]: JSON.stringify(machinePython()) },
+  });
+  child.once("exit", () => {
+    daemon = undefined;
+  });
+  const [first] = (await Promise.race([once(child.stdout, "data"), once(child, "exit")])) as unknown[];
+  if (!String(first).startsWith("ready")) throw new Error("the process of the simulated engines did not start");
+  // It ends with this process, which does not wait for it.
+  child.unref();
+  for (const stream of [child.stdin, child.stdout]) (stream as unknown as { unref(): void }).unref();
+  return socket;
+}
+
+/** Socket of the process that runs the sessions of all engines of this process: one start instead of one for each session. */
+let daemon: Promise<string> | undefined;
+
 export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
   const folder = mkdtempSync(join(tmpdir(), "dagger-sim-"));
   chmodSync(folder, 0o755);
   const engine = { folder };
+  daemon ??= startDaemon();
+  const sessions = await daemon;
   const version = join(folder, "cli-version");
   const set = (next: Faults): void => {
-    writeFileSync(join(folder, "faults.json"), JSON.stringify(next));
+    // Read by another process, which must not see half of it.
+    writeFileSync(join(folder, "faults.new"), JSON.stringify(next));
+    renameSync(join(folder, "faults.new"), join(folder, "faults.json"));
     writeFileSync(version, `${next.cliVersion ?? "v0.21.8"}\n`);
   };
   set(faults);
   const bin = join(folder, "bin");
   mkdirSync(bin);
-  const program = (name: string, first: string, ...words: string[]): void =>
-    writeFileSync(
-      join(bin, name),
-      `#!/bin/sh\n${first}export DAGGER_SIM_ENGINE='${folder}' ${PYTHON_VARIABLE}='${JSON.stringify(machinePython())}'\nexec ${words.map((word) => `'${word}'`).join(" ")} "$@"\n`,
-      { mode: 0o755 },
-    );
   // The answer does not need the start of a program.
   const answer = "dagger %s (docker-image://registry.example/dagger/engine) linux/amd64";
   const versionCommand = `[ "$1" != version ] || { read -r version < '${version}'; printf '${answer}\\n' "$version"; exit; }\n`;
-  program("dagger", versionCommand, process.execPath, join((await bundledProgram()) ?? HERE, "dagger.mjs"));
-  program("runc", "", "perl", join(HERE, "runc.pl"));
+  writeFileSync(
+    join(bin, "dagger"),
+    `#!/bin/sh\n${versionCommand}exec '${perl()}' '${HERE}/dagger.pl' '${sessions}' '${folder}' "$@"\n`,
+    { mode: 0o755 },
+  );
+  writeFileSync(
+    join(bin, "runc"),
+    `#!${perl()}\n$ENV{DAGGER_SIM_ENGINE} = '${folder}';\ndo '${HERE}/runc.pl';\ndie $@ if $@;\n`,
+    {
+      mode: 0o755,
+    },
+  );
   const socket = join(folder, "buildkitd.sock");
   const server = createServer((connection) => connection.destroy());
   await new Promise<void>((resolve) => server.listen(socket, resolve));
@@ -158,6 +199,9 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
     faults: set,
     close: async () => {
       await new Promise<void>((resolve) => server.close(() => resolve()));
+      const asking = connect({ path: sessions }).on("error", () => {});
+      asking.write(`${folder}\n`);
+      await Promise.race([once(asking, "close"), sleep(SESSIONS_MS, undefined, { ref: false })]);
       let left: number[] = [];
       // Killed processes need a moment to end.
       for (let tries = 0; tries < 50; tries += 1) {
@@ -180,10 +224,7 @@ export function runningSessions(folder: string): number[] {
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => {
       try {
-        return (
-          readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("dagger.mjs\0session") &&
-          readFileSync(`/proc/${pid}/environ`, "utf8").includes(`DAGGER_SIM_ENGINE=${folder}`)
-        );
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${folder}\0session`);
       } catch {
         return false;
       }

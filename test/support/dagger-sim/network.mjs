@@ -19,6 +19,9 @@ export class Network {
   #servers = new Set();
   #opening;
 
+  /** Nothing starts any more. */
+  closed = false;
+
   constructor(folder) {
     this.folder = folder;
     this.hostsFile = join(folder, "hosts");
@@ -33,6 +36,7 @@ export class Network {
 
   /** The process that holds the namespace identifies it. */
   async #open() {
+    if (this.closed) throw new EngineError("the session has ended");
     const script =
       "ip link add br0 type bridge; ip addr add 10.87.0.1/16 dev br0; ip link set br0 up; ip link set lo up; echo up; exec sleep 2147483647";
     const child = spawn(dies[0], [...dies.slice(1), "unshare", "--net", "sh", "-ec", script], {
@@ -128,7 +132,10 @@ export class Network {
       this.#servers.add(server);
       ways.push({ listen: { path }, connect: { host: address, port: backend } });
     }
-    const helper = await this.#helper([], ways);
+    const helper = await this.#helper([], ways).catch((error) => {
+      close();
+      throw error;
+    });
     return () => {
       close();
       helper.kill("SIGKILL");
@@ -137,6 +144,7 @@ export class Network {
   }
 
   async #helper(before, ways) {
+    if (this.closed) throw new EngineError("the session has ended");
     const word = ({ path, host, port }) => path ?? `${host}:${port}`;
     const words = ["perl", FORWARD, ...ways.flatMap(({ listen, connect }) => [word(listen), word(connect)])];
     const script = [...before, `exec ${words.map((word) => `'${word}'`).join(" ")}`].join("; ");

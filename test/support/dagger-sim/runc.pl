@@ -3,7 +3,7 @@
 # Perl without modules: it starts in a fraction of the time of other interpreters, and a test run starts it a thousand
 # times.
 use strict;
-my ($HERE) = $0 =~ m{^(.*)/};
+my ($HERE) = __FILE__ =~ m{^(.*)/};
 my $CONTAINERS = "$ENV{DAGGER_SIM_ENGINE}/containers";
 my ($HUGE, $NOWHERE) = (1 << 62, '/nonexistent');
 

@@ -2,6 +2,7 @@
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeCgroups, removeCgroups } from "./cgroups.mjs";
+import { EngineError } from "./errors.mjs";
 import { innerPid, launch } from "./launch.mjs";
 import { masking } from "./mask.mjs";
 import { randomHex } from "./names.mjs";
@@ -44,6 +45,7 @@ function prepared(session, container, folder) {
  */
 export async function runContainer(session, container, { args, noInit = false, hostname, output, eof }) {
   await session.network.open();
+  if (session.closed) throw new EngineError("the session has ended");
   const id = randomHex(12);
   const folder = session.engine.part("containers", id);
   const user = findUser(container.layers, container.user);
@@ -111,7 +113,7 @@ export async function runContainer(session, container, { args, noInit = false, h
       eof?.(stream);
     });
   }
-  const state = { pid: 0 };
+  const state = { pid: 0, ended: false };
   const started = new Promise((resolve) => {
     child.stdio[3].once("data", () => {
       state.pid = innerPid(child.pid) ?? 0;
@@ -131,6 +133,10 @@ export async function runContainer(session, container, { args, noInit = false, h
     child.stdio[3].once("end", () => resolve(false));
   });
   const exited = new Promise((resolve) => {
+    // Its id can soon be that of another process.
+    child.once("exit", () => {
+      state.ended = true;
+    });
     child.once("close", (code, signal) => {
       rmSync(join(folder, "state.json"), { force: true });
       if (hostname !== undefined && session.network.addressOf(hostname) === network.address)
@@ -148,6 +154,7 @@ export async function runContainer(session, container, { args, noInit = false, h
     kept,
     /** Sends a signal to the container's first process, which forwards it; SIGKILL ends all processes. */
     kill: (signal) => {
+      if (state.ended) return;
       try {
         process.kill(state.pid || innerPid(child.pid) || child.pid, signal);
       } catch {

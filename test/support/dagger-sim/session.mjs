@@ -24,12 +24,17 @@ function told(name, args) {
 export class Session {
   secrets = new Map();
   commands = new Set();
+  closed = false;
   #names = new Names();
   #objects = new Map();
   #known = new Map();
 
-  constructor(engine) {
+  #closing;
+
+  /** @param {(text: string) => void} printError */
+  constructor(engine, printError) {
     this.engine = engine;
+    this.printError = printError;
     this.folder = mkdtempSync(join(engine.part("sessions"), "s-"));
     chmodSync(this.folder, 0o755);
     this.token = randomHex(16);
@@ -146,7 +151,7 @@ export class Session {
             ? this.#query(request, response)
             : response.writeHead(404).end();
       Promise.resolve(answering).catch((error) => {
-        process.stderr.write(`${error.stack}\n`);
+        this.printError(`${error.stack}\n`);
         response.destroy();
       });
     });
@@ -155,12 +160,25 @@ export class Session {
     return this.server.address().port;
   }
 
+  /** As the end of its process does: closes the port and every connection. */
+  disconnect() {
+    this.server?.close();
+    this.server?.closeAllConnections();
+  }
+
   /** As at the end of a client: kills everything and completes the streams. */
-  async close() {
+  close() {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close() {
+    this.closed = true;
+    this.network.closed = true;
     for (const command of this.commands) command.kill("SIGKILL");
-    await this.services.endAll();
+    await Promise.all([this.services.endAll(), ...[...this.commands].map(({ exited }) => exited)]);
     this.telemetry.end();
-    this.server?.closeIdleConnections();
+    this.disconnect();
     this.network.close();
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }

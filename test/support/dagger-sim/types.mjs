@@ -34,11 +34,6 @@ export const types = {
       session.secrets.set(name, plaintext);
       return { type: "Secret", name };
     },
-    secret: ({ session }, _, { uri }) => {
-      const [kind, where] = uri.split(/:\/\/(.*)/);
-      session.secrets.set(uri, kind === "env" ? (process.env[where] ?? "") : readFileSync(where, "utf8"));
-      return { type: "Secret", name: uri };
-    },
     host: () => ({ type: "Host" }),
     engine: () => ({ type: "Engine" }),
     defaultPlatform: () => "linux/amd64",
@@ -140,7 +135,7 @@ export const types = {
 export const OBJECTS = new Set(["source", "cache", "secret", "service", "directory", "secrets"]);
 
 /** Fields that are evaluated at every call. */
-export const EFFECTS = new Set(["version", "start", "stop", "setSecret", "secret", "plaintext", "prune", "export"]);
+export const EFFECTS = new Set(["version", "start", "stop", "setSecret", "plaintext", "prune", "export"]);
 
 /** Fields that return an object's id instead of the object. */
 export const GIVES_ID = new Set(["sync", "start", "stop"]);

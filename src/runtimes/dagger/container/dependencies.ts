@@ -15,6 +15,7 @@ import { type Installation, installFailed } from "../../shared/installation.js";
 import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/manifests/node.js";
 import { readRequirements } from "../../shared/manifests/python.js";
 import { isLoopbackMirror, mirrorSettings } from "../../shared/mirror-settings.js";
+import { virtualEnvironmentCommand } from "../../shared/virtual-environment.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
 import { type UploadOptions, uploadFiles, uploadFolder } from "./uploads.js";
 
@@ -119,7 +120,7 @@ async function python(options: InstallOptions, base: Container, manifest: string
     ? prepared.withDirectory(SOURCES, await uploadFolder(options, folder), { owner: user })
     : prepared.withMountedDirectory(MANIFEST, await uploadFiles(options, folder, include), { readOnly: true });
   const installed = readable
-    .withExec(["python3", "-m", "venv", DEPENDENCIES])
+    .withExec(virtualEnvironmentCommand("python3", DEPENDENCIES))
     // Paths in a requirements file are relative to the working directory.
     .withWorkdir(dirname(requirements))
     .withExec([...pip, "--progress-bar", "off", "-r", requirements])

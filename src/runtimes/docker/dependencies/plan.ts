@@ -7,6 +7,7 @@ import { CONTEXT_LIMITS } from "../../shared/build-context.js";
 import { type Installation, installFailed } from "../../shared/installation.js";
 import { NODE_LOCKS, NPM_SETTINGS, readNodeManifest } from "../../shared/manifests/node.js";
 import { readRequirements } from "../../shared/manifests/python.js";
+import { CREATE_ENVIRONMENT } from "../../shared/virtual-environment.js";
 import type { UserIds } from "../container/user-ids.js";
 import { folderArchive } from "../image/context.js";
 
@@ -65,8 +66,8 @@ async function hashOf(stream: Readable): Promise<string> {
 }
 
 const PIP = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "-r"];
-/** Paths in a requirements file are relative to the working directory. */
-const PIP_SCRIPT = `python3 -m venv ${DEPENDENCIES}; cd "$1"; shift; exec ${DEPENDENCIES}/bin/python "$@"`;
+/** Its first two arguments: program that creates the environment, and pip's working directory for relative paths. */
+const PIP_SCRIPT = `python3 -I -c "$1" ${DEPENDENCIES}; cd "$2"; shift 2; exec ${DEPENDENCIES}/bin/python "$@"`;
 
 async function python({ folder, exclude }: PlanOptions, manifest: string): Promise<InstallPlan | null> {
   const { files, usesSources, empty } = readRequirements(manifest, folder);
@@ -90,7 +91,7 @@ async function python({ folder, exclude }: PlanOptions, manifest: string): Promi
       ? []
       : files.map(({ path, text }) => ({ path: join(MANIFEST, relative(folder, path)), content: text })),
     ...(usesSources ? { sources } : {}),
-    command: ["/bin/sh", "-ec", PIP_SCRIPT, "sh", dirname(requirements), ...PIP, requirements],
+    command: ["/bin/sh", "-ec", PIP_SCRIPT, "sh", CREATE_ENVIRONMENT, dirname(requirements), ...PIP, requirements],
     environment: {},
     key: hash("python", manifest, files, usesSources ? await hashOf(sources()) : null),
     service: {

@@ -2,13 +2,13 @@
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { readRequirements } from "../../shared/manifests/python.js";
+import { virtualEnvironmentCommand } from "../../shared/virtual-environment.js";
 import { findPython, firstRunnable } from "../binaries.js";
 import { PYTHON_DETAILS, programOutput } from "../program-output.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
 import type { InstallContext } from "./install-context.js";
 import { installStep, lastLines } from "./install-step.js";
 import { installerEnvironment } from "./installer-environment.js";
-import { virtualEnvironmentCommand } from "./virtual-environment.js";
 
 /** Increase it when the installation method changes, so that existing environments are rebuilt. */
 const RECIPE = "2";

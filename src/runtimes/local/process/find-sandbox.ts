@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import { isRootServer } from "../../../system/root-server.js";
 import { withinOrNull } from "../../../system/wait.js";
 import type { ServiceUser } from "../types.js";
-import { type Inside, type LaunchSpec, launch } from "./launch.js";
+import { type Inside, type LaunchSpec, launch, retryMounts } from "./launch.js";
 import { joiningNamespaces, makingNamespaces, type SandboxTools, sandboxArgs } from "./sandbox.js";
 import { BLOCK_FD, systemFolders } from "./sandbox-check.js";
 import { openUserNamespaces, type UserNamespaces } from "./user-namespaces.js";
@@ -61,17 +61,12 @@ async function tryNamespaces(tools: SandboxTools, setpriv: string): Promise<void
       stdin: "pipe",
       namespaces,
     });
-    const errors = text(launched.stderr).catch(() => "");
-    try {
-      await launched.begin();
-      return launched;
-    } catch (error) {
-      const line = ((await withinOrNull(errors, 1000)) ?? "").trim().split("\n").at(-1);
-      throw line ? new Error(line) : error;
-    }
+    await launched.begin();
+    return launched;
   };
   // Its own process id shows that the PID namespace is separate.
-  const first = await trial("echo $$; read -r end", ownNamespaces(tools, args, { pins: [], targets: [] }));
+  const own = ownNamespaces(tools, args, { pins: [], targets: [] });
+  const first = await retryMounts(() => trial("echo $$; read -r end", own));
   try {
     if (first.inside === null) throw new Error("it created no PID namespace");
     const second = await trial("echo $$", joinedNamespaces(tools, first.inside));
@@ -108,6 +103,7 @@ export async function findSandboxTools(setpriv: string | null): Promise<SandboxT
     return tools;
   } catch (error) {
     if (users !== null) for (const fd of [users.outer, users.inner]) closeSync(fd);
-    return { reason: `bubblewrap cannot make namespaces: ${(error as Error).message}` };
+    const { message } = ((error as Error).cause ?? error) as Error;
+    return { reason: `bubblewrap cannot make namespaces: ${message}` };
   }
 }

@@ -7,10 +7,12 @@ import { once } from "node:events";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
+import { finished } from "node:stream/promises";
 import { StackwardenError } from "../../../errors.js";
 import { boundText, sanitizeText } from "../../../stack/text/sanitize-text.js";
 import { startTime } from "../../../system/process-identity.js";
 import { isRootServer } from "../../../system/root-server.js";
+import { withinOrNull } from "../../../system/wait.js";
 import { lastLine } from "../../shared/last-line.js";
 import type { ServiceUser } from "../types.js";
 import { firstClosedFolder } from "./access.js";
@@ -68,6 +70,9 @@ export interface Launched {
 
 /** Maximum wait for stage 2. It takes milliseconds, and well below a second on a busy machine. */
 const STAGE_MS = 30_000;
+
+/** Maximum wait for the exit code and the output of a program that ended before the command began. */
+const CLOSE_MS = 1000;
 
 /** Descriptors are inherited only when a process starts. */
 let inherited: number[] | null = null;
@@ -132,12 +137,40 @@ function killProcess(pid: number): void {
   }
 }
 
-/** The last line that the programs before the command printed, as the end of a sentence. */
-function reasonOf({ exitCode, signalCode, stderr }: ChildProcess): string {
-  const line = boundText(lastLine(sanitizeText(String(stderr?.read() ?? ""))), 300);
+/**
+ * Reads standard error until the command begins. Node.js discards what no listener has read when a process exits.
+ * @returns a function that ends the reading and returns what was printed
+ */
+function collectErrors(stderr: Readable): () => Buffer {
+  const chunks: Buffer[] = [];
+  const collect = (): void => {
+    for (let chunk = stderr.read(); chunk !== null; chunk = stderr.read()) chunks.push(chunk);
+  };
+  stderr.on("readable", collect);
+  return () => {
+    stderr.off("readable", collect);
+    return Buffer.concat(chunks);
+  };
+}
+
+/** The channel closes before the rest of the output and the exit code arrive. */
+async function untilClosed(child: ChildProcess): Promise<void> {
+  const closed = finished(child.stderr as Readable).catch(() => undefined);
+  await withinOrNull(Promise.all([ended(child), closed]), CLOSE_MS);
+}
+
+function endedEarly(program: string, { exitCode, signalCode }: ChildProcess, printed: string): StackwardenError {
+  const line = boundText(lastLine(sanitizeText(printed)), 300);
   const how = signalCode ?? (exitCode === null ? "" : `exit code ${exitCode}`);
   const reason = [line, how].filter(Boolean).join(", ");
-  return reason === "" ? "" : ` (${reason})`;
+  return new StackwardenError(
+    "SERVICE_START_FAILED",
+    `${program} cannot be started: it ended before its first step${reason === "" ? "" : ` (${reason})`}.`,
+    {
+      hint: "Its limits may be too low for any process to start; `stackwarden doctor` shows what this machine can do.",
+      ...(line === "" ? {} : { cause: new Error(line) }),
+    },
+  );
 }
 
 /** Finds the command behind bubblewrap or nsenter. Until the command begins, stage 2 is the only process there. */
@@ -254,6 +287,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
     },
     begin: async () => {
       const report = firstLine(channel, child);
+      const printed = collectErrors(launched.stderr);
       channel.write("user\n");
       try {
         await verified(child, spec);
@@ -267,9 +301,12 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
       const differs = isChanged && place !== null ? privilegesDiffer(place.command, spec) : null;
       if (place !== null && differs === null) {
         Object.assign(launched, place);
+        launched.stderr.unshift(printed());
         channel.end("go\n");
         return;
       }
+      // Programs that reported nothing have ended, unless they did not answer in time.
+      if (line === null) await untilClosed(child);
       end();
       if (differs !== null)
         throw new StackwardenError(
@@ -281,16 +318,29 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
         );
       throw line === NO_DIRECTORY
         ? await noDirectory(spec)
-        : new StackwardenError(
-            "SERVICE_START_FAILED",
-            `${argv[0]} cannot be started: it ended before its first step${reasonOf(child)}.`,
-            {
-              hint: "Its limits may be too low for any process to start; `stackwarden doctor` shows what this machine can do.",
-            },
-          );
+        : endedEarly(argv[0] ?? "The command", child, printed().toString());
     },
   };
   return launched;
+}
+
+/** Attempts of a command in its own namespaces. */
+const MOUNT_ATTEMPTS = 5;
+
+/**
+ * Calls again when bubblewrap fails at a mount: it copies the machine's mounts and then changes each of them, and fails
+ * when one is removed in between, as container engines do all the time. On systemd machines mounts are shared with copies.
+ */
+export async function retryMounts<T>(start: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start();
+    } catch (error) {
+      const { cause } = error as Error;
+      const isMount = cause instanceof Error && /^bwrap: .*mount/.test(cause.message);
+      if (!isMount || attempt === MOUNT_ATTEMPTS) throw error;
+    }
+  }
 }
 
 async function noDirectory({ argv, cwd, user }: LaunchSpec): Promise<StackwardenError> {

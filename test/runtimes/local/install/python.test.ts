@@ -73,7 +73,11 @@ describe("installPython", () => {
     if (packages.includes("setuptools")) {
       // Services cannot write into an environment, so that Python would compile the modules at each import.
       expect(readdirSync(join(site, "setuptools/__pycache__"))).toContain(`__init__.cpython-${major}${minor}.pyc`);
-      execFileSync(join(venv, "bin/python"), ["-c", "import setuptools, pkg_resources"], as);
+      const imported = spawnSync(join(venv, "bin/python"), ["-v", "-c", "import setuptools, pkg_resources"], as);
+      expect(imported.status).toBe(0);
+      // Python reports a compiled module of another text or time as stale, and compiles it again.
+      expect(imported.stderr).toMatch(/setuptools\/__pycache__\/\S+ matches .*\/setuptools\/__init__\.py$/m);
+      expect(imported.stderr).not.toMatch(/bytecode is stale.*(?:setuptools|pkg_resources)/);
     }
     const programs = () => readdirSync(join(venv, "bin")).filter((name) => name.startsWith("pip"));
     expect(programs().sort()).toEqual(["pip", "pip3", `pip${major}.${minor}`]);

@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { findGateTools } from "../../../../src/runtimes/local/process/gate.js";
+import { launch, retryMounts } from "../../../../src/runtimes/local/process/launch.js";
 import { HostFixture, isRoot, until } from "./support.js";
 
 let fixture: HostFixture;
@@ -94,6 +96,61 @@ describe("a service that cannot start", () => {
 
   it("a command with a NUL byte in an argument is refused", async () => {
     await expect(fixture.run(["/bin/echo", "a\0b"])).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+  });
+
+  /** Starts a command behind a program that ends. */
+  const startBehind = async (script: string): Promise<void> => {
+    const words = ["/bin/sh", "-c", script];
+    const launched = await launch({
+      argv: ["/bin/true"],
+      cwd: "/",
+      env: {},
+      user: await (await fixture.host()).userFor("demo", "web"),
+      tools: await findGateTools(isRoot),
+      stdin: "ignore",
+      namespaces: { kind: "joined", pidNamespace: "", users: null, words },
+    });
+    await launched.enter([]);
+    await launched.begin();
+  };
+
+  it.each([
+    ["before its output", "exec 3>&-; sleep 0.2; echo 'No space for another namespace' >&2; exit 9"],
+    ["with its end", "echo 'No space for another namespace' >&2; exit 9"],
+  ])(
+    "a program that closes its channel %s and ends is reported with its last line and exit code",
+    async (_, script) => {
+      await expect(startBehind(script)).rejects.toMatchObject({
+        code: "SERVICE_START_FAILED",
+        message:
+          "/bin/true cannot be started: it ended before its first step (No space for another namespace, exit code 9).",
+      });
+    },
+  );
+
+  it.each([
+    ["is repeated when bubblewrap meets a mount that is removed", "bwrap: Can't bind mount /: Invalid argument", 5],
+    ["is not repeated after another failure of bubblewrap", "bwrap: Creating new namespace failed", 1],
+  ])("a start %s", async (_, line, attempts) => {
+    let calls = 0;
+    const start = (): Promise<void> => {
+      calls += 1;
+      return startBehind(`echo "${line}" >&2; exit 1`);
+    };
+    await expect(retryMounts(start)).rejects.toMatchObject({
+      message: expect.stringContaining(`(${line}, exit code 1)`),
+    });
+    expect(calls).toBe(attempts);
+  });
+
+  it("a repeated start that succeeds returns its result", async () => {
+    let calls = 0;
+    const start = async (): Promise<number> => {
+      calls += 1;
+      if (calls < 3) await startBehind(`echo "bwrap: Can't bind mount /: Invalid argument" >&2; exit 1`);
+      return calls;
+    };
+    expect(await retryMounts(start)).toBe(3);
   });
 
   it("a service whose program is missing ends with exit code 127", async () => {

@@ -8,6 +8,7 @@ import { clusterTemplate } from "../../../../src/runtimes/local/providers/cluste
 import type { PrepareContext } from "../../../../src/runtimes/local/providers/launch-plan.js";
 import type { RunResult } from "../../../../src/runtimes/local/types.js";
 import type { RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
+import { withPostgresCache } from "../../../support/postgres-cache.js";
 import { freePort, healthcheck } from "../../contract/bench.js";
 import { Fixture, service, tempDir, untilHealthy } from "../support/fixture.js";
 
@@ -58,6 +59,7 @@ describe.skipIf(!isRoot)("the template of new PostgreSQL clusters", () => {
   const ports: Record<string, number> = {};
   const services: Record<string, RuntimeService> = {};
   beforeAll(async () => {
+    await withPostgresCache(fixture.serverState, { template: false });
     for (const [name, { user, password, database: db }] of Object.entries(logins)) {
       const started = await start(name, { POSTGRES_USER: user, POSTGRES_PASSWORD: password, POSTGRES_DB: db });
       ports[name] = started.port;

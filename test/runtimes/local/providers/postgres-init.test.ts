@@ -3,9 +3,10 @@ import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import pg from "pg";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
 import { findIn } from "../../../../src/system/find-program.js";
+import { withPostgresCache } from "../../../support/postgres-cache.js";
 import { freePort, healthcheck } from "../../contract/bench.js";
 import { Fixture, service, untilHealthy } from "../support/fixture.js";
 
@@ -15,6 +16,7 @@ if (psql === null) process.stderr.write("postgres-init.test.ts: skipped, psql is
 
 describe.skipIf(psql === null)("initialisation scripts of postgres", () => {
   const fixture = new Fixture();
+  beforeAll(() => withPostgresCache(fixture.serverState));
   afterAll(() => fixture.close());
 
   const database = async (folder: string, volume: string): Promise<ServiceDefinition & { port: number }> => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { initdbOptions, postgresSettings } from "../../../../src/runtimes/local/providers/postgres-options.js";
 import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
 import type { RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
+import { withPostgresCache } from "../../../support/postgres-cache.js";
 import { freePort, healthcheck } from "../../contract/bench.js";
 import { Fixture, PASSWORD, service, untilHealthy } from "../support/fixture.js";
 
@@ -27,6 +28,7 @@ describe("the postgres provider", () => {
   };
 
   beforeAll(async () => {
+    await withPostgresCache(fixture.serverState);
     port = await freePort();
     db = service("postgres", {
       image: "postgres:15-alpine",

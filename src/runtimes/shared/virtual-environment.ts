@@ -1,0 +1,93 @@
+/** Creates virtual environments of Python for installations. */
+
+/**
+ * A Python program that creates an environment in the folder of its argument, like `python -m venv` with less work: venv
+ * lets ensurepip run pip from its wheel, and pip then installs and compiles itself, which takes 4 s of processor time.
+ * These wheels have no data files, so that unpacking them is enough. Most installations of Python have the same pip and
+ * setuptools compiled already. Otherwise Python compiles the modules of pip when pip first imports them, and the modules
+ * of setuptools are compiled here, because a service may import them and cannot write into the environment.
+ * `python -m venv` runs where the wheels are not found, and for older versions of Python.
+ */
+export const CREATE_ENVIRONMENT = `import glob, importlib.util, os, py_compile, shutil, sys, sysconfig, zipfile
+
+target = sys.argv[1]
+projects = ["pip"] if sys.version_info >= (3, 12) else ["pip", "setuptools"]
+PROGRAM = """#!/bin/sh
+'''exec' "%s" "$0" "$@"
+' '''
+import sys
+from pip._internal.cli.main import main
+sys.exit(main())
+"""
+
+def bundled():
+    try:
+        import ensurepip, venv
+    except ImportError:
+        return None
+    for folder in sysconfig.get_config_var("WHEEL_PKG_DIR"), os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"):
+        paths = [sorted(glob.glob(os.path.join(folder, project + "-*.whl"))) for project in projects if folder]
+        if paths and all(paths):
+            return [path[-1] for path in paths]
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+def copy_compiled(name, target):
+    """Copies the compiled form of a module that this Python has installed with the same text."""
+    for folder in sys.path:
+        if os.path.basename(folder) not in ("site-packages", "dist-packages"):
+            continue
+        source = os.path.join(folder, name)
+        try:
+            with open(source, "rb") as installed, open(target, "rb") as unpacked:
+                if installed.read() != unpacked.read():
+                    continue
+            times = os.stat(source)
+            compiled = importlib.util.cache_from_source(target)
+            os.makedirs(os.path.dirname(compiled), exist_ok=True)
+            shutil.copyfile(importlib.util.cache_from_source(source), compiled)
+            # Python ignores a compiled module whose source has another time.
+            os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+            return True
+        except OSError:
+            pass
+    return False
+
+wheels = bundled() if sys.version_info >= (3, 10) else None
+if wheels is None:
+    os.execv(sys.executable, [sys.executable, "-m", "venv", target])
+
+import venv
+venv.create(target, symlinks=True)
+[site] = glob.glob(os.path.join(glob.escape(target), "lib", "*", "site-packages"))
+for project, wheel in zip(projects, wheels):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+        names = archive.namelist()
+    [info] = {name.split("/")[0] for name in names if ".dist-info/" in name}
+    added = [info + "/INSTALLER", info + "/REQUESTED"]
+    write(os.path.join(site, added[0]), "pip\\n")
+    write(os.path.join(site, added[1]), "")
+    for name in ["pip", "pip3", "pip%d.%d" % sys.version_info[:2]] if project == "pip" else []:
+        program = os.path.join(target, "bin", name)
+        write(program, PROGRAM % os.path.join(target, "bin", "python"))
+        os.chmod(program, 0o755)
+        added.append(os.path.relpath(program, site))
+    with open(os.path.join(site, info, "RECORD"), "a") as record:
+        record.writelines(path + ",,\\n" for path in added)
+    for name in names:
+        path = os.path.join(site, name)
+        if name.endswith(".py") and not copy_compiled(name, path) and project != "pip":
+            py_compile.compile(path, quiet=2)
+`;
+
+/** @returns the arguments of a command that creates a virtual environment with pip */
+export const virtualEnvironmentCommand = (python: string, venv: string): string[] => [
+  python,
+  "-I",
+  "-c",
+  CREATE_ENVIRONMENT,
+  venv,
+];
