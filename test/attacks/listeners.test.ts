@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
 import { isRoot } from "./support/processes.js";
 
@@ -13,23 +13,33 @@ describe.skipIf(!isRoot)("sockets of a service and a server that runs as root", 
   let bench: TestBench;
   let server: Server;
   let stranger: ChildProcess | undefined;
-  const project = "listener";
+  let tests = 0;
+  let project = "";
 
-  beforeEach(() => {
+  beforeAll(async () => {
     bench = new TestBench("standalone");
+    server = await bench.server(SHARED);
+  });
+  beforeEach(() => {
+    tests += 1;
+    project = `listener-${tests}`;
   });
   afterEach(async () => {
     stranger?.kill("SIGKILL");
     stranger = undefined;
-    await bench.close();
+    await server.call("stop_stack", { project });
   });
+  afterAll(() => bench.close());
 
+  const servicesOf = async () => {
+    const { stacks } = await server.call("list_stacks");
+    return stacks.find((one: { project: string }) => one.project === project).services;
+  };
   const start = async (app: string) => {
     bench.project(project, {
       "compose.yaml": appCompose().replace("restart: on-failure", 'restart: "no"'),
       "app.js": app,
     });
-    server = await bench.server(SHARED);
     const { after } = await server.call("start_stack", { project, folder: project });
     return after.services.app as { endpoints: { host_port: number }[]; notes: string[] };
   };
@@ -39,8 +49,7 @@ describe.skipIf(!isRoot)("sockets of a service and a server that runs as root", 
     const app = `${APP}\nsetTimeout(() => {}, 1e9);\nprocess.on("SIGUSR2", () => process._getActiveHandles().forEach((one) => one.close?.()));`;
     const { endpoints } = await start(app);
     const port = endpoints[0]?.host_port as number;
-    const { stacks } = await server.call("list_stacks");
-    process.kill(stacks[0].services.app.pid, "SIGUSR2");
+    process.kill((await servicesOf()).app.pid, "SIGUSR2");
     const answers = `require("http").createServer((q, r) => r.end("stranger")).on("error", () => process.exit(1)).listen(${port}, "127.0.0.1", () => console.log("listens"))`;
     await until("the stranger has the port", async () => {
       stranger = spawn(process.execPath, ["-e", answers], {
@@ -68,10 +77,8 @@ describe.skipIf(!isRoot)("sockets of a service and a server that runs as root", 
     bench.project(project, {
       "compose.yaml": `services:\n  db:\n    image: redis:7\n    ports: ['6379']\n    command: redis-server --requirepass ${password}\n    healthcheck: { test: [CMD, redis-cli, ping], interval: 1s }\n`,
     });
-    server = await bench.server(SHARED);
     await server.call("start_stack", { project, folder: project });
-    const { stacks } = await server.call("list_stacks");
-    const port: number = stacks[0].services.db.endpoints[0].host_port;
+    const port: number = (await servicesOf()).db.endpoints[0].host_port;
     const close = `redis-cli -p $REDIS_PORT config set port 0`;
     await server.call("run_command", { project, service: "db", command: close, shell: true });
     const heard: Buffer[] = [];

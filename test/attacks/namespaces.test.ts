@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { findSandboxTools } from "../../src/runtimes/local/process/find-sandbox.js";
 import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
 import { processesOfUid } from "./support/processes.js";
@@ -15,25 +15,41 @@ describe.skipIf(missing !== null)(
   () => {
     let bench: TestBench;
     let server: Server;
-    const project = "looker";
+    let tests = 0;
+    /** Each test has a project. */
+    let project = "";
+    /** A file that the operator opens to services. */
+    const opened = `/etc/stackwarden-bind-${process.pid}.conf`;
     const undo: (() => void)[] = [];
 
-    beforeEach(() => {
+    const begin = async (): Promise<void> => {
       bench = new TestBench("standalone");
+      server = await bench.server({ STACKWARDEN_ALLOW_BINDS: opened });
+    };
+    beforeAll(begin);
+    beforeEach(() => {
+      tests += 1;
+      project = `looker-${tests}`;
     });
-    afterEach(async () => {
+    afterEach(async ({ task }) => {
       for (const one of undo.splice(0)) one();
-      await bench.close();
+      if (task.result?.state === "fail") await bench.close().finally(begin);
+      else await server.call("stop_stack", { project });
     });
+    afterAll(() => bench.close());
+
+    const appOf = async () => {
+      const { stacks } = await server.call("list_stacks");
+      return stacks.find((one: { project: string }) => one.project === project).services.app;
+    };
 
     /** Starts a service that runs the script. @returns what the script printed */
-    const look = async (script: string, more = "", env: Record<string, string> = {}): Promise<string> => {
+    const look = async (script: string, more = ""): Promise<string> => {
       bench.project(project, {
         "compose.yaml": appCompose(more).replace('["node", "app.js"]', '["/bin/sh", "look.sh"]'),
         "look.sh": `{ ${script}; } > "$HOME/seen" 2>&1; exec node app.js`,
         "app.js": APP,
       });
-      server = await bench.server(env);
       await server.call("start_stack", { project, folder: project });
       return readFileSync(join(bench.state, "projects", project, "run", "app", "home", "seen"), "utf8");
     };
@@ -77,8 +93,7 @@ describe.skipIf(missing !== null)(
     // This held before as well while the processes stayed in the cgroup, where they were killed one by one.
     it("the kernel ends every process of a service with its first one", async () => {
       await look("(setsid sh -c 'while :; do setsid sleep 300 & sleep 0.05; done' &)");
-      const { stacks } = await server.call("list_stacks");
-      const { user, pid } = stacks[0].services.app;
+      const { user, pid } = await appOf();
       expect(processesOfUid(user.uid).length).toBeGreaterThan(2);
       process.kill(pid, "SIGKILL");
       await server.call("stop_stack", { project });
@@ -87,19 +102,14 @@ describe.skipIf(missing !== null)(
 
     // Not an attack: before, the start was refused, because the file's folder was replaced.
     it("a file of the machine that allow_binds opens is mounted at its own path", async () => {
-      const file = `/etc/stackwarden-bind-${process.pid}.conf`;
-      writeFileSync(file, "of the machine\n", { mode: 0o644 });
-      undo.push(() => rmSync(file));
+      writeFileSync(opened, "of the machine\n", { mode: 0o644 });
+      undo.push(() => rmSync(opened));
       const seen = await look(
-        `cat ${file}; grep -c " ${file} ro," /proc/self/mountinfo`,
-        `    volumes: ["${file}:${file}:ro"]\n`,
-        {
-          STACKWARDEN_ALLOW_BINDS: file,
-        },
+        `cat ${opened}; grep -c " ${opened} ro," /proc/self/mountinfo`,
+        `    volumes: ["${opened}:${opened}:ro"]\n`,
       );
       expect(seen).toBe("of the machine\n1\n");
-      const { stacks } = await server.call("list_stacks");
-      expect(JSON.stringify(stacks[0].services.app)).not.toContain("instead of");
+      expect(JSON.stringify(await appOf())).not.toContain("instead of");
     });
 
     // Not an attack: checks must work inside the namespaces.
@@ -112,7 +122,6 @@ describe.skipIf(missing !== null)(
         "run.sh": "echo $$ > /tmp/here; exec node app.js",
         "app.js": APP,
       });
-      server = await bench.server();
       expect(await server.call("start_stack", { project, folder: project })).toMatchObject({ status: "healthy" });
     });
 
@@ -143,7 +152,6 @@ describe.skipIf(missing !== null)(
         "run.sh":
           '{ for d in /data-*; do echo x > $d/planted; done; cat /proc/self/mountinfo; find /usr/lib /lib64/ /usr/bin /etc /run -name planted; } > "$HOME/seen" 2>/dev/null; exec sleep 1000',
       });
-      server = await bench.server();
       await server.call("start_stack", { project, folder: project, services: ["filler"] });
       await until("the volumes to be filled", () =>
         existsSync(join(bench.state, "projects", project, "run/filler/home/seen")),
@@ -174,7 +182,6 @@ describe.skipIf(missing !== null)(
       bench.project(project, {
         "compose.yaml": service(["/bin/sh", "-c", `${look} > "$$HOME/seen" 2>&1; exec sleep 1000`]),
       });
-      server = await bench.server();
       await server.call("start_stack", { project, folder: project });
       const file = join(bench.state, "projects", project, "run/app/home/seen");
       const seen = await until("the service's view", () => existsSync(file) && readFileSync(file, "utf8"));

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
 import { isRoot, NAMESPACES, processesNaming, processesOfUid, recorded, recordTo } from "./support/processes.js";
 
@@ -26,18 +26,27 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
   const project = "daemon";
   const mark = `daemon-${process.pid}-${Date.now()}`;
 
-  beforeEach(async () => {
+  /** The tests share a server: one of them replaces it, and the last one kills it. */
+  const begin = async (): Promise<void> => {
     bench = new TestBench("standalone");
-  });
-  afterEach(() => bench.close());
-
-  const start = async (): Promise<number> => {
     bench.project(project, DAEMON(mark));
-    server = await bench.server(env);
-    await server.call("start_stack", { project, folder: project });
+    server = await bench.server({ ...env, STACKWARDEN_REQUIRE_ENFORCED_LIMITS: "true" });
+  };
+  beforeAll(begin);
+  // A retry must not find the stacks of the failed attempt, or a killed server.
+  afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") await bench.close().finally(begin);
+  });
+  afterAll(() => bench.close());
+
+  const uidOf = async (name: string): Promise<number> => {
     const { stacks } = await server.call("list_stacks");
+    return stacks.find((one: { project: string }) => one.project === name).services.app.user.uid;
+  };
+  const start = async (): Promise<number> => {
+    await server.call("start_stack", { project, folder: project });
     await until("the daemon runs", () => processesNaming(mark).length > 0);
-    return stacks[0].services.app.user.uid;
+    return uidOf(project);
   };
   /** Moves the daemons out of the service's cgroup, as an escape would. */
   const moveOut = (): void => {
@@ -66,32 +75,6 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
     expect(processesNaming(mark)).toEqual([]);
   });
 
-  // Before, the daemon survived a killed server in 3 of 3 runs.
-  it("a daemon outside the service's cgroup ends when the server is killed", async () => {
-    const uid = await start();
-    moveOut();
-    server.kill();
-    await gone(uid);
-  });
-
-  // Before, the daemon survived the next server's sweep in 3 of 3 runs.
-  it("a daemon outside the service's cgroup ends with the next server when the watchdog was killed too", async () => {
-    const uid = await start();
-    moveOut();
-    const [watchdog] = processesNaming(join(bench.state, "run", `${server.pid}.json`));
-    process.kill(server.pid, "SIGSTOP");
-    process.kill(watchdog as number, "SIGKILL");
-    server.kill();
-    await until("the server ends", () => processesNaming(`${server.pid}.json`).length === 0);
-    // With namespaces, the kernel ends every process together with the server.
-    if (env.STACKWARDEN_NAMESPACES === "off") expect(processesOfUid(uid).length).toBeGreaterThan(0);
-    const next = await bench.server(env);
-    await next.call("list_stacks");
-    bench.project("other", { "compose.yaml": service("sleep, '1000'") });
-    await next.call("start_stack", { project: "other", folder: "other" });
-    await gone(uid);
-  });
-
   // Before, both servers used the user id 70000 in 3 of 3 runs, and its processes can read each other's environment.
   it("services of two state directories have different users and cannot read each other's environment", async () => {
     const other = new TestBench("standalone");
@@ -109,6 +92,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
       expect(stacks[0].services.app.user.uid).not.toBe(uid);
       const { lines } = await second.call("get_logs", { project: "peek", grep: "peeked" });
       expect(lines[0].text).toBe("peeked 0");
+      await server.call("stop_stack", { project });
     } finally {
       await other.close();
     }
@@ -118,11 +102,12 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
   it.skipIf(!hasNpm || !hasPackedTar)(
     "a child of a postinstall script runs in the service's cgroup and ends with the installation",
     async () => {
-      const open = join(bench.projects, project, "open");
+      const installing = "installing";
+      const open = join(bench.projects, installing, "open");
       mkdirSync(open, { recursive: true, mode: 0o777 });
       spawnSync("chmod", ["777", open]);
       const record = join(open, "record");
-      const folder = bench.project(project, {
+      const folder = bench.project(installing, {
         "evil/package.json": JSON.stringify({
           name: "evil",
           version: "1.0.0",
@@ -133,7 +118,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
       expect(
         spawnSync("tar", ["-czf", "evil.tgz", "--transform", "s/^evil/package/", "evil"], { cwd: folder }).status,
       ).toBe(0);
-      bench.project(project, {
+      bench.project(installing, {
         "package.json": JSON.stringify({
           name: "app",
           version: "1.0.0",
@@ -141,15 +126,40 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
         }),
         "compose.yaml": service("sleep, '1000'", "      install: { kind: node, manifest: package.json }\n"),
       });
-      server = await bench.server({ ...env, STACKWARDEN_REQUIRE_ENFORCED_LIMITS: "true" });
-      await server.call("start_stack", { project, folder: project });
-      const { stacks } = await server.call("list_stacks");
-      const { uid } = stacks[0].services.app.user;
+      await server.call("start_stack", { project: installing, folder: installing });
+      const uid = await uidOf(installing);
       const [one] = recorded(record);
       expect(one).toMatchObject({ uid, noNewPrivs: true, capabilities: "0000000000000000" });
-      expect(one?.cgroups.join("\n")).toContain(`-${project}-app-run`);
+      expect(one?.cgroups.join("\n")).toContain(`-${installing}-app-run`);
       expect(processesNaming(mark)).toEqual([]);
       expect(readdirSync(open)).toEqual(["record"]);
+      await server.call("stop_stack", { project: installing });
     },
   );
+
+  // Before, the daemon survived the next server's sweep in 3 of 3 runs.
+  it("a daemon outside the service's cgroup ends with the next server when the watchdog was killed too", async () => {
+    const uid = await start();
+    moveOut();
+    const [watchdog] = processesNaming(join(bench.state, "run", `${server.pid}.json`));
+    process.kill(server.pid, "SIGSTOP");
+    process.kill(watchdog as number, "SIGKILL");
+    server.kill();
+    await until("the server ends", () => processesNaming(`${server.pid}.json`).length === 0);
+    // With namespaces, the kernel ends every process together with the server.
+    if (env.STACKWARDEN_NAMESPACES === "off") expect(processesOfUid(uid).length).toBeGreaterThan(0);
+    server = await bench.server(env);
+    await server.call("list_stacks");
+    bench.project("other", { "compose.yaml": service("sleep, '1000'") });
+    await server.call("start_stack", { project: "other", folder: "other" });
+    await gone(uid);
+  });
+
+  // Before, the daemon survived a killed server in 3 of 3 runs.
+  it("a daemon outside the service's cgroup ends when the server is killed", async () => {
+    const uid = await start();
+    moveOut();
+    server.kill();
+    await gone(uid);
+  });
 });

@@ -1,7 +1,7 @@
 /** Volumes of app services, shared only by the services that name them. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { APP, type Server, TestBench } from "../e2e/support/bench.js";
 import { isRoot, NAMESPACES } from "./support/processes.js";
 
@@ -26,7 +26,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("volumes of a server that runs as root
   let server: Server;
   const project = "volumes";
 
-  beforeEach(async () => {
+  const begin = async (): Promise<void> => {
     bench = new TestBench("standalone");
     bench.project(project, {
       "compose.yaml": compose({
@@ -37,8 +37,13 @@ describe.skipIf(!isRoot).each(NAMESPACES)("volumes of a server that runs as root
       "app.js": APP,
     });
     server = await bench.server(env);
+  };
+  beforeAll(begin);
+  // A retry must not find the volumes of the failed attempt.
+  afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") await bench.close().finally(begin);
   });
-  afterEach(() => bench.close());
+  afterAll(() => bench.close());
 
   const sh = async (service: string, command: string): Promise<{ code: number; text: string }> => {
     const { exit_code, stdout } = await server.call("run_command", { project, service, command, shell: true });
@@ -83,6 +88,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("volumes of a server that runs as root
     expect(existsSync("/srv-data")).toBe(false);
     const at = (await sh("writer", "echo $STORE")).text.trim();
     expect(at).toBe(env.STACKWARDEN_NAMESPACES === "off" ? join(volumes, "uploads", "data") : "/srv-data/uploads");
+    await server.call("stop_stack", { project });
   });
 
   // Before, the running service could no longer enter its volume, in 2 of 2 runs.

@@ -18,7 +18,6 @@ import { findGateTools, type GateTools } from "./process/gate.js";
 import { type Inside, type Launched, type LaunchSpec, launch, retryMounts } from "./process/launch.js";
 import { CgroupProcess, endOf } from "./process/managed-process.js";
 import { withName } from "./process/named-user.js";
-import { namespaceEnded } from "./process/namespace-end.js";
 import { feed, followCommand } from "./process/run-command.js";
 import type { SandboxView } from "./process/sandbox.js";
 import { Sandbox } from "./process/sandbox-host.js";
@@ -166,11 +165,7 @@ class LocalProcessHost implements ProcessHost {
       unlimited: this.limits,
       sink: spec.sink,
       warn: this.options.warn,
-      endRest: async () => {
-        // The kernel is still ending what was in the namespaces; a search now would find it.
-        if (launched.inside !== null) await namespaceEnded(launched.inside);
-        await this.#leases.release(user.uid);
-      },
+      endRest: () => this.#release(user.uid, launched.inside),
       onGone: async () => {
         this.#processes.delete(process);
         this.#cgroups.delete(process);
@@ -253,8 +248,12 @@ class LocalProcessHost implements ProcessHost {
       }
     } finally {
       // Background processes of an installation step must not outlive it.
-      await (inside === null ? this.#leases.release(uid) : this.#leases.releaseInside(uid, inside));
+      await this.#release(uid, inside);
     }
+  }
+
+  #release(uid: number, inside: Inside | null): Promise<void> {
+    return inside === null ? this.#leases.release(uid) : this.#leases.releaseInside(uid, inside);
   }
 
   async #runInside(spec: RunSpec, instance: ManagedProcess): Promise<RunResult> {

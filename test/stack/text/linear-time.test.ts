@@ -9,11 +9,11 @@ import { sanitizeText } from "../../../src/stack/text/sanitize-text.js";
 import { NPM_CREDENTIAL } from "../../../src/stack/text/secret-names.js";
 
 /** Length of the shorter text; the longer one is four times as long. */
-const SIZE = 4 * 1024;
+const SIZE = 2 * 1024;
 /** For four times the text, a linear search takes 4 times as long and a quadratic one 16 times. */
 const MOST_RATIO = 10;
 /** Milliseconds on the longer text below which a search cannot be quadratic and is not measured again. */
-const SURELY_LINEAR = 3;
+const SURELY_LINEAR = 0.75;
 
 const parts = [
   ..."aA0_-.:=/@\\\"' \n*[},".split(""),

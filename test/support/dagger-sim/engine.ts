@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { machinePython, PYTHON_VARIABLE } from "../machine-python.mjs";
@@ -101,6 +101,13 @@ export function whyNoContainers(): string | null {
   return null;
 }
 
+/** Path of the Perl that the stand-ins run on. */
+const perl = (): string =>
+  (process.env.PATH ?? "")
+    .split(delimiter)
+    .map((folder) => join(folder, "perl"))
+    .find((path) => existsSync(path)) ?? "/usr/bin/perl";
+
 /** The program of the engines' process as one file, which loads faster than its modules; null outside of a test run. */
 const bundledProgram = (): Promise<string | null> =>
   perRun("dagger-sim", async (folder) => {
@@ -156,17 +163,21 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
   set(faults);
   const bin = join(folder, "bin");
   mkdirSync(bin);
-  const program = (name: string, first: string, ...words: string[]): void =>
-    writeFileSync(
-      join(bin, name),
-      `#!/bin/sh\n${first}export DAGGER_SIM_ENGINE='${folder}'\nexec ${words.map((word) => `'${word}'`).join(" ")} "$@"\n`,
-      { mode: 0o755 },
-    );
   // The answer does not need the start of a program.
   const answer = "dagger %s (docker-image://registry.example/dagger/engine) linux/amd64";
   const versionCommand = `[ "$1" != version ] || { read -r version < '${version}'; printf '${answer}\\n' "$version"; exit; }\n`;
-  program("dagger", versionCommand, "perl", join(HERE, "dagger.pl"), sessions, folder);
-  program("runc", "", "perl", join(HERE, "runc.pl"));
+  writeFileSync(
+    join(bin, "dagger"),
+    `#!/bin/sh\n${versionCommand}exec '${perl()}' '${HERE}/dagger.pl' '${sessions}' '${folder}' "$@"\n`,
+    { mode: 0o755 },
+  );
+  writeFileSync(
+    join(bin, "runc"),
+    `#!${perl()}\n$ENV{DAGGER_SIM_ENGINE} = '${folder}';\ndo '${HERE}/runc.pl';\ndie $@ if $@;\n`,
+    {
+      mode: 0o755,
+    },
+  );
   const socket = join(folder, "buildkitd.sock");
   const server = createServer((connection) => connection.destroy());
   await new Promise<void>((resolve) => server.listen(socket, resolve));

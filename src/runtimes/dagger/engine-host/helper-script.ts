@@ -1,11 +1,12 @@
 /** The script on the engine's host at the other end of the persistent connection, and the encoding of its arguments. */
 
 /**
- * POSIX sh. Each request is one line: `id most word…` runs a command and limits its output to `most` bytes; `- id` ends
- * a request. Each line of a response is short enough to be written atomically: `id o <hexadecimal>` for output, `id e
- * <exit code>` at the end. Requests run concurrently. A request writes the process whose group is to be killed into
- * `<directory>/<id>.pid`; that happens when the request is ended or the connection is lost. Processes in the script's
- * own group always end with it.
+ * POSIX sh. Each request is one line: `id most word…` runs a command and limits its output to `most` bytes, and so does
+ * `+ id most word…`, which `- id` can end. Each line of a response is short enough to be written atomically: `id o
+ * <hexadecimal>` for output, `id e <exit code>` at the end. Requests run concurrently. A request with `+` writes the
+ * process whose group is to be killed into `<directory>/<id>.pid`; that happens when the request is ended or the
+ * connection is lost. Processes in the script's own group always end with it. A request starts as few processes as
+ * possible, because a start of services makes many.
  */
 export const HELPER_SCRIPT = `
 set -f
@@ -26,15 +27,15 @@ serve() {
   shift 2
   left=$#
   while [ "$left" -gt 0 ]; do
-    word=$(printf '%b.' "\${1#=}")
-    set -- "$@" "\${word%.}"
+    word=\${1#=}
+    case $word in *\\\\*) word=$(printf '%b.' "$word") word=\${word%.} ;; esac
+    set -- "$@" "$word"
     shift
     left=$((left - 1))
   done
-  : > "$dir/$id"
-  code=$( { { "$@" 3>&- 4>&-; echo "$?" >&3; } 2>&1 < /dev/null | { head -c "$most"; cat > /dev/null; } 3>&- |
-    od -An -v -tx1 | emit "$id" 3>&- >&4; } 3>&1 )
-  rm -f "$dir/$id" "$dir/$id.pid"
+  code=$( { { "$@" 3>&- 4>&-; echo "$?" >&3; } 2>&1 < /dev/null |
+    { od -An -v -tx1 -N "$most"; cat > /dev/null; } 3>&- | emit "$id" 3>&- >&4; } 3>&1 )
+  [ -z "$held" ] || rm -f "$dir/$id" "$dir/$id.pid"
   printf '%s e %s\\n' "$id" "$code" >&4
 }
 stop() { pid= ; read -r pid < "$1.pid"; [ -z "$pid" ] || kill -s KILL -- "-$pid" || kill -s KILL "$pid"; } 2>/dev/null
@@ -47,9 +48,13 @@ cancel() {
   done
 }
 printf 'ready %s\\n' "$dir"
+held=
 while read -r id rest; do
   case $id in
     -) cancel "$rest" > /dev/null & ;;
+    +)
+      : > "$dir/\${rest%% *}"
+      { held=1; serve $rest; } & ;;
     *) serve "$id" $rest & ;;
   esac
 done
@@ -71,5 +76,6 @@ export function encodeWord(word: string): string {
   return `=${bytes.join("")}`;
 }
 
-export const encodeRequest = (id: number, most: number, words: string[]): string =>
-  `${[id, most, ...words.map(encodeWord)].join(" ")}\n`;
+/** @param held whether the request can be ended */
+export const encodeRequest = (id: number, most: number, words: string[], held: boolean): string =>
+  `${[...(held ? ["+"] : []), id, most, ...words.map(encodeWord)].join(" ")}\n`;

@@ -115,11 +115,12 @@ class Connection {
     return Buffer.concat(this.#pending.get(id)?.parts ?? []);
   }
 
-  request(id: number, { words, most = MOST_OUTPUT }: Request): Promise<Answer> {
+  /** @param held whether `cancel` can end it */
+  request(id: number, { words, most = MOST_OUTPUT }: Request, held: boolean): Promise<Answer> {
     if (this.#over !== null) return Promise.reject(new HelperEnded(this.#over));
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { parts: [], resolve, reject });
-      this.child.stdin.write(encodeRequest(id, most, words));
+      this.child.stdin.write(encodeRequest(id, most, words, held));
     });
   }
 
@@ -211,7 +212,7 @@ export class Helper {
   async run(request: Request, again = true): Promise<Answer> {
     const connection = await this.#connect();
     try {
-      return await connection.request(this.#nextId++, request);
+      return await connection.request(this.#nextId++, request, false);
     } catch (error) {
       if (error instanceof HelperEnded && again && !this.#closed) return this.run(request, false);
       throw this.#explained(error);
@@ -229,7 +230,7 @@ export class Helper {
   ): Promise<{ exitCode: number | null; output: Buffer }> {
     const connection = await this.#connect();
     const id = this.#nextId++;
-    const answer = connection.request(id, request(`${connection.directory}/${id}.pid`));
+    const answer = connection.request(id, request(`${connection.directory}/${id}.pid`), true);
     answer.catch(() => {});
     let stop: (() => void) | undefined;
     const early = new Promise<null>((resolve) => {

@@ -37,8 +37,17 @@ done`;
 const PID = `
 gone() { printf '%s\\n' "$1"; exit 3; }
 state=$(runc state "$1" 2>&1) || gone "$state"
-pid=$(printf '%s\\n' "$state" | sed -n 's/^ *"pid": *\\([0-9][0-9]*\\),*$/\\1/p')
+pid=
+case $state in *'"pid":'*) pid=\${state#*'"pid":'} pid=\${pid#' '} pid=\${pid%%[!0-9]*} ;; esac
 case $pid in '' | 0) gone 'it is not running' ;; esac`;
+
+/** The children of a process. Each belongs to the thread that made it. */
+const CHILDREN = `children=
+for thread in "/proc/$pid/task"/*/children; do
+  some=
+  { read -r some < "$thread"; } 2>/dev/null
+  children="$children $some"
+done`;
 
 const CGROUP_FILES = [
   ...["memory.max", "memory.current", "memory.peak", "memory.stat", "memory.events", "cpu.max", "cpu.stat"],
@@ -58,9 +67,9 @@ export const INSPECT = `${PID}
 ( cd "/proc/$pid/root/sys/fs/cgroup" && grep -H '' ${CGROUP_FILES} ) 2>/dev/null
 sed 's/^/net:/' "/proc/$pid/net/dev" 2>/dev/null
 service=$pid
-init=$(readlink "/proc/$pid/exe")
-for child in $(cat "/proc/$pid/task"/*/children 2>/dev/null); do
-  [ "$(readlink "/proc/$child/exe")" = "$init" ] || { service=$child; break; }
+${CHILDREN}
+for child in $children; do
+  [ "/proc/$child/exe" -ef "/proc/$pid/exe" ] || { service=$child; break; }
 done
 sed 's/^/status:/' "/proc/$service/status" 2>/dev/null || sed 's/^/status:/' "/proc/$pid/status" 2>/dev/null
 :`;
@@ -76,13 +85,7 @@ looks=0
 while [ "$looks" -lt 30 ]; do
   looks=$((looks + 1))
   [ -d "/proc/$pid/task" ] || gone 'it is not running'
-  children=
-  # A child belongs to the thread that made it.
-  for thread in "/proc/$pid/task"/*/children; do
-    some=
-    { read -r some < "$thread"; } 2>/dev/null
-    children="$children $some"
-  done
+${CHILDREN}
   for child in $children; do
     [ "/proc/$child/exe" -ef "/proc/$pid/exe" ] && continue
     words=

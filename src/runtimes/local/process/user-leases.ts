@@ -27,12 +27,12 @@ export class UserLeases {
     });
   }
 
-  /** The end of an instance, or of a command without namespaces. */
+  /** The end of an instance or command without namespaces. */
   release(uid: number): Promise<void> {
     return this.#release(uid, async () => true);
   }
 
-  /** The end of a command in its own namespaces, which none of its processes could leave. */
+  /** The end of an instance or command in its own namespaces, which none of its processes could leave. */
   releaseInside(uid: number, inside: Inside): Promise<void> {
     return this.#release(uid, async () => !(await namespaceEnded(inside)));
   }

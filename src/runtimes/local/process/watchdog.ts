@@ -23,6 +23,8 @@ export class Watchdog {
   readonly #entries = new Map<number, RunEntry>();
   readonly #serial = new Mutex();
   readonly #file: string;
+  /** This server, which the run file names. */
+  #owner: Omit<RunFile, "entries"> | undefined;
   #process: ChildProcess | null = null;
   /** Resolved once: a failure at a restart would not be reported to a caller. */
   #program: string | null = null;
@@ -122,12 +124,8 @@ export class Watchdog {
   #save(): Promise<void> {
     return this.#serial.run(async () => {
       await mkdir(dirname(this.#file), { recursive: true, mode: 0o700 });
-      const file: RunFile = {
-        pid: process.pid,
-        started: startTime(process.pid),
-        place: hostIdentity(),
-        entries: [...this.#entries.values()],
-      };
+      this.#owner ??= { pid: process.pid, started: startTime(process.pid), place: hostIdentity() };
+      const file: RunFile = { ...this.#owner, entries: [...this.#entries.values()] };
       // After a crash of the machine none of these processes exists.
       await atomicWrite(this.#file, JSON.stringify(file), 0o600, false);
     });

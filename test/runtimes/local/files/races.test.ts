@@ -22,7 +22,7 @@ import { copyTree } from "../../../../src/runtimes/local/files/copy-tree.js";
 import { chownTree, sealTree } from "../../../../src/runtimes/local/files/own-tree.js";
 import { removeTree } from "../../../../src/runtimes/local/files/remove-tree.js";
 import { treeSize } from "../../../../src/runtimes/local/files/tree-size.js";
-import { exchanging } from "../../../support/exchange.js";
+import { exchanger } from "../../../support/exchange.js";
 import { tempDir } from "../support/fixture.js";
 
 const ROUNDS = 30;
@@ -40,57 +40,68 @@ describe.runIf(process.platform === "linux")("operations on a tree that another 
   });
   afterEach(() => dir.remove());
 
-  /** Runs one operation on a fresh tree while `tree/folder` is exchanged with a link to `outside`. */
-  const attacked = async (operation: (tree: string) => Promise<unknown>): Promise<void> => {
+  /** Runs an operation several times, each on a fresh tree while `tree/folder` is exchanged with a link to `outside`. */
+  const attacked = async (
+    rounds: number,
+    operation: (tree: string, round: number) => Promise<unknown>,
+    check: () => Promise<unknown> = async () => undefined,
+  ): Promise<void> => {
     const tree = at("tree");
-    mkdirSync(join(tree, "folder"), { recursive: true });
-    for (let n = 0; n < FILES; n += 1) writeFileSync(join(tree, "folder", String(n)), "own");
-    symlinkSync("../outside", join(tree, "link"));
-    const end = await exchanging(join(tree, "folder"), join(tree, "link"));
+    const attack = exchanger([[join(tree, "folder"), join(tree, "link")]]);
     try {
-      await operation(tree).catch((error: unknown) => {
-        // The operation may fail with a StackwardenError or an error of the system.
-        if (!(error instanceof StackwardenError) && (error as NodeJS.ErrnoException).code === undefined) throw error;
-      });
+      for (let round = 0; round < rounds; round += 1) {
+        mkdirSync(join(tree, "folder"), { recursive: true });
+        for (let n = 0; n < FILES; n += 1) writeFileSync(join(tree, "folder", String(n)), "own");
+        symlinkSync("../outside", join(tree, "link"));
+        await attack.begin();
+        try {
+          await operation(tree, round).catch((error: unknown) => {
+            // The operation may fail with a StackwardenError or an error of the system.
+            if (!(error instanceof StackwardenError) && (error as NodeJS.ErrnoException).code === undefined)
+              throw error;
+          });
+        } finally {
+          await attack.end();
+        }
+        rmSync(tree, { recursive: true, force: true });
+        await check();
+      }
     } finally {
-      await end();
+      await attack.close();
     }
-    rmSync(tree, { recursive: true, force: true });
   };
 
   // In an earlier version the owner of foreign files changed in 8 of 30 rounds.
   it.runIf(isRoot)("chownTree and sealTree change no file outside of their tree during an attack", async () => {
-    for (let round = 0; round < ROUNDS; round += 1)
-      await attacked((tree) => (round % 2 === 0 ? chownTree(tree, user) : sealTree(tree)));
+    await attacked(ROUNDS, (tree, round) => (round % 2 === 0 ? chownTree(tree, user) : sealTree(tree)));
     for (const name of [".", ...readdirSync(at("outside"))])
       expect(statSync(at(`outside/${name}`))).toMatchObject({ uid: 0, gid: 0 });
   });
 
   // In an earlier version foreign files were removed in 4 of 30 rounds.
   it("removeTree removes no file outside of its tree during an attack", async () => {
-    for (let round = 0; round < ROUNDS; round += 1) await attacked((tree) => removeTree(tree, dir.path));
+    await attacked(ROUNDS, (tree) => removeTree(tree, dir.path));
     expect(readdirSync(at("outside"))).toHaveLength(FILES);
   });
 
   // In an earlier version no foreign file was copied, but links that led outside through other links were kept.
   it("copyTree copies no file from outside of its tree during an attack", async () => {
-    for (let round = 0; round < ROUNDS / 3; round += 1) {
-      await attacked((from) =>
-        copyTree({
-          from,
-          to: at("copy"),
-          user,
-          exclude: () => false,
-          limits: { entries: 1000, bytes: 100_000, milliseconds: 60_000 },
-          tooLarge: () => new StackwardenError("UNSUPPORTED", "too large"),
-        }),
-      );
+    const copy = (from: string): Promise<unknown> =>
+      copyTree({
+        from,
+        to: at("copy"),
+        user,
+        exclude: () => false,
+        limits: { entries: 1000, bytes: 100_000, milliseconds: 60_000 },
+        tooLarge: () => new StackwardenError("UNSUPPORTED", "too large"),
+      });
+    await attacked(ROUNDS / 3, copy, async () => {
       for (const name of readdirSync(at("copy"), { recursive: true }) as string[]) {
         if (statSync(join(at("copy"), name), { throwIfNoEntry: false })?.isFile())
           expect(readFileSync(join(at("copy"), name), "utf8")).toBe("own");
       }
       await removeTree(at("copy"), dir.path);
-    }
+    });
   });
 
   it("removeTree removes a tree deeper than the path and descriptor limits", async () => {
