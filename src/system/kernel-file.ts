@@ -5,7 +5,7 @@
  */
 import { closeSync, openSync, readSync } from "node:fs";
 
-/** Bytes of a few lines. */
+/** Bytes of a few lines, and fewer than the kernel generates at once: a read that returns less is the last one. */
 const FEW_LINES = 512;
 let buffer = Buffer.allocUnsafe(64 * 1024);
 
@@ -34,6 +34,8 @@ export function readKernelFile(path: string, upTo?: (line: string) => boolean): 
         if (end > seen && buffer.toString("utf8", seen, end).split("\n").some(upTo))
           return buffer.toString("utf8", 0, end);
         seen = Math.max(seen, end);
+        // Another read would return nothing, after the kernel has walked the table again.
+        if (read < most) return buffer.toString("utf8", 0, length);
       }
       if (length === buffer.length) buffer = Buffer.concat([buffer, Buffer.allocUnsafe(buffer.length)]);
     }

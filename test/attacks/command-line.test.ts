@@ -3,9 +3,13 @@ import { execFile } from "node:child_process";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, expect, it } from "vitest";
 import { findProgram } from "../../src/system/find-program.js";
 import { BINARY, TestBench } from "../e2e/support/bench.js";
+import { Commands } from "../support/commands.js";
+
+const commands = new Commands();
+afterAll(() => commands.close());
 
 let bench: TestBench;
 beforeEach(() => {
@@ -13,12 +17,16 @@ beforeEach(() => {
 });
 afterEach(() => bench.close());
 
+const environment = (): Record<string, string> => ({
+  PATH: process.env.PATH ?? "",
+  HOME: bench.folder,
+  NO_COLOR: "1",
+  ...bench.environment(),
+});
+
 async function run(cwd: string, words: string[], env: Record<string, string> = {}) {
   const [program = "", ...args] = words;
-  return promisify(execFile)(program, args, {
-    cwd,
-    env: { PATH: process.env.PATH, HOME: bench.folder, NO_COLOR: "1", ...bench.environment(), ...env },
-  }).then(
+  return promisify(execFile)(program, args, { cwd, env: { ...environment(), ...env } }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, text: stdout + stderr }),
     (error: { code: number; stdout: string; stderr: string }) => ({
       code: error.code,
@@ -30,6 +38,12 @@ async function run(cwd: string, words: string[], env: Record<string, string> = {
 
 const stackwarden = (cwd: string, args: string[], env?: Record<string, string>) =>
   run(cwd, [process.execPath, BINARY, ...args], env);
+
+/** In a process that commands share. */
+const shared = async (cwd: string, args: string[]) => {
+  const { code, stdout, stderr } = await commands.run(args, { cwd, env: environment() });
+  return { code, stdout, text: stdout + stderr };
+};
 
 const WORKER = {
   "worker.js": 'require("http").createServer((q, r) => r.end()).listen(process.env.PORT, "127.0.0.1");\n',
@@ -76,8 +90,8 @@ it("the output of `env` runs nothing in a shell, whatever the variables are call
       "    x-local: { command: node worker.js }",
     ].join("\n"),
   });
-  expect((await stackwarden(folder, ["up", "-d"])).code).toBe(0);
-  const { stdout, text } = await stackwarden(folder, ["env", "web"]);
+  expect((await shared(folder, ["up", "-d"])).code).toBe(0);
+  const { stdout, text } = await shared(folder, ["env", "web"]);
   expect(text).toContain("a shell has no variable of this name");
   const shell = await run(folder, ["/bin/sh", "-c", 'eval "$1"; printf %s "$VALUE"', "sh", stdout]);
   expect(shell.stdout).toBe(`it's $(: > ${mark})`);
@@ -104,7 +118,7 @@ it.skipIf(script === null)("`connect` gives psql the name of the database as a n
   mkdirSync(programs);
   writeFileSync(join(programs, "psql"), '#!/bin/sh\necho "arguments: $*"\necho "database: $PGDATABASE"\n');
   chmodSync(join(programs, "psql"), 0o755);
-  expect((await stackwarden(folder, ["up", "-d"])).code).toBe(0);
+  expect((await shared(folder, ["up", "-d"])).code).toBe(0);
   const command = `${process.execPath} ${BINARY} connect db`;
   const { stdout } = await run(folder, [script as string, "-qec", command, "/dev/null"], {
     STACKWARDEN_PROGRAM_DIRS: programs,
@@ -123,7 +137,7 @@ it("`init --client` does not follow a folder of the repository that is a link to
   for (const name of [".cursor", ".zed", ".codex", ".vscode"]) symlinkSync(settings, join(folder, name));
   for (const more of [[], ["--yes"]])
     for (const client of ["cursor", "zed", "codex", "vscode"]) {
-      const { code, text } = await stackwarden(folder, ["init", "--client", client, ...more]);
+      const { code, text } = await shared(folder, ["init", "--client", client, ...more]);
       expect(text).toContain("its folder is a link");
       expect(text).not.toContain("secret-of-the-user");
       expect(code).not.toBe(0);

@@ -1,30 +1,30 @@
 /** A repository's stackwarden.yaml that would lift the operator's guards, and a state directory of another user. */
-import { execFile } from "node:child_process";
 import { chownSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, expect, it } from "vitest";
-import { BINARY, TestBench } from "../e2e/support/bench.js";
+import { TestBench } from "../e2e/support/bench.js";
+import { Commands } from "../support/commands.js";
 
 const bench = new TestBench();
-afterAll(() => bench.close());
+const commands = new Commands();
+afterAll(async () => {
+  await commands.close();
+  await bench.close();
+});
 
 const WORKER = {
   "worker.js": "setInterval(() => {}, 1000);\n",
   "compose.yaml": "services:\n  web:\n    image: node:20\n    x-local: { command: node worker.js }\n",
 };
 
-async function run(cwd: string, args: string[], env: Record<string, string | undefined> = {}) {
-  return promisify(execFile)(process.execPath, [BINARY, ...args], {
-    cwd,
-    env: { PATH: process.env.PATH, HOME: bench.folder, NO_COLOR: "1", ...bench.environment(), ...env },
-  }).then(
-    ({ stdout, stderr }) => ({ code: 0, text: stdout + stderr }),
-    (error: { code: number; stdout: string; stderr: string }) => ({
-      code: error.code,
-      text: error.stdout + error.stderr,
-    }),
+/** @param more variables; those that are undefined are not set */
+async function run(cwd: string, args: string[], more: Record<string, string | undefined> = {}) {
+  const all = { PATH: process.env.PATH, HOME: bench.folder, NO_COLOR: "1", ...bench.environment(), ...more };
+  const env = Object.fromEntries(
+    Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
+  const { code, stdout, stderr } = await commands.run(args, { cwd, env });
+  return { code, text: stdout + stderr };
 }
 
 it("projects in a repository's file adds no folder outside an explicit root", async () => {

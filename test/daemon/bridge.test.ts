@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { controlOver } from "../../src/control/client.js";
 import { connectToDaemon } from "../../src/daemon/connect.js";
+import { inspectDaemon } from "../../src/daemon/daemon-status.js";
 import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
 import { INIT, RawClient } from "./support.js";
 
@@ -132,11 +133,12 @@ it("the bridge answers a message that is too large, and the session continues", 
   expect(client.notifications("notifications/message")).toEqual([]);
 });
 
-it("after a server was killed, pending calls fail and the next call reaches a new server with its data", async () => {
+it("after a server was killed, pending calls fail, the next call reaches a new server with its data, and other bridges connect to it before their clients make a call", async () => {
   project("lost");
   slowProject();
-  const client = await open().initialize();
+  const [client, other] = [await open().initialize(), await open().initialize()];
   await client.tool("start_stack", { project: "lost", folder: "lost" });
+  await other.request("resources/subscribe", { uri: "stack://lost/health" });
   await client.request("resources/subscribe", { uri: "stack://lost" });
   await client.request("resources/subscribe", { uri: "stack://lost/events" });
   const call = client.begin("tools/call", {
@@ -154,6 +156,7 @@ it("after a server was killed, pending calls fail and the next call reaches a ne
       .some(({ data }) => data.project === "slow" && data.type === "service_started"),
   );
   const first = await kill();
+  const seen = other.notifications("notifications/resources/updated").length;
   for (const id of [call, read]) {
     const { result } = await client.answer(id);
     expect(result.isError).toBe(true);
@@ -172,10 +175,15 @@ it("after a server was killed, pending calls fail and the next call reaches a ne
   const updated = client.notifications("notifications/resources/updated").map(({ uri }) => uri);
   expect(updated).toEqual(expect.arrayContaining(["stack://lost", "stack://lost/events"]));
   expect(client.notifications("notifications/resources/list_changed").length).toBeGreaterThan(0);
-  // The new server has the subscription and the client's name.
+  // The new server has the subscriptions and the client's name.
   const before = client.notifications("notifications/resources/updated").length;
   expect((await client.tool("start_stack", { project: "lost" })).status).toBe("healthy");
   await until("an update", () => client.notifications("notifications/resources/updated").length > before);
+  await until(
+    "the other one hears of it",
+    () => other.notifications("notifications/resources/updated").length > seen + 1,
+  );
+  await until("its log says it", () => other.stderr.includes("connected to a new background server"));
   const { events } = await client.tool("get_events", { project: "lost", types: ["stack_started"] });
   expect(events).toHaveLength(2);
   expect(events.every(({ actor }: { actor: string }) => actor.startsWith("raw/1#"))).toBe(true);
@@ -183,21 +191,6 @@ it("after a server was killed, pending calls fail and the next call reaches a ne
   const ids = client.messages.filter(({ id }) => id !== undefined).map(({ id }) => id);
   expect(new Set(ids).size).toBe(ids.length);
   expect(ids.every((id) => typeof id === "number")).toBe(true);
-});
-
-it("the bridge connects to a server that another client started before its client makes a call", async () => {
-  project("joined");
-  const [first, second] = [await open().initialize(), await open().initialize()];
-  await first.tool("start_stack", { project: "joined", folder: "joined" });
-  await first.request("resources/subscribe", { uri: "stack://joined/health" });
-  await kill();
-  const seen = first.notifications("notifications/resources/updated").length;
-  expect((await second.tool("start_stack", { project: "joined" })).status).toBe("healthy");
-  await until(
-    "the other one hears of it",
-    () => first.notifications("notifications/resources/updated").length > seen + 1,
-  );
-  await until("its log says it", () => first.stderr.includes("connected to a new background server"));
 });
 
 it("the bridge answers initialize with the error in its configuration", async () => {
@@ -276,7 +269,10 @@ describe("end of a client", () => {
   });
 
   it("the bridge ends when its parent process is killed", async () => {
-    await bench.endBackground();
+    const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+    const clients = async () =>
+      (await inspectDaemon({ stateDir: bench.state, version, path: "" })).status?.clients ?? 0;
+    await until("the clients before are gone", async () => (await clients()) === 0);
     const script = `
       const { spawn } = require("node:child_process");
       const child = spawn(process.execPath, [${JSON.stringify(BINARY)}, "mcp"], { stdio: ["inherit", "ignore", "ignore"] });
@@ -293,7 +289,7 @@ describe("end of a client", () => {
     });
     const pid = Number(await until("the bridge", () => /\n/.test(text) && text.trim()));
     // The bridge knows its parent once it has joined the server.
-    await until("the server", () => bench.background() !== null);
+    await until("the server has the bridge as its client", async () => (await clients()) === 1);
     parent.kill("SIGKILL");
     const alive = () => {
       try {

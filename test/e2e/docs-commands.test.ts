@@ -7,7 +7,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit-codes.js";
 import { buildProgram } from "../../src/cli/program.js";
 import type { CliHost } from "../../src/cli/session.js";
@@ -153,7 +153,8 @@ const freePort = async (): Promise<number> => {
 
 const NO_CURL = spawnSync("curl", ["--version"]).status !== 0;
 
-describe.each(Object.keys(RUN))("%s", (file) => {
+describe("documents", () => {
+  /** One project and one background server for all documents. */
   const bench = new TestBench();
   const held: ChildProcess[] = [];
   let folder: string;
@@ -171,16 +172,20 @@ describe.each(Object.keys(RUN))("%s", (file) => {
     chmodSync(join(bin, "stackwarden"), 0o755);
     port = await freePort();
   });
-  afterAll(async () => {
-    for (const child of held.reverse()) {
+  // After each attempt: the next one starts with nothing that runs.
+  afterEach(async () => {
+    for (const child of held.splice(0).reverse()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       child.kill("SIGINT");
       await once(child, "exit");
     }
-    await bench.close();
   });
+  afterAll(() => bench.close());
 
-  it.skipIf(file === "docs/REST_API.md" && NO_CURL)(`the commands of ${file} print what is expected`, async () => {
+  it.for(Object.keys(RUN))("the commands of %s print what is expected", async (file, { skip }) => {
+    skip(file === "docs/REST_API.md" && NO_CURL, "curl is not installed");
+    // It shows the status of a server that is not running.
+    if (file === "docs/OPERATIONS.md") await bench.endBackground();
     const variables: string[] = [];
     for (const [line, { shows, code = 0, goesOn }] of Object.entries(RUN[file] ?? {})) {
       const command = line

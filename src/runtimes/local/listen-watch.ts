@@ -7,7 +7,7 @@ import { isRootServer } from "../../system/root-server.js";
 import type { Loopback } from "./network/loopback.js";
 import { type Listener, loopbackConnections } from "./ports-listeners.js";
 import { isServiceUid } from "./process/user-range.js";
-import { instanceOfUser, type RunningInstance } from "./running-instances.js";
+import { instanceOfUser, type RunningInstance, runsElsewhere } from "./running-instances.js";
 
 const INTERVAL_MS = 5000;
 
@@ -60,6 +60,8 @@ export class ListenWatch {
   /** A program that has a database's port in its code reaches the database of another stack. */
   #lookForNeighbours(sockets: readonly Listener[]): void {
     const { uid, project } = this.service;
+    // The table of connections takes milliseconds to read.
+    if (!runsElsewhere(project)) return;
     const ports = new Set(loopbackConnections().flatMap((one) => (one.uid === uid ? [one.port] : [])));
     for (const port of ports) {
       if (this.#neighbours.has(port)) continue;

@@ -1,6 +1,6 @@
 /** Lists the listeners of ports: from the kernel's tables on Linux, by a connection attempt on other platforms. */
 import { connect } from "node:net";
-import { readKernelFile } from "../../system/kernel-file.js";
+import { socketCount, socketTables } from "../../system/socket-tables.js";
 
 export interface Listener {
   port: number;
@@ -23,9 +23,6 @@ const isLoopback = (address: string): boolean =>
 /** 127.0.0.1 and the any-address, also as IPv6 sockets that accept IPv4. */
 const ANSWERS_LOOPBACK = /^(?:0100007F|0{8}|0{32}|0000000000000000FFFF0000(?:0100007F|0{8}))$/;
 
-/** Whether a line of such a table is that of a socket that does not listen. */
-const isConnection = (line: string): boolean => /^\s*\d+: \S+ \S+ (?!0A)/.test(line);
-
 /** Lines of /proc/net/tcp and tcp6. */
 export function parseListeners(table: string): Listener[] {
   const listeners: Listener[] = [];
@@ -43,23 +40,9 @@ export function parseListeners(table: string): Listener[] {
   return listeners;
 }
 
-/** How many TCP sockets of this network namespace listen or are connected; null when the kernel does not count them. */
-const socketCount = (procNet: string, version: "" | "6"): string | null =>
-  /^TCP6?: inuse (\d+)/m.exec(readKernelFile(`${procNet}/sockstat${version}`) ?? "")?.[1] ?? null;
-
-/**
- * Files of the tables that are not empty: for each one the kernel walks its hash of all connections, which takes
- * milliseconds however few there are.
- */
-const tablesOf = (procNet: string): string[] =>
-  (socketCount(procNet, "6") === "0" ? ["tcp"] : ["tcp", "tcp6"]).map((name) => `${procNet}/${name}`);
-
 /** All listening sockets of this network namespace, or null on platforms without a table of them. */
 export async function listeners(procNet = "/proc/net"): Promise<Listener[] | null> {
-  // A table begins with them: the kernel does not need to walk the hash to its end.
-  const tables = tablesOf(procNet).map((table) => readKernelFile(table, isConnection));
-  if (tables.every((table) => table === null)) return null;
-  return tables.flatMap((table) => (table === null ? [] : parseListeners(table)));
+  return socketTables(procNet, "listening")?.flatMap(({ text }) => parseListeners(text)) ?? null;
 }
 
 /** A connection to a port of 127.0.0.1, and the user that opened it. */
@@ -70,8 +53,8 @@ export interface Connection {
 
 /** Established connections of this network namespace to 127.0.0.1, as their openers see them. */
 export function loopbackConnections(procNet = "/proc/net"): Connection[] {
-  return tablesOf(procNet).flatMap((table) =>
-    (readKernelFile(table) ?? "")
+  return (socketTables(procNet, "all") ?? []).flatMap(({ text }) =>
+    text
       .split("\n")
       .slice(1)
       .flatMap((line): Connection[] => {

@@ -26,6 +26,9 @@ const parentOf = (pid: number): number => {
 export const instanceOfUser = (uid: number): RunningInstance | null =>
   isServiceUid(uid) ? ([...running].find((one) => one.uid === uid) ?? null) : null;
 
+/** Whether a service of another project runs. */
+export const runsElsewhere = (project: string): boolean => [...running].some((one) => one.project !== project);
+
 /** The instance that started a process, directly or through others. */
 export function instanceOfProcess(pid: number): RunningInstance | null {
   for (let at = pid; at > 1; at = parentOf(at)) {

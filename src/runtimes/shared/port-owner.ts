@@ -2,8 +2,11 @@
  * Determines which process listens on a port, from the kernel's tables. Linux only; the owner is unknown on other
  * platforms.
  */
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdirSync, readlinkSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
+import { setImmediate as otherWork } from "node:timers/promises";
+import { socketTables } from "../../system/socket-tables.js";
 
 export interface PortOwner {
   /** Process id; null when it is not visible (a process of another user, on an unprivileged server). */
@@ -55,26 +58,38 @@ function sockets(table: string, family: 4 | 6): Socket[] {
   return listening;
 }
 
-async function listeningSockets(netDir: string): Promise<Socket[]> {
-  const read = (name: string, family: 4 | 6): Promise<Socket[]> =>
-    readFile(`${netDir}/${name}`, "utf8").then(
-      (table) => sockets(table, family),
-      () => [],
-    );
-  return (await Promise.all([read("tcp", 4), read("tcp6", 6)])).flat();
-}
+const listeningSockets = (netDir: string): Socket[] =>
+  (socketTables(netDir, "listening") ?? []).flatMap(({ family, text }) => sockets(text, family));
 
-/** Processes by the inode of each requested socket. */
+/** Processes that are examined before other work of the server gets a turn. */
+const AT_ONCE = 20;
+
+const namesIn = (folder: string): string[] => {
+  try {
+    return readdirSync(folder);
+  } catch {
+    // The process has ended, or belongs to another user.
+    return [];
+  }
+};
+
+const linkTarget = (path: string): string => {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+};
+
+/** Processes by the inode of each requested socket. A step through the thread pool takes longer than to read a link. */
 async function processesOf(inodes: ReadonlySet<string>, procRoot: string): Promise<Map<string, number>> {
   const owners = new Map<string, number>();
   if (inodes.size === 0) return owners;
-  const pids = (await readdir(procRoot).catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
-  for (const pid of pids) {
-    // The process has ended, or belongs to another user.
-    const files = await readdir(`${procRoot}/${pid}/fd`).catch((): string[] => []);
-    for (const file of files) {
-      const target = await readlink(`${procRoot}/${pid}/fd/${file}`).catch(() => "");
-      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+  const pids = namesIn(procRoot).filter((name) => /^\d+$/.test(name));
+  for (const [at, pid] of pids.entries()) {
+    if (at > 0 && at % AT_ONCE === 0) await otherWork();
+    for (const file of namesIn(`${procRoot}/${pid}/fd`)) {
+      const inode = /^socket:\[(\d+)\]$/.exec(linkTarget(`${procRoot}/${pid}/fd/${file}`))?.[1];
       if (inode !== undefined && inodes.has(inode) && !owners.has(inode)) owners.set(inode, Number(pid));
     }
     if (owners.size === inodes.size) break;
@@ -102,7 +117,7 @@ export async function owners(
   matches: (socket: Pick<PortOwner, "port" | "uid">) => boolean,
   { procRoot = "/proc", netDir = `${procRoot}/net` }: Tables = {},
 ): Promise<PortOwner[]> {
-  const matching = (await listeningSockets(netDir)).filter(matches);
+  const matching = listeningSockets(netDir).filter(matches);
   const pids = await processesOf(new Set(matching.map(({ inode }) => inode)), procRoot);
   return Promise.all(
     matching.map(async ({ inode, ...socket }) => {
