@@ -1,12 +1,16 @@
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/longest-first.js";
 
-/** They need a process for themselves: they measure its memory, replace a module, or load configurations, whose roots stay excluded from program look-up. */
+/**
+ * They need a process for themselves: they measure its memory, collect its garbage, which takes long in a large process,
+ * replace a module, or load configurations, whose roots stay excluded from program look-up.
+ */
 const alone = [
   "test/config/load.test.ts",
   "test/daemon/daemon-paths.test.ts",
   "test/stack/logs/flood.test.ts",
   "test/system/find-program.test.ts",
+  "test/system/garbage-collection.test.ts",
   "test/runtimes/local/process/cgroups.test.ts",
 ];
 

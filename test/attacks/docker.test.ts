@@ -29,7 +29,7 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
   let sees: (text: string) => void = () => {};
 
   beforeAll(async () => {
-    daemon = await startDaemon();
+    daemon = await startDaemon({ shortFilter: true, firewall: false });
     relay = await openRelay(join(daemon.folder, "relay.sock"), daemon.socket, undefined, (text) => {
       sees(text);
       return text;

@@ -30,15 +30,26 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
   let bench: TestBench;
   let server: Server;
   let secret: string;
+  /** Requests to the registry of npm's packages. */
+  const asked: string[] = [];
+  const registry = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    response.writeHead(404).end("{}");
+  });
 
   beforeAll(async () => {
     bench = new TestBench("standalone");
     secret = join(bench.folder, "secret");
     writeFileSync(secret, `${SECRET}\n`, { mode: 0o600 });
     await bench.withPostgres();
-    server = await bench.server();
+    await new Promise<void>((resolve) => registry.listen(0, "127.0.0.1", resolve));
+    const { port } = registry.address() as AddressInfo;
+    server = await bench.server({ npm_config_registry: `http://127.0.0.1:${port}/` });
   });
-  afterAll(() => bench.close());
+  afterAll(async () => {
+    registry.close();
+    await bench.close();
+  });
 
   const pipe = (path: string): void => {
     mkdirSync(dirname(path), { recursive: true });
@@ -173,29 +184,16 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
 
   // Before, npm asked the registry for the name.
   it("the name of a workspace's private package reaches no registry", async () => {
-    const asked: string[] = [];
-    const registry = createServer((request, response) => {
-      asked.push(request.url ?? "");
-      response.writeHead(404).end("{}");
+    const project = "workspace";
+    bench.project(project, {
+      "compose.yaml": compose("install: { kind: node, manifest: packages/web/package.json }"),
+      "app.js": "",
+      "package.json": '{"private": true, "workspaces": ["packages/*"]}',
+      "packages/secret/package.json": '{"name": "@acme/secret", "version": "1.0.0", "private": true}',
+      "packages/web/package.json": '{"name": "web", "dependencies": {"@acme/secret": "^1.0.0"}}',
     });
-    await new Promise<void>((resolve) => registry.listen(0, "127.0.0.1", resolve));
-    try {
-      const { port } = registry.address() as AddressInfo;
-      const project = "workspace";
-      const own = await bench.server({ npm_config_registry: `http://127.0.0.1:${port}/` });
-      bench.project(project, {
-        "compose.yaml": compose("install: { kind: node, manifest: packages/web/package.json }"),
-        "app.js": "",
-        "package.json": '{"private": true, "workspaces": ["packages/*"]}',
-        "packages/secret/package.json": '{"name": "@acme/secret", "version": "1.0.0", "private": true}',
-        "packages/web/package.json": '{"name": "web", "dependencies": {"@acme/secret": "^1.0.0"}}',
-      });
-      const error = await own.refused("start_stack", { project, folder: project });
-      expect(JSON.stringify(error)).toContain("uses packages of the project's own folders: @acme/secret");
-      expect(asked).toEqual([]);
-    } finally {
-      registry.close();
-    }
+    expect(await refused(project)).toContain("uses packages of the project's own folders: @acme/secret");
+    expect(asked).toEqual([]);
   });
 
   it("installed dependencies contain no registry credentials, and their service cannot change them", async () => {

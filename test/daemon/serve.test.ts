@@ -2,26 +2,34 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { APP, appCompose, TestBench, until } from "../e2e/support/bench.js";
 import { spawnServe } from "../e2e/support/serving.js";
-import { RawClient, run } from "./support.js";
+import { Commands, type Ran } from "../support/commands.js";
+import { RawClient } from "./support.js";
 
-let bench: TestBench;
-let clients: RawClient[];
-let serving: ChildProcess[];
-beforeEach(() => {
-  bench = new TestBench();
-  clients = [];
-  serving = [];
+const bench = new TestBench();
+const commands = new Commands();
+let clients: RawClient[] = [];
+let serving: ChildProcess[] = [];
+beforeAll(() => {
   for (const name of ["shop", "other/blog"]) bench.project(name, { "compose.yaml": appCompose(), "app.js": APP });
 });
 afterEach(async () => {
   for (const client of clients) client.child.kill("SIGKILL");
   for (const child of serving) child.kill("SIGTERM");
   await Promise.all(serving.map((child) => child.exitCode ?? child.signalCode ?? once(child, "exit")));
+  [clients, serving] = [[], []];
+});
+afterAll(async () => {
+  await commands.close();
   await bench.close();
 });
+const run = (...args: string[]): Promise<Ran> =>
+  commands.run(args, {
+    cwd: bench.projects,
+    env: { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() },
+  });
 
 const open = (): RawClient => {
   const client = new RawClient(bench);
@@ -41,7 +49,8 @@ async function serve(...args: string[]) {
 }
 
 it("serve replaces an idle background server and shares its stacks with agents and commands", async () => {
-  await run(bench, ["server", "start"]);
+  await bench.endBackground();
+  await run("server", "start");
   const idle = bench.background();
   const { child, get, exit } = await serve("--root", "shop");
   expect(bench.background()).toBe(child?.pid);
@@ -49,18 +58,18 @@ it("serve replaces an idle background server and shares its stacks with agents a
   const agent = await open().initialize();
   await agent.tool("start_stack", { project: "shop", folder: "shop" });
   expect(await get?.("/projects/shop/health")).toMatchObject({ overall_healthy: true });
-  expect((await run(bench, ["ps"])).stdout).toMatch(/app\s+healthy/);
+  expect((await run("ps")).stdout).toMatch(/app\s+healthy/);
   // A token reaches only the roots of `serve`, not every stack of the user's agents.
   await agent.tool("start_stack", { project: "blog", folder: "other/blog" });
   const listed = JSON.stringify(await get?.("/projects"));
   expect(listed).toContain('"shop"');
   expect(listed).not.toContain("blog");
-  const refused = await run(bench, ["server", "stop"]);
+  const refused = await run("server", "stop");
   expect(refused.stderr).toMatch(/SERVER_IN_USE.*it serves http:/);
   const again = await serve();
   expect(again.code).toBe(1);
   expect(again.stderr).toMatch(/SERVER_IN_USE/);
-  expect((await run(bench, ["server", "stop", "--force"])).code).toBe(0);
+  expect((await run("server", "stop", "--force")).code).toBe(0);
   expect((await exit)?.[0]).toBe(0);
   // The agent's next call starts a background server again.
   expect((await agent.tool("health_status", { project: "shop" })).state).toBe("stopped");
@@ -68,12 +77,12 @@ it("serve replaces an idle background server and shares its stacks with agents a
 });
 
 it("serve refuses to replace a server that runs a stack", async () => {
-  expect((await run(bench, ["up", "-d", "-p", "shop", "--folder", "shop"])).code).toBe(0);
+  expect((await run("up", "-d", "-p", "shop", "--folder", "shop")).code).toBe(0);
   const running = bench.background();
   const refused = await serve();
   expect(refused.code).toBe(1);
   expect(refused.stderr).toMatch(/SERVER_IN_USE.*it runs shop \(running\)/);
   expect(refused.stderr).toContain("stackwarden server stop --force");
   expect(bench.background()).toBe(running);
-  expect((await run(bench, ["health", "-p", "shop"])).code).toBe(0);
+  expect((await run("health", "-p", "shop")).code).toBe(0);
 });

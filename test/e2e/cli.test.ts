@@ -46,7 +46,7 @@ describe("command line", () => {
     const health = await run("health");
     expect(health.code).toBe(3);
     expect(health.stdout).toMatch(/app\s+stopped/);
-    const logs = await runAlone("logs");
+    const logs = await run("logs");
     expect(logs.code).toBe(3);
     expect(logs.stderr).toMatch(/error STACK_NOT_RUNNING: .*\n {2}Start it with/);
     expect((await run("down")).stdout).toContain("was not running");
@@ -112,8 +112,8 @@ describe("command line", () => {
     expect((await run("logs", "app", "-n", "1")).stdout).toMatch(/^app \| listening on \d+\n$/);
     const [line] = (await run("logs", "--grep", "app up", "--json")).stdout.trim().split("\n");
     expect(JSON.parse(line ?? "")).toMatchObject({ service: "app", stream: "stdout", generation: 1 });
-    expect((await runAlone("stats")).stdout).toMatch(/app\s+healthy/);
-    expect((await runAlone("events", "--type", "service_healthy")).stdout).toContain("app is healthy.");
+    expect((await run("stats")).stdout).toMatch(/app\s+healthy/);
+    expect((await run("events", "--type", "service_healthy")).stdout).toContain("app is healthy.");
     const diagnosis = await run("diagnose");
     expect(diagnosis).toMatchObject({ code: 0, stdout: expect.stringContaining("No fault is visible") });
     const again = await run("up");

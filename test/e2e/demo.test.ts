@@ -45,8 +45,7 @@ describe("the demo", () => {
   }
 
   it("the demo starts, breaks, repairs, limits and stops CommandCenter", { timeout: 400_000 }, async () => {
-    const args = ["--without-worktrees", "--state", state];
-    await runDemo(process.execPath, args, (stdout, temporary) => {
+    await runDemo(process.execPath, state, ["--without-worktrees"], (stdout, temporary) => {
       expectCommandCenter(stdout);
       expect(readdirSync(temporary)).toEqual([]);
     });
@@ -58,7 +57,7 @@ describe("the demo", () => {
     keepDependencies();
     const binary = await newestNode();
     expect((await promisify(execFile)(binary, ["--version"])).stdout.trim()).toBe(`v${VERSION}`);
-    await runDemo(binary, ["--state", state], (stdout, temporary) => {
+    await runDemo(binary, state, [], (stdout, temporary) => {
       expectCommandCenter(stdout);
       for (const shown of [
         "the feature's stack has the three seeded items",

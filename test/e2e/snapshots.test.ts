@@ -17,8 +17,11 @@ services:
 volumes: { data: {} }
 `;
 
+/** One background server for both runtimes. */
+const bench = new TestBench();
+afterAll(() => bench.close());
+
 describe("snapshots of a real database", () => {
-  const bench = new TestBench();
   let server: Server;
 
   const connect = async (project: string): Promise<pg.Client> => {
@@ -47,7 +50,6 @@ describe("snapshots of a real database", () => {
     await query("shop", "create table rows (n int)");
     await query("shop", "insert into rows values (41)");
   }, 300_000);
-  afterAll(() => bench.close());
 
   it("a snapshot during writes restores a consistent state of the database", async () => {
     let writing = true;
@@ -117,7 +119,6 @@ const skip = whyNoDaemon();
 if (skip !== null) process.stderr.write(`snapshots.test.ts: the docker part is skipped, ${skip}\n`);
 
 describe.skipIf(skip !== null)("snapshots of Redis in a container", () => {
-  const bench = new TestBench();
   let daemon: TestDaemon;
   let server: Server;
 
@@ -143,8 +144,11 @@ volumes: { data: {} }
     await server.call("start_stack", { project: "store", timeout_seconds: 120 });
   }, 300_000);
   afterAll(async () => {
-    await bench.close();
-    await daemon?.close();
+    try {
+      await server?.call("stop_stack", { project: "store" });
+    } finally {
+      await daemon?.close();
+    }
   });
 
   it("a snapshot contains what Redis had only in memory", { timeout: 300_000 }, async () => {

@@ -1,4 +1,5 @@
 /** Sessions and streams of `/mcp`, and the requests that it refuses. */
+import { Agent } from "node:http";
 import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { InMemoryEventStore } from "../../src/mcp/in-memory-event-store.js";
@@ -219,12 +220,13 @@ describe("sessions of /mcp", () => {
 
 it("sessions are limited for each token, and a free slot can be used again", async () => {
   const full = await httpFixture({ requestsPerMinute: 100_000, mcp: { maxSessions: 12, maxSessionsPerOwner: 8 } });
+  const agent = new Agent({ keepAlive: true });
   try {
     const tries = 2000;
     const seen: Record<number, number> = {};
     const ids: string[] = [];
     for (let done = 0; done < tries; done += 50) {
-      const answers = await Promise.all(Array.from({ length: 50 }, () => post(initialize(), {}, full)));
+      const answers = await Promise.all(Array.from({ length: 50 }, () => post(initialize(), { agent }, full)));
       for (const { status, headers, text } of answers) {
         seen[status] = (seen[status] ?? 0) + 1;
         if (status === 200) ids.push(headers["mcp-session-id"] as string);
@@ -242,6 +244,7 @@ it("sessions are limited for each token, and a free slot can be used again", asy
     await full.send("/mcp", { method: "DELETE", headers: within(ids[0] as string) });
     await begin({}, full);
   } finally {
+    agent.destroy();
     await full.close();
   }
 }, 120_000);

@@ -15,11 +15,11 @@ import { type HttpFixture, httpFixture } from "../support/http-fixture.js";
 
 /** A client of REST and MCP that trusts the certificate through NODE_EXTRA_CA_CERTS. */
 const CLIENT = `
-  import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-  import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
   const [url, token] = process.argv.slice(1);
   const headers = { authorization: "Bearer " + token };
   const answer = await fetch(url + "/api/v1/projects", { headers });
+  const { Client } = await import("@modelcontextprotocol/sdk/client/index.js");
+  const { StreamableHTTPClientTransport } = await import("@modelcontextprotocol/sdk/client/streamableHttp.js");
   const client = new Client({ name: "over-tls", version: "1" });
   await client.connect(new StreamableHTTPClientTransport(new URL(url + "/mcp"), { requestInit: { headers } }));
   const { tools } = await client.listTools();

@@ -1,6 +1,6 @@
 /** The production HTTP server over a scripted manager, on a real port and a real socket file. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { type Agent, request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -27,6 +27,8 @@ export interface Sent {
   token?: string | null;
   /** Uses the socket file instead of the port. */
   overSocket?: boolean;
+  /** Keeps connections. Default: each request has a connection for itself. */
+  agent?: Agent;
 }
 
 export async function httpFixture(
@@ -62,7 +64,7 @@ export async function httpFixture(
   /** Sends the path unchanged and any Host header. */
   const send = (
     path: string,
-    { method = "GET", headers = {}, body, token = operate, overSocket = false }: Sent = {},
+    { method = "GET", headers = {}, body, token = operate, overSocket = false, agent }: Sent = {},
   ): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
@@ -79,7 +81,7 @@ export async function httpFixture(
           path,
           method,
           headers: all,
-          agent: false,
+          agent: agent ?? false,
         },
         (response) => {
           let received = "";

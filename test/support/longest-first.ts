@@ -8,7 +8,7 @@ const LONGEST = [
   "runtimes/contract/dagger-sim",
   "runtimes/docker/containers",
   "runtimes/contract/local",
-  "dashboard/dashboard",
+  "dashboard/browser",
   "e2e/recovery",
   "attacks/process-end",
   "e2e/killed-changes",

@@ -2,9 +2,9 @@
  * Parses a file's YAML. Resolving aliases and detecting duplicate keys are done here, because the YAML library compares
  * each one with all others: in a large file that blocked the server for minutes.
  */
-import { type Alias, type Document, isScalar, LineCounter, type Node, parseAllDocuments, visit } from "yaml";
+import { type Alias, Composer, type Document, isScalar, LineCounter, type Node, visit } from "yaml";
 import { MOST_LEVELS } from "./tree.js";
-import { tooDeepAt } from "./yaml-depth.js";
+import { shallowTokens } from "./yaml-depth.js";
 import { repeatedKey, type YamlFault, yamlFault } from "./yaml-fault.js";
 
 /**
@@ -62,16 +62,16 @@ export function parseYaml(text: string): ParsedFile {
     lines,
     fault: { message, hint, line: text.slice(0, at).split("\n").length },
   });
-  const deep = tooDeepAt(text);
-  if (deep !== null)
+  const tokens = shallowTokens(text, lines.addNewLine);
+  if (typeof tokens === "number")
     return refuse({
       message: `nests deeper than ${MOST_LEVELS} levels`,
       hint: "Write it with fewer levels.",
-      at: deep,
+      at: tokens,
     });
-  const parsed = parseAllDocuments(text, { lineCounter: lines, version: "1.2", uniqueKeys: false, logLevel: "silent" });
+  const composer = new Composer({ version: "1.2", uniqueKeys: false, logLevel: "silent" });
   const documents: ParsedFile["documents"] = [];
-  for (const document of Array.isArray(parsed) ? parsed : []) {
+  for (const document of [...composer.compose(tokens)]) {
     const [error] = document.errors;
     if (error !== undefined) return refuse({ ...yamlFault(error.message), at: error.pos[0] });
     const { targets, fault } = scan(document);

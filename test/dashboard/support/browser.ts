@@ -25,8 +25,11 @@ if (NO_CHROMIUM)
     "No Chromium found: tests of the dashboard are skipped (npm run setup -- --tests, or CHROMIUM=<path>).\n",
   );
 
-export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({
+let launched: Promise<Browser> | undefined;
+
+/** The browser of all tests. */
+export function sharedBrowser(): Promise<Browser> {
+  launched ??= chromium.launch({
     executablePath: chromiumPath() ?? "",
     args: [
       "--disable-gpu",
@@ -36,4 +39,10 @@ export function launchBrowser(): Promise<Browser> {
       "--disable-site-isolation-trials",
     ],
   });
+  return launched;
+}
+
+export async function closeBrowser(): Promise<void> {
+  await (await launched)?.close();
+  launched = undefined;
 }

@@ -34,8 +34,10 @@ await bridge.connect(new PostMessageTransport(frame.contentWindow, frame.content
 frame.src = "/view";
 `;
 
-/** @param view HTML of the app, as resources/read returned it */
-export async function hostPage(view: string): Promise<{ url: string; close(): Promise<void> }> {
+let bundle: Promise<string> | undefined;
+
+/** The host's script for a browser. */
+async function bundled(): Promise<string> {
   const { outputFiles } = await build({
     stdin: { contents: SCRIPT, resolveDir: process.cwd() },
     bundle: true,
@@ -43,7 +45,13 @@ export async function hostPage(view: string): Promise<{ url: string; close(): Pr
     format: "esm",
     logLevel: "error",
   });
-  const script = outputFiles[0]?.text ?? "";
+  return outputFiles[0]?.text ?? "";
+}
+
+/** @param view HTML of the app, as resources/read returned it */
+export async function hostPage(view: string): Promise<{ url: string; close(): Promise<void> }> {
+  bundle ??= bundled();
+  const script = await bundle;
   const server = createServer(({ url }, response) => {
     if (url === "/view") {
       response.writeHead(200, { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": RESTRICTIVE });

@@ -27,7 +27,7 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
 
   beforeAll(async () => {
     // BuildKit, the default builder of Docker Engine 23 and later, builds in the default network.
-    daemon = await startDaemon({ bridge: true, shortFilter: true });
+    daemon = await startDaemon({ bridge: true, shortFilter: true, firewall: false });
     home = mkdtempSync(join(tmpdir(), "stackwarden-docker-home-"));
     runtime = createDockerRuntime({
       settings: { host: daemon.host, retry: { maxRetries: 1, baseDelayMs: 20 } },
@@ -356,9 +356,11 @@ while True:
     const once = async (one: ServiceDefinition): Promise<number> => {
       const before = manifests();
       const stack = await bench.open([one]);
-      const running = await bench.start(stack, one);
-      await running.exited;
-      await stack.close();
+      try {
+        await stack.prepareService?.(bench.request(one));
+      } finally {
+        await stack.close();
+      }
       return manifests() - before;
     };
     try {

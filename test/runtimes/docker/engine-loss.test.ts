@@ -36,7 +36,7 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
   beforeAll(async () => {
     ensureWatchdog();
     folder = mkdtempSync(join(tmpdir(), "stackwarden-docker-loss-"));
-    daemon = await startDaemon({ shortFilter: true });
+    daemon = await startDaemon({ shortFilter: true, firewall: false });
   });
   afterAll(async () => {
     for (const one of opened.reverse()) await one.close();

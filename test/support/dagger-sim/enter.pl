@@ -5,11 +5,9 @@
 # A plan is a list of steps: a name and its arguments, each terminated by NUL. One process makes the system calls, because
 # a shell script starts a program for each of them.
 use strict;
-use POSIX qw(:sys_wait_h);
+our ($NEWNS, $NEWUTS, $NEWIPC, $NEWPID, $NEWNET);
+do(($0 =~ m{^(.*)/})[0] . '/calls.pl') or die $@;
 my ($network, $plan, $init, @init) = @ARGV;
-my $arm = (POSIX::uname())[4] eq 'aarch64';
-my ($prctl, $setns, $unshare, $mount) = $arm ? (167, 268, 97, 40) : (157, 308, 272, 165);
-my ($NEWNS, $NEWUTS, $NEWIPC, $NEWPID, $NEWNET) = (0x00020000, 0x04000000, 0x08000000, 0x20000000, 0x40000000);
 
 sub folders {
   my ($path, $mode) = @_;
@@ -25,15 +23,10 @@ sub line {
   print $file $text;
   close($file) or die "$path: $!\n";
 }
-sub ip {
-  open(my $batch, '|-', 'ip', '-batch', '-') or die "ip: $!\n";
-  print $batch map { "$_\n" } @_;
-  close($batch) or die "ip: @_\n";
-}
 my %steps = (
   mount => [5, sub {
     my ($source, $target, $type, $flags, $data) = @_;
-    syscall($mount, $source, $target, $type, $flags + 0, $data) == 0 or die "mount $target: $!\n";
+    call('mount', $source, $target, $type, $flags + 0, $data) == 0 or die "mount $target: $!\n";
   }],
   folder => [2, \&folders],
   file => [1, sub { line($_[0], '') unless -e $_[0] }],
@@ -43,15 +36,15 @@ my %steps = (
   network => [3, sub {
     my ($address, $bridge, $index) = @_;
     open(my $outer, '<', '/proc/thread-self/ns/net') or die "own network: $!\n";
-    syscall($unshare, $NEWNET) == 0 or die "unshare: $!\n";
+    call('unshare', $NEWNET) == 0 or die "unshare: $!\n";
     my $child = fork() // die "fork: $!\n";
     if ($child == 0) {
       eval {
-        syscall($setns, fileno($outer), $NEWNET) == 0 or die "setns: $!\n";
+        call('setns', fileno($outer), $NEWNET) == 0 or die "setns: $!\n";
         ip("link add v$index type veth peer name eth0 netns 1", "link set v$index master $bridge up");
       };
       print STDERR $@;
-      POSIX::_exit($@ eq '' ? 0 : 1);
+      leave($@ eq '' ? 0 : 1);
     }
     waitpid($child, 0);
     die "no network\n" if $? != 0;
@@ -60,21 +53,18 @@ my %steps = (
   }],
 );
 
-syscall($prctl, 1, 9, 0, 0, 0);
-exit 137 if getppid() == 1;
-open(my $space, '<', $network) or die "$network: $!\n";
-syscall($setns, fileno($space), $NEWNET) == 0 or die "setns: $!\n";
-close $space;
-syscall($unshare, $NEWNS | $NEWUTS | $NEWIPC | $NEWPID) == 0 or die "unshare: $!\n";
+bound();
+enter($network, $NEWNET);
+call('unshare', $NEWNS | $NEWUTS | $NEWIPC | $NEWPID) == 0 or die "unshare: $!\n";
 # The child begins once it is bound to us and we still live.
 pipe(my $armed, my $tell_armed) or die "pipe: $!\n";
 pipe(my $go, my $tell_go) or die "pipe: $!\n";
 my $child = fork() // die "fork: $!\n";
 if ($child == 0) {
   close $armed; close $tell_go;
-  syscall($prctl, 1, 9, 0, 0, 0);
+  call('prctl', 1, 9, 0, 0, 0);
   syswrite($tell_armed, 'x');
-  sysread($go, my $byte, 1) or POSIX::_exit(137);
+  sysread($go, my $byte, 1) or leave(137);
   close $go; close $tell_armed;
   eval {
     open(my $in, '<', $plan) or die "$plan: $!\n";
@@ -89,11 +79,11 @@ if ($child == 0) {
     die $@;
   };
   print STDERR $@;
-  POSIX::_exit(1);
+  leave(1);
 }
 close $go; close $tell_armed;
 sysread($armed, my $byte, 1);
 syswrite($tell_go, 'x');
-POSIX::close($_) for 0, 1, 2, 3;
+call('close', $_) for 0, 1, 2, 3;
 waitpid($child, 0);
-POSIX::_exit(WIFSIGNALED($?) ? 128 + WTERMSIG($?) : WEXITSTATUS($?));
+leave(code($?));

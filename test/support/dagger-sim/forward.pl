@@ -1,20 +1,27 @@
-# Runs in a session's network and connects addresses there with sockets outside. Arguments: routes, each as the words
-# LISTEN CONNECT; an address is the path of a socket, or HOST:PORT with a numeric host.
+# Runs in a session's network and connects addresses there with sockets outside. Ends with its parent.
+# forward.pl NETWORK-NAMESPACE OWN-ADDRESS ROUTE...   own address: added to the bridge, or -; a route is the words LISTEN
+# CONNECT; an address is the path of a socket, or HOST:PORT with a numeric host.
 use strict;
-use Socket;
-use Fcntl;
+our $NEWNET;
+do(($0 =~ m{^(.*)/})[0] . '/calls.pl') or die $@;
+my ($PF_UNIX, $PF_INET, $SOCK_STREAM, $SOL_SOCKET, $SO_REUSEADDR) = (1, 2, 1, 1, 2);
+my ($F_GETFL, $F_SETFL, $O_NONBLOCK, $EINTR, $EAGAIN, $EINPROGRESS) = (3, 4, 2048, 4, 11, 115);
+my ($network, $own) = splice @ARGV, 0, 2;
+bound();
+enter($network, $NEWNET);
+ip("addr add $own dev br0") if $own ne '-';
 my (@listeners, %targets, %peers, %pending, %ended);
 sub address {
   my ($text) = @_;
-  return (PF_UNIX, pack_sockaddr_un($text)) if $text =~ m{^/};
+  return ($PF_UNIX, pack('S a*', $PF_UNIX, $text)) if $text =~ m{^/};
   my ($host, $port) = $text =~ /^(.+):(\d+)$/ or die "address: $text\n";
-  return (PF_INET, pack_sockaddr_in($port, inet_aton($host)));
+  return ($PF_INET, pack('S n C4 x8', $PF_INET, $port, split /\./, $host));
 }
-sub nonblocking { fcntl($_[0], F_SETFL, fcntl($_[0], F_GETFL, 0) | O_NONBLOCK) }
+sub nonblocking { fcntl($_[0], $F_SETFL, fcntl($_[0], $F_GETFL, 0) | $O_NONBLOCK) }
 while (my ($listen, $connect) = splice @ARGV, 0, 2) {
   my ($family, $name) = address($listen);
-  socket(my $listener, $family, SOCK_STREAM, 0) or die "socket: $!\n";
-  setsockopt($listener, SOL_SOCKET, SO_REUSEADDR, 1);
+  socket(my $listener, $family, $SOCK_STREAM, 0) or die "socket: $!\n";
+  setsockopt($listener, $SOL_SOCKET, $SO_REUSEADDR, 1);
   bind($listener, $name) && listen($listener, 511) or die "listen on $listen: $!\n";
   nonblocking($listener);
   push @listeners, $listener;
@@ -35,7 +42,7 @@ sub flush {
   my ($number) = @_;
   if ($pending{$number} ne '') {
     my $written = syswrite($sockets{$number}, $pending{$number});
-    if (!defined $written) { return $!{EAGAIN} || $!{EINTR} ? 1 : drop($number) }
+    if (!defined $written) { return $! == $EAGAIN || $! == $EINTR ? 1 : drop($number) }
     substr($pending{$number}, 0, $written) = '';
   }
   shutdown($sockets{$number}, 1) if $pending{$number} eq '' && $ended{$peers{$number}};
@@ -53,9 +60,9 @@ while (1) {
   for my $listener (grep { vec($read, fileno $_, 1) } @listeners) {
     accept(my $from, $listener) or next;
     my ($family, $name) = address($targets{fileno $listener});
-    socket(my $to, $family, SOCK_STREAM, 0) or die "socket: $!\n";
-    nonblocking($_) for $from, $family == PF_UNIX ? () : $to;
-    connect($to, $name) || $!{EINPROGRESS} or next;
+    socket(my $to, $family, $SOCK_STREAM, 0) or die "socket: $!\n";
+    nonblocking($_) for $from, $family == $PF_UNIX ? () : $to;
+    connect($to, $name) || $! == $EINPROGRESS or next;
     nonblocking($to);
     my ($one, $other) = (fileno $from, fileno $to);
     @sockets{$one, $other} = ($from, $to);
@@ -66,7 +73,7 @@ while (1) {
     flush($number) if $sockets{$number} && vec($write, $number, 1);
     next unless $sockets{$number} && vec($read, $number, 1);
     my $length = sysread($sockets{$number}, my $chunk, 65536);
-    if (!defined $length) { drop($number) unless $!{EAGAIN} || $!{EINTR}; next }
+    if (!defined $length) { drop($number) unless $! == $EAGAIN || $! == $EINTR; next }
     if ($length == 0) { $ended{$number} = 1 } else { $pending{$peers{$number}} .= $chunk }
     flush($peers{$number});
   }

@@ -7,10 +7,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EngineError } from "./errors.mjs";
 
-const FORWARD = join(dirname(fileURLToPath(import.meta.url)), "forward.pl");
+const HERE = dirname(fileURLToPath(import.meta.url));
+const [NETWORK, FORWARD] = [join(HERE, "network.pl"), join(HERE, "forward.pl")];
 const HOSTS_SIZE = 16_384;
-
-const dies = ["setpriv", "--pdeathsig", "KILL"];
 
 export class Network {
   #names = new Map();
@@ -37,11 +36,7 @@ export class Network {
   /** The process that holds the namespace identifies it. */
   async #open() {
     if (this.closed) throw new EngineError("the session has ended");
-    const script =
-      "ip link add br0 type bridge; ip addr add 10.87.0.1/16 dev br0; ip link set br0 up; ip link set lo up; echo up; exec sleep 2147483647";
-    const child = spawn(dies[0], [...dies.slice(1), "unshare", "--net", "sh", "-ec", script], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const child = spawn("perl", [NETWORK], { stdio: ["ignore", "pipe", "inherit"] });
     this.#helpers.add(child);
     const [said] = await Promise.race([once(child.stdout, "data"), once(child, "exit").then(() => [""])]);
     if (!String(said).startsWith("up")) throw new Error("no network namespace could be made");
@@ -85,7 +80,7 @@ export class Network {
       this.#servers.add(server);
       ways.push({ listen: { host: address, port: frontend }, connect: { path } });
     }
-    await this.#helper([`ip addr add ${address}/16 dev br0`], ways);
+    await this.#helper(`${address}/16`, ways);
     // Like the engine, connects once to see whether something listens.
     for (const { backend } of ports)
       connect({ host, port: backend }, function () {
@@ -132,7 +127,7 @@ export class Network {
       this.#servers.add(server);
       ways.push({ listen: { path }, connect: { host: address, port: backend } });
     }
-    const helper = await this.#helper([], ways).catch((error) => {
+    const helper = await this.#helper("-", ways).catch((error) => {
       close();
       throw error;
     });
@@ -143,18 +138,13 @@ export class Network {
     };
   }
 
-  async #helper(before, ways) {
+  async #helper(own, ways) {
     if (this.closed) throw new EngineError("the session has ended");
     const word = ({ path, host, port }) => path ?? `${host}:${port}`;
-    const words = ["perl", FORWARD, ...ways.flatMap(({ listen, connect }) => [word(listen), word(connect)])];
-    const script = [...before, `exec ${words.map((word) => `'${word}'`).join(" ")}`].join("; ");
-    const child = spawn(
-      dies[0],
-      [...dies.slice(1), "nsenter", `--net=/proc/${this.holder}/ns/net`, "sh", "-ec", script],
-      {
-        stdio: ["ignore", "pipe", "inherit"],
-      },
-    );
+    const words = ways.flatMap(({ listen, connect }) => [word(listen), word(connect)]);
+    const child = spawn("perl", [FORWARD, `/proc/${this.holder}/ns/net`, own, ...words], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     this.#helpers.add(child);
     await Promise.race([once(child.stdout, "data"), once(child, "exit")]);
     return child;

@@ -5,7 +5,7 @@
 use strict;
 my ($HERE) = __FILE__ =~ m{^(.*)/};
 my $CONTAINERS = "$ENV{DAGGER_SIM_ENGINE}/containers";
-my ($HUGE, $NOWHERE) = (1 << 62, '/nonexistent');
+my ($HUGE, $NOWHERE, $EINTR) = (1 << 62, '/nonexistent', 4);
 
 sub fail {
   print STDERR qq(time="now" level=error msg="$_[0]"\n);
@@ -161,7 +161,7 @@ sub events {
 }
 
 sub execute {
-  require POSIX;
+  do "$HERE/calls.pl" or die $@;
   my %given = options(\@_, [qw(cwd env e user u additional-gids g process p pid-file cap console-socket)], [qw(tty t detach d no-new-privs ignore-paused)]);
   fail('container id cannot be empty') unless @_;
   my $record = state(shift);
@@ -174,34 +174,32 @@ sub execute {
   my $mask = umask 0077;
   put(join("\0", raw("$bundle/environment"), @{$given{env}}), $environment);
   umask $mask;
-  my $arm = (POSIX::uname())[4] eq 'aarch64';
-  my ($prctl, $setns) = $arm ? (167, 268) : (157, 308);
   my %group = groups($record);
   my @groups = map { open(my $file, '>', "$_/cgroup.procs") or fail("cgroup: $!"); $file } values %group;
   my @spaces = map { open(my $file, '<', "/proc/$record->{pid}/ns/$_") or fail("container not running"); $file } qw(ipc uts net pid mnt);
   pipe(my $out, my $out_end) && pipe(my $err, my $err_end) or fail("pipe: $!");
-  syscall($setns, fileno($_), 0) == 0 or fail("setns: $!") for @spaces;
+  call('setns', fileno($_), 0) == 0 or fail("setns: $!") for @spaces;
   $SIG{CHLD} = sub { };
   my $child = fork() // fail("fork: $!");
   if ($child == 0) {
     $SIG{CHLD} = 'DEFAULT';
     syswrite($_, '0') for @groups;
-    syscall($prctl, 38, 1, 0, 0, 0) if $given{'no-new-privs'};
-    POSIX::dup2(fileno($out_end), 1);
-    POSIX::dup2(fileno($err_end), 2);
+    call('prctl', 38, 1, 0, 0, 0) if $given{'no-new-privs'};
+    call('dup3', fileno($out_end), 1, 0);
+    call('dup3', fileno($err_end), 2, 0);
     @ARGV = ('exec', "$bundle/root", $uid, $gid || 0, '-', $given{cwd} // $own_cwd, $environment, @_);
     do "$HERE/init.pl";
     print STDERR $@;
-    POSIX::_exit(1);
+    leave(1);
   }
   $SIG{PIPE} = 'IGNORE';
   close $_ for $out_end, $err_end, @groups, @spaces;
   # As runc does it: ends only when what the command left behind has closed its output too.
-  my %target = (fileno($out) => 1, fileno($err) => 2);
+  my %target = (fileno($out) => [$out, \*STDOUT], fileno($err) => [$err, \*STDERR]);
   my $code;
   while (%target || !defined $code) {
     if (!defined $code && waitpid($child, 1) == $child) {
-      $code = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+      $code = code($?);
       next;
     }
     my $ready = '';
@@ -209,17 +207,18 @@ sub execute {
     # The end of the command interrupts it, unless it ends just before.
     next if select($ready, undef, undef, defined $code ? undef : 0.1) <= 0;
     for my $from (grep { vec($ready, $_, 1) } keys %target) {
-      my $read = POSIX::read($from, my $chunk, 65536);
+      my ($source, $sink) = @{$target{$from}};
+      my $read = sysread($source, my $chunk, 65536);
       if (!defined $read || $read == 0) { delete $target{$from}; next }
       for (my $at = 0; $at < $read;) {
-        my $written = POSIX::write($target{$from}, substr($chunk, $at), $read - $at);
+        my $written = syswrite($sink, $chunk, $read - $at, $at);
         # Interrupted by the end of the command; another failure means that the reader is gone.
-        last unless defined $written || $! == POSIX::EINTR();
+        last unless defined $written || $! == $EINTR;
         $at += $written // 0;
       }
     }
   }
-  POSIX::_exit($code);
+  leave($code);
 }
 
 sub signal {

@@ -12,6 +12,7 @@ export function startDaemon(options?: {
   arguments?: string[];
   bridge?: boolean;
   shortFilter?: boolean;
+  firewall?: false;
 }): Promise<TestDaemon>;
 export function contents(socket: string): Promise<{ containers: string[]; networks: string[]; volumes: string[] }>;
 export function dockerCli(socket: string, ...args: string[]): string;

@@ -208,10 +208,9 @@ function fileSystem(root) {
     ...(existsSync(native) ? [join(native, "bin/postgres"), join(native, "bin/initdb")] : []),
     ...modules.filter((path) => path.endsWith(".so")),
   ];
-  for (const library of libraries(programs)) {
-    if (library.startsWith(native)) continue;
-    if (!existsSync(join(root, library))) copy(library, relative("/", library));
-  }
+  const others = libraries(programs).filter((path) => !path.startsWith(native) && !existsSync(join(root, path)));
+  // From the root, against which it resolves the folders above each file.
+  execFileSync("cp", ["-aL", "--parents", ...others, root], { cwd: "/" });
 
   write("srv/data/sub/file", "kept\n");
   chmodSync(join(root, "srv/data/sub"), 0o700);

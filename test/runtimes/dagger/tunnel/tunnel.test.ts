@@ -19,7 +19,10 @@ import { IMAGES, SETTINGS } from "../support/parts.js";
 const PROJECT = "shop";
 const PORT = 8123;
 
-/** Replies with a name that is new at every start; ends with code 3 for the path /quit. */
+/**
+ * Replies with a name that is new at every start; ends with code 3 for the path /quit. A client that gives up before its
+ * request arrives does not block the others: a tunnel does not report the end of its connection.
+ */
 const PROGRAM = `
 import _signal as signal, os, socket
 me = os.urandom(16).hex().encode()
@@ -31,7 +34,9 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 print("up", flush=True)
 while True:
     with server.accept()[0] as connection:
-        request = connection.recv(65536)
+        connection.settimeout(5)
+        try: request = connection.recv(65536)
+        except OSError: continue
         if request.startswith(b"GET /quit "): os._exit(3)
         if request: connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: 32\\r\\n\\r\\n" + me)
 `;

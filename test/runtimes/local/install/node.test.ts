@@ -1,8 +1,7 @@
-import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { npmScript } from "../../../../src/runtimes/local/binaries.js";
 import type { InstallContext } from "../../../../src/runtimes/local/install/install-context.js";
 import { installNode } from "../../../../src/runtimes/local/install/node.js";
 import { readNodeManifest } from "../../../../src/runtimes/shared/manifests/node.js";
@@ -56,13 +55,17 @@ describe("installNode", () => {
   }, 60_000);
 
   it("node dependencies are installed with `npm ci` when a lock file exists", async () => {
-    const path = manifest({ version: "1.0.0", dependencies: { stacktiny: `file:${one}` } });
-    const npm = (await npmScript(process.execPath)) ?? "";
-    execFileSync(process.execPath, [npm, "install", "--package-lock-only", "--ignore-scripts"], {
-      cwd: join(fixture.folder, "web"),
-      env: { PATH: "/usr/bin:/bin", HOME: fixture.dir.path },
-      stdio: "pipe",
-    });
+    const fields = { version: "1.0.0", dependencies: { stacktiny: `file:${one}` } };
+    const path = manifest(fields);
+    // As `npm install --package-lock-only` writes it.
+    const resolved = `file:${relative(join(fixture.folder, "web"), one)}`;
+    const integrity = `sha512-${createHash("sha512").update(readFileSync(one)).digest("base64")}`;
+    const packages = {
+      "": { name: "web", ...fields },
+      "node_modules/stacktiny": { version: "1.0.0", resolved, integrity, hasInstallScript: true },
+    };
+    const lock = { name: "web", version: "1.0.0", lockfileVersion: 3, requires: true, packages };
+    fixture.file("web/package-lock.json", JSON.stringify(lock));
     const result = await install(await fixture.context(), path);
     expect(result?.installed).toBe(true);
     expect(fixture.host.ran.at(-1)).toContain("ci");

@@ -3,15 +3,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import type { Browser } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, TestBench } from "../e2e/support/bench.js";
-import { launchBrowser, NO_CHROMIUM } from "./support/browser.js";
+import { NO_CHROMIUM, sharedBrowser } from "./support/browser.js";
 
 describe.skipIf(NO_CHROMIUM)("dashboard of a real stack", () => {
   const bench = new TestBench();
   let server: ChildProcess;
-  let browser: Browser;
+  let page: Page | undefined;
   let places: { dashboard: string; rest: string; token_file: string };
 
   beforeAll(async () => {
@@ -28,10 +28,9 @@ describe.skipIf(NO_CHROMIUM)("dashboard of a real stack", () => {
     bench.pids.push(server.pid as number);
     const lines = createInterface({ input: server.stdout as NodeJS.ReadableStream });
     places = JSON.parse(((await once(lines, "line")) as [string])[0]);
-    browser = await launchBrowser();
   });
   afterAll(async () => {
-    await browser?.close();
+    await page?.close();
     server?.kill("SIGTERM");
     if (server?.exitCode === null) await once(server, "exit");
     await bench.close();
@@ -39,7 +38,8 @@ describe.skipIf(NO_CHROMIUM)("dashboard of a real stack", () => {
 
   it("the page shows a real stack's start, load, limits, crash and stop", async () => {
     const token = readFileSync(places.token_file, "utf8").trim();
-    const page = await browser.newPage();
+    await page?.close();
+    page = await (await sharedBrowser()).newPage();
     page.setDefaultTimeout(30_000);
     await page.goto(`${places.dashboard}#token=${token}`);
     await page.getByText("No project yet.").waitFor();

@@ -1,6 +1,8 @@
+/** What garbage collections free and keep. */
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { collectGarbage, MemoryRelease } from "../../src/system/release-memory.js";
+import { timeoutSignal } from "../../src/system/wait.js";
 
 const MIB = 1024 * 1024;
 
@@ -36,5 +38,17 @@ describe("memory after large amounts of data", () => {
     new MemoryRelease(release).passed(MIB);
     vi.advanceTimersByTime(60_000);
     expect(release).not.toHaveBeenCalled();
+  });
+});
+
+describe("timeoutSignal", () => {
+  it("timeoutSignal aborts a signal of AbortSignal.any that nothing else holds, also after a collection", async () => {
+    const other = new AbortController();
+    const reason = new Promise<unknown>((resolve) => {
+      const either = AbortSignal.any([other.signal, timeoutSignal(300)]);
+      either.addEventListener("abort", () => resolve(either.reason), { once: true });
+    });
+    for (let round = 0; round < 3; round += 1) await collectGarbage();
+    expect(await reason).toMatchObject({ name: "TimeoutError" });
   });
 });

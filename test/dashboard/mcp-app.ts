@@ -2,12 +2,12 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { CallToolRequest } from "@modelcontextprotocol/sdk/types.js";
-import type { Browser, FrameLocator, Page } from "playwright-core";
+import type { FrameLocator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventsOf } from "../support/domain.js";
 import { type HttpFixture, httpFixture } from "../support/http-fixture.js";
 import { scriptedManager, serviceReport } from "../support/scripted-manager.js";
-import { launchBrowser, NO_CHROMIUM } from "./support/browser.js";
+import { NO_CHROMIUM, sharedBrowser } from "./support/browser.js";
 import { hostPage } from "./support/host-page.js";
 import { type Shop, shop } from "./support/shop.js";
 
@@ -68,12 +68,6 @@ describe("offer to the client", () => {
 });
 
 describe.skipIf(NO_CHROMIUM)("page in a host", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterAll(() => browser?.close());
-
   /** Shows the server's page as a host does, and closes everything afterwards. */
   async function shown(
     http: HttpFixture,
@@ -82,7 +76,7 @@ describe.skipIf(NO_CHROMIUM)("page in a host", () => {
   ): Promise<void> {
     const host = await client(http, token, [MIME_TYPE]);
     const served = await hostPage((await view(host)).text);
-    const page = await browser.newPage({ viewport: { width: 1040, height: 940 } });
+    const page = await (await sharedBrowser()).newPage({ viewport: { width: 1040, height: 940 } });
     page.setDefaultTimeout(20_000);
     const complaints: string[] = [];
     page.on("pageerror", (error) => complaints.push(error.message));

@@ -2,18 +2,17 @@
 import { readFileSync, renameSync } from "node:fs";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { dashboardPage } from "../../src/dashboard/page.js";
 import { call, eventsOf } from "../support/domain.js";
-import { launchBrowser, NO_CHROMIUM } from "./support/browser.js";
+import { NO_CHROMIUM, sharedBrowser } from "./support/browser.js";
 import { type Shop, shop } from "./support/shop.js";
 
 const WIDE = { width: 1280, height: 900 };
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
-  let browser: Browser;
   let one: Shop;
   let context: BrowserContext;
   /** Page of most tests: each signs in and out again, because a new page costs more than many of the tests do in it. */
@@ -25,13 +24,14 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   let requested: { url: string; authorization: string | undefined }[];
 
   beforeAll(async () => {
-    [browser, one] = await Promise.all([launchBrowser(), shop()]);
+    const [browser, made] = await Promise.all([sharedBrowser(), shop()]);
+    one = made;
     one.domain.runtime.scripts = { backend: { stats: { cpu_cores: 0.25, memory_mb: 480 }, prints: "backend speaks" } };
     await one.start();
     context = await browser.newContext({ viewport: WIDE, reducedMotion: "reduce" });
   });
   afterAll(async () => {
-    await browser?.close();
+    await context?.close();
     await one?.close();
   });
   const newPage = async (): Promise<Page> => {
