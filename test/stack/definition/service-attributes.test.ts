@@ -1,25 +1,7 @@
 /** Hooks, labels, configs and override files, read from project folders. */
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
-import type { StackwardenError } from "../../../src/errors.js";
-import { loadStack } from "../../../src/stack/definition/load.js";
+import { describe, expect, it } from "vitest";
 import type { ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
-
-/** @param files names and texts of a project's files */
-function load(files: Record<string, string>): Promise<StackDefinition> {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-attributes-")));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  return loadStack({
-    projectId: "attributes",
-    folder,
-    profiles: [],
-    allowRoot: [],
-    generateSecret: async () => "generated-secret",
-  });
-}
+import { load, problem } from "./project.js";
 
 const app = async (fields: string, files: Record<string, string> = {}): Promise<ServiceDefinition> => {
   const { services } = await load({
@@ -28,16 +10,6 @@ const app = async (fields: string, files: Record<string, string> = {}): Promise<
   });
   return services.app as ServiceDefinition;
 };
-
-/** The first problem of a project that is refused. */
-async function problem(loading: Promise<unknown>): Promise<Record<string, unknown>> {
-  const error = await loading.then(
-    () => ({ details: { problems: [{ message: "it was loaded" }] } }),
-    (thrown: StackwardenError) => thrown,
-  );
-  const [first] = (error.details as { problems: [Record<string, unknown>] }).problems;
-  return first;
-}
 
 describe("hooks", () => {
   it("a hook has a command, and keeps the user, folder and environment that it names", async () => {
@@ -113,7 +85,10 @@ describe("configs", () => {
 describe("an override file", () => {
   const merged = async (base: string, over: string): Promise<ServiceDefinition> => {
     const text = (fields: string): string => `services:\n  app: { ${fields} }\n`;
-    const files = { "compose.yaml": text(`image: example/app, ${base}`), "compose.override.yaml": text(over) };
+    const files = {
+      "compose.yaml": `${text(`image: example/app, ${base}`)}  db: { image: example/db, healthcheck: { test: a } }\n`,
+      "compose.override.yaml": text(over),
+    };
     return (await load({ ...files, one: "A=1\nB=1\n", two: "B=2\n" })).services.app as ServiceDefinition;
   };
 
@@ -127,6 +102,57 @@ describe("an override file", () => {
     ["expose: ['80']", "expose: !override ['81']", "expose", [81]],
     ["labels: { a: '1' }", "labels: !reset {}", "labels", {}],
     ["stop_signal: SIGINT", "stop_signal: SIGQUIT", "stopSignal", "SIGQUIT"],
+    ["labels: [a=1, bare]", "labels:", "labels", { a: "1", bare: "" }],
+    ["labels:", "labels: { a: '1' }", "labels", { a: "1" }],
+    ["environment: { A: '1', B: '1' }", "environment: { B: !reset null }", "environment", { A: "1" }],
+    [
+      "depends_on: [db]",
+      "depends_on: { db: { condition: service_healthy } }",
+      "dependsOn",
+      { db: { condition: "service_healthy", restart: false, required: true } },
+    ],
+    ["networks: [default]", "networks: { default: { aliases: [api] } }", "networks", { default: { aliases: ["api"] } }],
+    [
+      "ulimits: { nofile: 10 }",
+      "ulimits: { nofile: { soft: 1, hard: 2 } }",
+      "ulimits",
+      { nofile: { soft: 1, hard: 2 } },
+    ],
+    [
+      "ulimits: { nofile: { soft: 1, hard: 2 } }",
+      "ulimits: { nofile: { hard: 3 } }",
+      "ulimits",
+      { nofile: { soft: 1, hard: 3 } },
+    ],
+    ["build: .", "build: { target: test }", "build", { context: expect.any(String), args: {}, target: "test" }],
+    [
+      "build: { args: [A=1] }",
+      "build: { args: { B: '2' } }",
+      "build",
+      { context: expect.any(String), args: { A: "1", B: "2" } },
+    ],
+    ["dns: 192.0.2.1", "dns: [192.0.2.1, 192.0.2.2]", "dns", ["192.0.2.1", "192.0.2.2"]],
+    [
+      "extra_hosts: { a: 192.0.2.1 }",
+      "extra_hosts: ['b=192.0.2.2']",
+      "extraHosts",
+      { a: ["192.0.2.1"], b: ["192.0.2.2"] },
+    ],
+    [
+      "ports: [{ target: 80, published: '8080' }]",
+      "ports: [{ target: 80, published: '8080' }]",
+      "ports",
+      [{ containerPort: 80, hostPort: 8080, protocol: "tcp" }],
+    ],
+    [
+      "tmpfs: /a",
+      "tmpfs: [/b]",
+      "mounts",
+      [
+        { type: "tmpfs", target: "/a" },
+        { type: "tmpfs", target: "/b" },
+      ],
+    ],
   ])("%s and %s are merged", async (base, over, key, value) => {
     expect((await merged(base, over))[key]).toEqual(value);
   });
