@@ -17,12 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => bench.close());
 
-const environment = (): Record<string, string> => ({
-  PATH: process.env.PATH ?? "",
-  HOME: bench.folder,
-  NO_COLOR: "1",
-  ...bench.environment(),
-});
+const environment = (): Record<string, string> => ({ ...bench.commandEnvironment(), HOME: bench.folder });
 
 async function run(cwd: string, words: string[], env: Record<string, string> = {}) {
   const [program = "", ...args] = words;

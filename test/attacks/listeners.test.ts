@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
+import { APP, appCompose, type Server, servicesOf, TestBench, until } from "../e2e/support/bench.js";
 import { isRoot } from "./support/processes.js";
 
 /** In a separate network, no other program can listen on a service's ports. */
@@ -31,10 +31,6 @@ describe.skipIf(!isRoot)("sockets of a service and a server that runs as root", 
   });
   afterAll(() => bench.close());
 
-  const servicesOf = async () => {
-    const { stacks } = await server.call("list_stacks");
-    return stacks.find((one: { project: string }) => one.project === project).services;
-  };
   const start = async (app: string) => {
     bench.project(project, {
       "compose.yaml": appCompose().replace("restart: on-failure", 'restart: "no"'),
@@ -49,7 +45,7 @@ describe.skipIf(!isRoot)("sockets of a service and a server that runs as root", 
     const app = `${APP}\nsetTimeout(() => {}, 1e9);\nprocess.on("SIGUSR2", () => process._getActiveHandles().forEach((one) => one.close?.()));`;
     const { endpoints } = await start(app);
     const port = endpoints[0]?.host_port as number;
-    process.kill((await servicesOf()).app.pid, "SIGUSR2");
+    process.kill((await servicesOf(server, project)).app.pid, "SIGUSR2");
     const answers = `require("http").createServer((q, r) => r.end("stranger")).on("error", () => process.exit(1)).listen(${port}, "127.0.0.1", () => console.log("listens"))`;
     await until("the stranger has the port", async () => {
       stranger = spawn(process.execPath, ["-e", answers], {
@@ -78,7 +74,7 @@ describe.skipIf(!isRoot)("sockets of a service and a server that runs as root", 
       "compose.yaml": `services:\n  db:\n    image: redis:7\n    ports: ['6379']\n    command: redis-server --requirepass ${password}\n    healthcheck: { test: [CMD, redis-cli, ping], interval: 1s }\n`,
     });
     await server.call("start_stack", { project, folder: project });
-    const port: number = (await servicesOf()).db.endpoints[0].host_port;
+    const port: number = (await servicesOf(server, project)).db.endpoints[0].host_port;
     const close = `redis-cli -p $REDIS_PORT config set port 0`;
     await server.call("run_command", { project, service: "db", command: close, shell: true });
     const heard: Buffer[] = [];

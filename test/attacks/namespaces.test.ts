@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { findSandboxTools } from "../../src/runtimes/local/process/find-sandbox.js";
-import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
+import { APP, appCompose, type Server, servicesOf, TestBench, until } from "../e2e/support/bench.js";
 import { processesOfUid } from "./support/processes.js";
 
 const sandbox = await findSandboxTools("/usr/bin/setpriv");
@@ -38,10 +38,7 @@ describe.skipIf(missing !== null)(
     });
     afterAll(() => bench.close());
 
-    const appOf = async () => {
-      const { stacks } = await server.call("list_stacks");
-      return stacks.find((one: { project: string }) => one.project === project).services.app;
-    };
+    const appOf = async () => (await servicesOf(server, project)).app;
 
     /** Starts a service that runs the script. @returns what the script printed */
     const look = async (script: string, more = ""): Promise<string> => {

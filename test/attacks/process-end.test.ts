@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
+import { APP, appCompose, type Server, servicesOf, TestBench, until } from "../e2e/support/bench.js";
 import { isRoot, NAMESPACES, processesNaming, processesOfUid, recorded, recordTo } from "./support/processes.js";
 
 const hasNpm = spawnSync("npm", ["--version"], { stdio: "ignore" }).status === 0;
@@ -39,10 +39,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)("daemons of a service and a server tha
   });
   afterAll(() => bench.close());
 
-  const uidOf = async (name: string): Promise<number> => {
-    const { stacks } = await server.call("list_stacks");
-    return stacks.find((one: { project: string }) => one.project === name).services.app.user.uid;
-  };
+  const uidOf = async (name: string): Promise<number> => (await servicesOf(server, name)).app.user.uid;
   const start = async (): Promise<number> => {
     await server.call("start_stack", { project, folder: project });
     await until("the daemon runs", () => processesNaming(mark).length > 0);

@@ -19,7 +19,7 @@ const WORKER = {
 
 /** @param more variables; those that are undefined are not set */
 async function run(cwd: string, args: string[], more: Record<string, string | undefined> = {}) {
-  const all = { PATH: process.env.PATH, HOME: bench.folder, NO_COLOR: "1", ...bench.environment(), ...more };
+  const all = { ...bench.commandEnvironment(), HOME: bench.folder, ...more };
   const env = Object.fromEntries(
     Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );

@@ -28,7 +28,7 @@ afterAll(async () => {
 const run = (...args: string[]): Promise<Ran> =>
   commands.run(args, {
     cwd: bench.projects,
-    env: { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() },
+    env: bench.commandEnvironment(),
   });
 
 const open = (): RawClient => {

@@ -32,7 +32,7 @@ const open = (...more: [args?: string[], env?: Record<string, string>, binary?: 
   clients.push(client);
   return client;
 };
-const environment = { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() };
+const environment = bench.commandEnvironment();
 const command = (...args: string[]): Promise<Ran> => commands.run(args, { cwd: bench.projects, env: environment });
 const LOGGING = { STACKWARDEN_LOG_LEVEL: "info" };
 const server = (...args: string[]): Promise<Ran> =>

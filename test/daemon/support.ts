@@ -20,7 +20,7 @@ export function run(bench: TestBench, args: string[], env: Record<string, string
     execFile(
       process.execPath,
       [binary, ...args],
-      { cwd: bench.projects, env: { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment(), ...env } },
+      { cwd: bench.projects, env: { ...bench.commandEnvironment(), ...env } },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
   });

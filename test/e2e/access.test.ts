@@ -23,7 +23,7 @@ describe("url, env and connect", () => {
   let folder: string;
   const commands = new Commands();
   const run = (...args: string[]) => {
-    const env = { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() };
+    const env = bench.commandEnvironment();
     return commands.run(args, { cwd: folder, env });
   };
 

@@ -19,7 +19,7 @@ describe("command line", () => {
   let up: ChildProcess;
   let shown = "";
 
-  const env = () => ({ PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() });
+  const env = () => bench.commandEnvironment();
   const run = (...args: string[]): Promise<Ran> => commands.run(args, { cwd: folder, env: env() });
   const runAlone = (...args: string[]): Promise<Ran> =>
     new Promise((resolve) => {

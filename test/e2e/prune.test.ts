@@ -10,7 +10,7 @@ let folder: string;
 
 const commands = new Commands();
 const run = (...args: string[]) => {
-  const env = { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() };
+  const env = bench.commandEnvironment();
   return commands.run(args, { cwd: bench.folder, env });
 };
 const records = () => join(bench.state, "projects", "shop");

@@ -71,7 +71,7 @@ export function parseYaml(text: string): ParsedFile {
     });
   const composer = new Composer({ version: "1.2", uniqueKeys: false, logLevel: "silent" });
   const documents: ParsedFile["documents"] = [];
-  for (const document of [...composer.compose(tokens)]) {
+  for (const document of composer.compose(tokens)) {
     const [error] = document.errors;
     if (error !== undefined) return refuse({ ...yamlFault(error.message), at: error.pos[0] });
     const { targets, fault } = scan(document);

@@ -58,6 +58,12 @@ export async function endBackground(state: string): Promise<number | null> {
   return pid;
 }
 
+/** @returns the report of each service of a project, by name */
+export async function servicesOf(server: Server, project: string): Promise<Answer> {
+  const { stacks } = await server.call("list_stacks");
+  return stacks.find((one: { project: string }) => one.project === project).services;
+}
+
 export class TestBench {
   #folder: string | undefined;
   readonly #servers: Server[] = [];
@@ -167,6 +173,11 @@ export class TestBench {
       // The background server ends by itself when the test process dies.
       STACKWARDEN_SERVER_IDLE_SECONDS: "15",
     };
+  }
+
+  /** Environment of commands that a test runs. */
+  commandEnvironment(): { PATH: string; [name: string]: string } {
+    return { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...this.environment() };
   }
 
   /** Process id of the background server, when one runs. */

@@ -6,8 +6,8 @@ import { type Given, shared } from "./contract.js";
 const LINES = 20_000;
 
 /**
- * Prints a section for each test, then crashes. Where output is text, what is read together with invalid bytes is lost
- * with them: the pauses are as long as a reader on a busy machine may take.
+ * Prints a section for each test, then crashes. A runtime that reads output as text loses all bytes of a read that has
+ * invalid ones. The pauses of a second let a reader on a busy machine read each part separately.
  */
 const SECTIONS = (splitCharacters: boolean): string => `
 import os, sys, time

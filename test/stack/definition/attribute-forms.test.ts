@@ -1,40 +1,21 @@
 /** Every form in which Compose accepts an attribute, and the errors for other forms. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import { hostSettings } from "../../../src/runtimes/docker/container/compose-settings.js";
 import { limitFields } from "../../../src/runtimes/docker/service/limits.js";
 import { withDefaults } from "../../../src/runtimes/shared/default-limits.js";
 import { forRuntime } from "../../../src/stack/definition/for-runtime.js";
-import { loadStack } from "../../../src/stack/definition/load.js";
 import { splitWords } from "../../../src/stack/definition/read-command.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
-
-let folder: string;
-beforeAll(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-forms-")));
-  mkdirSync(join(folder, "data"));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+import { load as loadProject } from "./project.js";
 
 const load = async (fields: string): Promise<ServiceDefinition> => (await loadAll(fields)).service;
 
 async function loadAll(fields: string): Promise<{ service: ServiceDefinition; notes: string[] }> {
-  writeFileSync(
-    join(folder, "compose.yaml"),
-    `services:\n  app:\n    image: example/app\n${fields
-      .split("\n")
-      .map((line) => `    ${line}\n`)
-      .join("")}\nvolumes: { vol: {} }\n`,
-  );
-  const definition = await loadStack({
-    projectId: "forms",
-    folder,
-    profiles: [],
-    allowRoot: [],
-    generateSecret: async () => "generated-secret",
+  const indented = fields.replace(/^/gm, "    ");
+  const definition = await loadProject({
+    "compose.yaml": `services:\n  app:\n    image: example/app\n${indented}\nvolumes: { vol: {} }\n`,
+    "data/file": "",
   });
   const { notes } = forRuntime(definition, "docker");
   return { service: definition.services.app as ServiceDefinition, notes };

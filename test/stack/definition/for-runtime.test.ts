@@ -1,21 +1,9 @@
 /** A project's definition on each runtime: what works, what a note names, and what is removed. */
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { forRuntime } from "../../../src/stack/definition/for-runtime.js";
-import { loadStack } from "../../../src/stack/definition/load.js";
+import { load as loadProject } from "./project.js";
 
-let folder: string;
-beforeEach(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-runtime-")));
-});
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-const load = (text: string) => {
-  writeFileSync(join(folder, "compose.yaml"), text);
-  return loadStack({ projectId: "p", folder, profiles: [], allowRoot: [], generateSecret: async () => "secret-1" });
-};
+const load = (text: string) => loadProject({ "compose.yaml": text });
 
 describe("forRuntime", () => {
   it("one note names each attribute without effect, its services and the reason", async () => {

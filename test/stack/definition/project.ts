@@ -1,7 +1,7 @@
 /** Loads projects that tests write. */
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { StackwardenError } from "../../../src/errors.js";
 import { loadStack } from "../../../src/stack/definition/load.js";
@@ -9,11 +9,14 @@ import type { StackDefinition } from "../../../src/stack/definition/types.js";
 
 /** @param files names and texts of a project's files */
 export function load(files: Record<string, string>): Promise<StackDefinition> {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-attributes-")));
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-definition-")));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  }
   return loadStack({
-    projectId: "attributes",
+    projectId: "definition",
     folder,
     profiles: [],
     allowRoot: [],

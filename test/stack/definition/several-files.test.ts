@@ -50,7 +50,7 @@ describe("extends", () => {
 });
 
 describe("include", () => {
-  it("the services of an included file are part of the project, with the values of its own env file", async () => {
+  it("the services of an included file are part of the project and have the values of the env file that include names", async () => {
     const { services } = await load({
       "compose.yaml":
         "include: [{ path: other.yaml, env_file: other.env }]\nservices:\n  app: { image: example/app }\n",

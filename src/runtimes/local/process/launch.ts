@@ -7,12 +7,13 @@ import { once } from "node:events";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
-import { finished } from "node:stream/promises";
 import { StackwardenError } from "../../../errors.js";
 import { boundText, sanitizeText } from "../../../stack/text/sanitize-text.js";
 import { startTime } from "../../../system/process-identity.js";
+import { withRetry } from "../../../system/retry.js";
 import { isRootServer } from "../../../system/root-server.js";
 import { withinOrNull } from "../../../system/wait.js";
+import { drain } from "../../shared/drain.js";
 import { lastLine } from "../../shared/last-line.js";
 import type { ServiceUser } from "../types.js";
 import { firstClosedFolder } from "./access.js";
@@ -71,8 +72,8 @@ export interface Launched {
 /** Maximum wait for stage 2. It takes milliseconds, and well below a second on a busy machine. */
 const STAGE_MS = 30_000;
 
-/** Maximum wait for the exit code and the output of a program that ended before the command began. */
-const CLOSE_MS = 1000;
+/** Maximum wait for the exit code of a program that ended before the command began. */
+const EXIT_MS = 1000;
 
 /** Descriptors are inherited only when a process starts. */
 let inherited: number[] | null = null;
@@ -151,12 +152,6 @@ function collectErrors(stderr: Readable): () => Buffer {
     stderr.off("readable", collect);
     return Buffer.concat(chunks);
   };
-}
-
-/** The channel closes before the rest of the output and the exit code arrive. */
-async function untilClosed(child: ChildProcess): Promise<void> {
-  const closed = finished(child.stderr as Readable).catch(() => undefined);
-  await withinOrNull(Promise.all([ended(child), closed]), CLOSE_MS);
 }
 
 function endedEarly(program: string, { exitCode, signalCode }: ChildProcess, printed: string): StackwardenError {
@@ -305,8 +300,9 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
         channel.end("go\n");
         return;
       }
-      // Programs that reported nothing have ended, unless they did not answer in time.
-      if (line === null) await untilClosed(child);
+      // Programs that reported nothing have ended, unless they did not answer in time. The channel closes before the rest
+      // of the output and the exit code arrive.
+      if (line === null) await Promise.all([withinOrNull(ended(child), EXIT_MS), drain(launched.stderr)]);
       end();
       if (differs !== null)
         throw new StackwardenError(
@@ -324,24 +320,15 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
   return launched;
 }
 
-/** Attempts of a command in its own namespaces. */
-const MOUNT_ATTEMPTS = 5;
+const isMountFailure = ({ cause }: Error): boolean => cause instanceof Error && /^bwrap: .*mount/.test(cause.message);
 
 /**
- * Calls again when bubblewrap fails at a mount: it copies the machine's mounts and then changes each of them, and fails
- * when one is removed in between, as container engines do all the time. On systemd machines mounts are shared with copies.
+ * Calls again, up to four times, when bubblewrap fails at a mount: it copies the machine's mounts and then changes each
+ * of them, and fails when one is removed in between, as container engines do all the time. On systemd machines mounts are
+ * shared with copies.
  */
-export async function retryMounts<T>(start: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await start();
-    } catch (error) {
-      const { cause } = error as Error;
-      const isMount = cause instanceof Error && /^bwrap: .*mount/.test(cause.message);
-      if (!isMount || attempt === MOUNT_ATTEMPTS) throw error;
-    }
-  }
-}
+export const retryMounts = <T>(start: () => Promise<T>): Promise<T> =>
+  withRetry(start, { maxRetries: 4, baseDelayMs: 0, classify: (error) => isMountFailure(error as Error) });
 
 async function noDirectory({ argv, cwd, user }: LaunchSpec): Promise<StackwardenError> {
   const isPresent = existsSync(cwd);
