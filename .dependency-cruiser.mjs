@@ -93,6 +93,13 @@ const packagePattern = (entry) => (entry.startsWith("node:") ? `^${entry.slice(5
 export default {
   forbidden: [
     {
+      name: "no-circular",
+      comment: "A module never imports a module that needs it, not even for a type: both can be read alone.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
       name: "file-boundary",
       comment: "Paths that a project or a service can change are used only through the file boundary.",
       severity: "error",
