@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-export const TOOLS_DOC = join(root, "docs", "TOOLS.md");
+const TOOLS_DOC = join(root, "docs", "TOOLS.md");
 
 /** The sources, bundled in memory: no build has to have run before. */
 async function loadCatalogue() {
@@ -33,7 +33,7 @@ async function loadCatalogue() {
 }
 
 /** @returns {Promise<string>} the whole document */
-export async function renderToolsDoc() {
+async function renderToolsDoc() {
   const { operations, validOf, toolOf, PROMPTS, RESOURCE_TEMPLATES, DOCUMENTS, ERROR_KINDS } = await loadCatalogue();
   const tools = operations.map((operation) => ({ ...toolOf(operation), valid: validValues(operation, validOf) }));
   const yes = (value) => (value ? "yes" : "–");
