@@ -1,9 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { NodeTool } from "../../../../src/runtimes/local/image/classify.js";
 import {
-  installArguments,
   installNodeModules,
   linksFor,
   type NodeInstall,
@@ -11,26 +9,6 @@ import {
 } from "../../../../src/runtimes/local/install/node-modules.js";
 import type { RunSpec } from "../../../../src/runtimes/local/types.js";
 import { Preparation } from "../support/preparation.js";
-
-describe("installArguments", () => {
-  const of = (tool: NodeTool, fields: Partial<Parameters<typeof installArguments>[1]> = {}) =>
-    installArguments(tool, { locked: false, omitDev: false, berry: false, ...fields }).join(" ");
-
-  it("a lock file forbids changes, and development packages can be left out", () => {
-    const quiet = "--no-audit --no-fund --no-update-notifier";
-    expect(of("npm")).toBe(`install ${quiet}`);
-    expect(of("npm", { locked: true, omitDev: true })).toBe(`ci --omit=dev ${quiet}`);
-    expect(of("pnpm")).toBe("install --no-frozen-lockfile");
-    expect(of("pnpm", { locked: true, omitDev: true })).toBe("install --frozen-lockfile --prod");
-    expect(of("yarn", { locked: true, omitDev: true })).toBe("install --frozen-lockfile --production");
-    expect(of("bun", { locked: true })).toBe("install --frozen-lockfile");
-  });
-
-  it("Yarn 2 and later has other options than Yarn 1", () => {
-    expect(of("yarn", { berry: true, locked: true, omitDev: true })).toBe("install --immutable");
-    expect(of("yarn", { berry: true })).toBe("install");
-  });
-});
 
 describe("installNodeModules", () => {
   let preparation: Preparation;
@@ -90,6 +68,22 @@ describe("installNodeModules", () => {
     expect(await linksFor(installed ?? expect.fail(), "")).toEqual(
       new Map([["tiny", join(installed?.dir ?? "", "node_modules/tiny")]]),
     );
+  });
+
+  it.each([
+    ["npm", "", {}, "install --no-audit --no-fund --no-update-notifier"],
+    ["npm", "npm-shrinkwrap.json", { omitDev: true }, "ci --omit=dev --no-audit --no-fund --no-update-notifier"],
+    ["pnpm", "", {}, "install --no-frozen-lockfile"],
+    ["pnpm", "pnpm-lock.yaml", { omitDev: true }, "install --frozen-lockfile --prod"],
+    ["yarn", "", { omitDev: true }, "install --production"],
+    ["yarn", "yarn.lock", { omitDev: true }, "install --frozen-lockfile --production"],
+    ["bun", "bun.lock", {}, "install --frozen-lockfile"],
+    ["bun", "", { omitDev: true }, "install --production"],
+  ] as const)("%s with the lock file «%s» and %o runs %s", async (tool, lock, fields, words) => {
+    manifest("", tiny);
+    if (lock !== "") preparation.file(lock, "");
+    await install({ tool, ...fields });
+    expect(preparation.host.specs[0]?.argv.slice(2).join(" ")).toBe(words);
   });
 
   it("equal manifests are installed once, and another tool or version of Node.js installs them again", async () => {
