@@ -39,8 +39,10 @@ export function inputError(operation: string, all: InputIssue[]): StackwardenErr
 }
 
 const sentence = ({ field, problem, valid }: InputIssue): string => {
-  const sent = /^got (.*)$/s.exec(problem)?.[1];
-  return sent === undefined ? `${field} ${problem}; expected ${valid}.` : `${field}: expected ${valid}, got ${sent}.`;
+  const received = /^got (.*)$/s.exec(problem)?.[1];
+  return received === undefined
+    ? `${field} ${problem}; expected ${valid}.`
+    : `${field}: expected ${valid}, got ${received}.`;
 };
 
 /** Converts zod's issues, in zod's order. `input` is the validated value. */

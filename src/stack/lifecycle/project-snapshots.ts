@@ -337,7 +337,7 @@ export class ProjectSnapshots {
     const snapshot = await this.#store.get(name);
     if (this.#read.has(name))
       throw new StackwardenError("SNAPSHOT_BUSY", `The snapshot ${name} is being restored.`, {
-        hint: "Call again when the restore has ended.",
+        hint: "Wait until the restore has ended, then call again.",
       });
     await this.#store.remove(name);
     const message = `The snapshot ${name} (${size(snapshot.bytes)}) was deleted.`;

@@ -138,7 +138,7 @@ export class ServiceController {
   /** Cancels a start in progress. Its call fails with OPERATION_CANCELLED. */
   interrupt(): void {
     this.#starting.abort(
-      new StackwardenError("OPERATION_CANCELLED", `The start of ${this.name} was ended by a stop.`, {
+      new StackwardenError("OPERATION_CANCELLED", `A stop cancelled the start of ${this.name}.`, {
         hint: "Start it again if it is needed.",
       }),
     );

@@ -314,7 +314,7 @@ export class ProjectStore {
     try {
       outcome = await takeLock(file);
     } catch (error) {
-      throw storageError(`The lock ${file} cannot be made`, error);
+      throw storageError(`The lock ${file} cannot be created`, error);
     }
     if (outcome.lock !== null) {
       await removeUnfinished(this.folderOf(project));

@@ -230,13 +230,13 @@ async function prepareAs(
         );
     const newVolumes = data.volumes.filter((volume) => volume.fresh);
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
-    const made = ownBindSources(data.createdBinds, options.folder, ids);
+    const createdSources = ownBindSources(data.createdBinds, options.folder, ids);
     const readable = binds && ids !== null ? checkBinds(service, image, options.folder, ids) : [];
     return {
       id,
       user: chosen.user,
       uid,
-      notes: [...chosen.notes, ...made, ...readable, ...notes, ...whole],
+      notes: [...chosen.notes, ...createdSources, ...readable, ...notes, ...whole],
       newVolumes,
       secrets,
     };

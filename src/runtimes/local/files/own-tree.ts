@@ -37,7 +37,10 @@ class Change {
     private readonly result: Result,
   ) {
     this.#budget = new Budget({ milliseconds: MAX_MS }, () =>
-      this.#failed("was not finished within ten minutes", "Call again: what was changed stays changed."),
+      this.#failed(
+        "was not finished within ten minutes",
+        "Call again to continue: entries that were changed stay changed.",
+      ),
     );
   }
 

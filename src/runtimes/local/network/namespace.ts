@@ -161,8 +161,8 @@ export class NetworkNamespace implements Loopback {
       agent.kill("SIGKILL");
       return new Error(`unshare cannot make a network namespace: ${lastLine() || outcome}`);
     };
-    const made = await Promise.race([hasSeparateNetwork(agent), ended, late]);
-    if (made !== true) throw failed(made);
+    const outcome = await Promise.race([hasSeparateNetwork(agent), ended, late]);
+    if (outcome !== true) throw failed(outcome);
     const network = new NetworkNamespace(agent, options);
     void ended.then((how) => network.#end(`the process of its network ended (${how})`));
     try {
