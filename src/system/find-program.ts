@@ -41,7 +41,7 @@ export function excludeProgramsBelow(folders: Iterable<string>): void {
 }
 
 /** The operator's choice of the directories that are searched first, for systems that keep their programs elsewhere. */
-export const PROGRAM_DIRS_VARIABLE = "STACKWARDEN_PROGRAM_DIRS";
+const PROGRAM_DIRS_VARIABLE = "STACKWARDEN_PROGRAM_DIRS";
 
 /** Directories that hold programs for every user. */
 export function systemDirs(env: NodeJS.ProcessEnv = process.env, platform = process.platform): string[] {

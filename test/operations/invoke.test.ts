@@ -343,6 +343,28 @@ test("an error lists five faults and counts the others", () => {
   expect(() => parseInput(getLogs, bad)).toThrow(/2 more/);
 });
 
+test.each([
+  ["/srv/My App/", 'start_stack {"project": "myapp", "folder": "/srv/My App/"}'],
+  ["./shop", 'start_stack {"project": "shop", "folder": "./shop"}'],
+  [".", 'start_stack {"project": "shop", "folder": "."}'],
+  ["C:\\work\\shop", 'start_stack {"project": "shop", "folder": "C:\\\\work\\\\shop"}'],
+  ["../shop", 'start_stack {"project": "shop", "folder": "<path>"}'],
+])("a path as the project is refused with the call that has it as the folder: %s", (project, call) => {
+  expect(() => parseInput(startStack, { project })).toThrow(
+    expect.objectContaining({
+      code: "INVALID_INPUT",
+      hint: `project is an id, and folder is the path: ${call}. Nothing was changed.`,
+    }),
+  );
+});
+
+test("a path as the project is refused with the operation that lists the ids, where a folder is no argument", () => {
+  const hint = "project is the id of a project, not a path; list_stacks returns the ids. Nothing was changed.";
+  expect(() => parseInput(getLogs, { project: "/srv/shop" })).toThrow(expect.objectContaining({ hint }));
+  const usual = "Correct the arguments named and call again; nothing was changed.";
+  expect(() => parseInput(getLogs, { project: "Shop" })).toThrow(expect.objectContaining({ hint: usual }));
+});
+
 test("a value that breaks several rules of its field is one issue", () => {
   expect(() => parseInput(setLimits, { project: "shop", service: "backend", cpus: -1 })).toThrow(
     expect.objectContaining({

@@ -316,13 +316,6 @@ export function keysBelow(path: string): string[] {
   return [...keys];
 }
 
-/** The row that applies to a path: its own, else the nearest one above it. */
-export function attributeOf(path: string): Attribute | undefined {
-  for (let one = path; one !== ""; one = one.slice(0, Math.max(0, one.lastIndexOf("."))))
-    if (Object.hasOwn(ATTRIBUTES, one)) return ATTRIBUTES[one];
-  return undefined;
-}
-
 /** The note of an attribute on a runtime; null when the attribute works or policy refuses it. */
 export function noteOf(path: string, runtime: RuntimeName): string | null {
   const effect = ATTRIBUTES[path]?.effects[runtime];

@@ -38,7 +38,7 @@ function adaptService(
 /**
  * Notes for attributes that the files use and the runtime does not support: one for each attribute, with its services.
  */
-export function attributeNotes({ uses = [] }: StackDefinition, runtime: RuntimeName): string[] {
+function attributeNotes({ uses = [] }: StackDefinition, runtime: RuntimeName): string[] {
   const services = new Map<string, Set<string>>();
   for (const { attribute, service } of uses) {
     if (noteOf(attribute, runtime) === null) continue;

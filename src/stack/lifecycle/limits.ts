@@ -6,7 +6,7 @@ import type { LimitChange, Limits } from "../definition/types.js";
 import type { AppliedLimits, ServiceStats } from "../runtime.js";
 
 /** Docker's minimum memory limit, in MB. */
-export const LEAST_MEMORY_MB = 6;
+const LEAST_MEMORY_MB = 6;
 const LEAST_CPUS = 0.01;
 const MOST_PIDS = 4_194_304;
 

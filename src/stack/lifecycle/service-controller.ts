@@ -4,6 +4,7 @@ import { StackwardenError } from "../../errors.js";
 import { Mutex } from "../../system/mutex.js";
 import { raceAbort } from "../../system/wait.js";
 import type { Limits, ServiceDefinition } from "../definition/types.js";
+import { foldSimilar } from "../logs/patterns.js";
 import type { ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import {
   type AppliedLimits,
@@ -317,6 +318,11 @@ export class ServiceController {
   failure(dependent?: string): StackwardenError {
     if (this.#refusal !== null && this.state === "crashed") return this.#refusal;
     return startFailure(this.#facts, this.host.lastLines(this.name, ERROR_LINES, this.generation), dependent);
+  }
+
+  /** The running instance's last log lines. */
+  get lastLines(): string[] {
+    return this.running ? foldSimilar(this.host.lastLines(this.name, ERROR_LINES, this.generation)) : [];
   }
 
   /**

@@ -117,12 +117,12 @@ export class Stack {
     return [...this.units.values()].filter((unit) => unit.name === name || unit.definition.instanceOf === name);
   }
 
-  /** Starts all services. On failure, all of them are stopped again. */
-  async bringUp(scope: Scope): Promise<void> {
+  /** Starts all services. On failure, all of them are stopped again, unless `keepsRunning` is true for the failure. */
+  async bringUp(scope: Scope, keepsRunning = (_error: unknown): boolean => false): Promise<void> {
     const { units } = this;
     const names = [...units.keys()];
     this.usage.start();
-    await this.#change(names, () => startServices({ units, names, scope: this.#within(scope) }));
+    await this.#change(names, () => startServices({ units, names, scope: this.#within(scope), keepsRunning }));
   }
 
   /**

@@ -86,6 +86,15 @@ function removedBecause(service: string, { without = [], files, profiles }: Star
     : "the files and profiles of this call do not have it";
 }
 
+/** Adds the call that leaves an unhealthy service running, so that it can be inspected. */
+function withInspection(error: unknown): unknown {
+  if (!hasFailedServices(error)) return error;
+  const { code, details } = error;
+  if (code !== "START_TIMEOUT" && details?.state !== "unhealthy") return error;
+  const call = hint` To inspect it while it runs, call ${callTo("start_stack", { wait: false })}: such a start keeps services running when one fails.`;
+  return withHint(error, [...error.hintParts, ...call]);
+}
+
 /** Adds the services that are left out to a failed start: their absence can be its cause. */
 function withLeftOut(error: unknown, services: readonly string[] = []): unknown {
   if (!hasFailedServices(error) || services.length === 0) return error;
@@ -203,7 +212,12 @@ export class Supervisor {
       scope.signal.throwIfAborted();
       const done =
         target.runtime !== undefined
-          ? await this.#openStack(definition, await target.runtime, settings, scope, steps.launched, records)
+          ? await this.#openStack(definition, await target.runtime, settings, records, {
+              scope,
+              launched: steps.launched,
+              // The caller does not wait for health: it sees a service that fails, as after `docker compose up -d`.
+              keepsRunning: (error) => request.wait === false && hasFailedServices(error),
+            })
           : await this.#reconcile(target.running, definition, {
               restoreMs: settings.startTimeoutMs,
               namedBefore: namedBefore(this.selection, request),
@@ -430,11 +444,11 @@ export class Supervisor {
     read: StackDefinition,
     choice: RuntimeChoice,
     settings: StackSettings,
-    scope: Scope,
-    launched: () => void,
     records: ProjectRecords,
+    how: { scope: Scope; launched(): void; keepsRunning(error: unknown): boolean },
   ): Promise<Done> {
     const { storage } = this.parts;
+    const { scope, launched, keepsRunning } = how;
     const { signal, actor } = scope;
     const { events } = records;
     const { runtime } = choice;
@@ -476,10 +490,11 @@ export class Supervisor {
     launched();
     try {
       await storage.keepRuntime(runtime.name);
-      await stack.bringUp(scope);
+      await stack.bringUp(scope, keepsRunning);
     } catch (error) {
-      if (stack.phase === "open") await stack.stop({ actor });
-      throw error;
+      const stays = keepsRunning(error) && [...stack.units.values()].some(({ running }) => running);
+      if (stack.phase === "open" && !stays) await stack.stop({ actor });
+      if (stack.phase !== "open") throw withInspection(error);
     }
     for (const event of [...portsReassigned(stack), stackStarted(stack, actor)]) events.add(event);
     return { reached: "started", changes: [] };
@@ -569,12 +584,13 @@ export class Supervisor {
     const waiting = [...(this.#stack?.units.values() ?? [])].filter((unit) => !unit.up);
     const missing = waiting.map((unit) => `${unit.name} is ${unit.state} (${unit.health().message})`);
     const seconds = timeoutMs / 1000;
+    const last = waiting.flatMap((unit) => unit.lastLines.map((line) => `${unit.name} | ${line}`));
     return new StackwardenError(
       "START_TIMEOUT",
       `The stack did not become healthy within ${seconds} s${missing.length > 0 ? `: ${missing.join("; ")}` : ""}.`,
       {
         hint: hint`The services that had started were stopped. Read the logs of the services named with ${callTo("get_logs", { services: waiting.map((unit) => unit.name) })}; the operator can raise ${setting("start_timeout_seconds")}.`,
-        details: { missing: waiting.map((unit) => unit.name) },
+        details: { missing: waiting.map((unit) => unit.name), last_lines: last },
       },
     );
   }

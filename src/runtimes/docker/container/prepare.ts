@@ -57,7 +57,7 @@ export interface PreparedContainer {
   secrets: string;
 }
 
-export const instanceLabels = ({
+const instanceLabels = ({
   identity,
   service,
   generation,

@@ -66,7 +66,7 @@ class BuildFailure extends Error {
 /** The Docker CLI when its `buildx` plugin works, else null. Checked once for each environment. */
 const plugins = new Map<string, Promise<string | null>>();
 
-export function findBuildx(env: NodeJS.ProcessEnv): Promise<string | null> {
+function findBuildx(env: NodeJS.ProcessEnv): Promise<string | null> {
   const key = `${env.PATH}\0${env.HOME}\0${env.DOCKER_CONFIG}`;
   const cachedCheck = plugins.get(key);
   if (cachedCheck !== undefined) return cachedCheck;

@@ -128,10 +128,7 @@ const NO_DEV: Readonly<Record<NodeTool, string>> = {
 };
 
 /** Arguments of an installation. */
-export function installArguments(
-  tool: NodeTool,
-  options: { locked: boolean; omitDev: boolean; berry: boolean },
-): string[] {
+function installArguments(tool: NodeTool, options: { locked: boolean; omitDev: boolean; berry: boolean }): string[] {
   const { locked, omitDev, berry } = options;
   if (tool === "yarn" && berry) return ["install", ...(locked ? ["--immutable"] : [])];
   const quiet = tool === "npm" ? ["--no-audit", "--no-fund", "--no-update-notifier"] : [];
@@ -139,7 +136,7 @@ export function installArguments(
 }
 
 /** Variables that keep the installers' caches in the download cache. */
-export const installVariables = (cache: string): Record<string, string> => ({
+const installVariables = (cache: string): Record<string, string> => ({
   npm_config_cache: join(cache, "npm"),
   npm_config_store_dir: join(cache, "pnpm"),
   npm_config_package_import_method: "copy",

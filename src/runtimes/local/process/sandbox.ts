@@ -183,7 +183,7 @@ const windowsHomes = (): string[] =>
  * Home folders of this machine: /root, the entries of /home, the home folders of users in /etc/passwd, and those of
  * Windows.
  */
-export async function homeFolders(passwd = "/etc/passwd"): Promise<string[]> {
+async function homeFolders(passwd = "/etc/passwd"): Promise<string[]> {
   const text = await readFile(passwd, "utf8").catch(() => "");
   const people = text.split("\n").flatMap((line) => {
     const [, , uid = "", , , home = ""] = line.split(":");

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { meaningOf } from "../../../../src/runtimes/local/image/classify.js";
 import { readDockerfile } from "../../../../src/runtimes/local/image/dockerfile.js";
+import { processorClock } from "../../../support/processor-time.js";
 
 const read = (text: string, args?: Record<string, string>, target?: string) => {
   const recipe = readDockerfile(text, args, target);
@@ -110,9 +111,9 @@ CMD node dist/main.js`;
 
   // An earlier version took more than 6 s.
   it("readDockerfile and meaningOf take time linear in the length of their input", () => {
-    const begin = performance.now();
+    const elapsed = processorClock();
     readDockerfile(`FROM node:20\nRUN <<EOF\n${"\n".repeat(60_000)}x\nEOF\n`);
     meaningOf(`a${" ".repeat(60_000)}b`);
-    expect(performance.now() - begin).toBeLessThan(3000);
+    expect(elapsed()).toBeLessThan(3000);
   });
 });

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { cgroupsOf, HostFixture, hasCgroups, NODE, until } from "./support.js";
+import { endCgroup } from "../../../../src/runtimes/local/process/cgroup.js";
+import { cgroupsOf, HostFixture, hasCgroups, NODE, thisMachine, until } from "./support.js";
 
 let fixture: HostFixture;
 beforeEach(() => {
@@ -150,6 +151,19 @@ describe.runIf(hasCgroups)("limits", () => {
     for (const end of await Promise.all(commands))
       expect(typeof end === "string" ? end : end.signal).toMatch(/^(SIGKILL|SERVICE_(NOT_STARTED|START_FAILED))$/);
     expect(fixture.warnings).toEqual([]);
+  });
+
+  it("the end of a cgroup removes a directory that a command makes in it meanwhile", async () => {
+    const { factory } = (await thisMachine()).cgroups;
+    const names = ["first", "last"].map((part) => `stackwarden-${process.pid}-ended-${part}`);
+    const cgroups = await Promise.all(names.map((name) => factory?.create(name)));
+    const directories = cgroups.flatMap((cgroup) => cgroup?.directories ?? []);
+    const ending = endCgroup(directories, 500);
+    // The directories are listed without a turn of the event loop, and the second one is removed a turn after the first.
+    for (let turn = 0; turn < 1000; turn += 1) await null;
+    mkdirSync(join(directories.at(-1) as string, "command"));
+    await ending;
+    expect(directories.filter((directory) => existsSync(directory))).toEqual([]);
   });
 
   it("stop ends the processes in nested cgroups and removes the cgroups", async () => {
