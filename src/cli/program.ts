@@ -160,7 +160,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .argument("[services...]", "these and what they depend on (default: all)")
     .option("-f, --file <path>", "Compose file below the project's folder (repeatable)", listOption)
     .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
-    .option("--without <service>", "do not start this service (repeatable)", listOption)
+    .option("--without <service>", "leave this service out (repeatable)", listOption)
     .addOption(new Option("--format <name>", "output format (default: yaml)").choices(["yaml", "json"]))
     .option("--services", "print the names of services only")
     .option("--images", "print the images only")

@@ -40,7 +40,7 @@ export interface Setting {
   readonly as?: string;
   /** From the unit of the key to the unit of `Config`. */
   readonly convert?: (value: number) => number;
-  /** What a file of the working directory may set; of a mapping, for each of its keys. */
+  /** What a file of the working directory may set; for a mapping, the rule of each key. */
   readonly workingDirectory: Rule | { keys: Readonly<Record<string, Rule>> };
   /** Name in ConfigFlags, when there is a flag. */
   readonly flag?: keyof ConfigFlags;

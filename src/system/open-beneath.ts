@@ -43,7 +43,7 @@ export class UnsafePathError extends StackwardenError {
   }
 }
 
-/** A resolved path. `fd` is an O_PATH descriptor on Linux, -1 elsewhere; who opens it closes it with `close`. */
+/** A resolved path. `fd` is an O_PATH descriptor on Linux, -1 elsewhere; the caller closes it with `close`. */
 export interface Beneath {
   fd: number;
   stats: Stats;
@@ -127,7 +127,7 @@ function walk(folder: string, inner: string, displayPath: string): Beneath | und
   }
 }
 
-/** Where descriptors have no paths (macOS) services run as the server's user, who gains nothing by a swap. */
+/** Where descriptors have no paths (macOS) services run as the server's user, which gains nothing by replacing a folder. */
 function resolvePortably(folder: string, inner: string, displayPath: string): Beneath | undefined {
   try {
     const real = realpathSync(join(folder, inner));

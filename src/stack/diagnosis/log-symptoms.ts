@@ -159,7 +159,7 @@ export const looksWrong = ({ text }: Pick<LogLine, "text">): boolean => {
   return ERROR_WORDS.test(start) && !ORDINARY.test(start);
 };
 
-/** The newest line that matches a sign, with the sign; null when none matches. */
+/** The newest line that matches the pattern of a symptom, with that symptom; null when none matches. */
 export function findSymptom(lines: readonly LogLine[]): { sign: LogSymptom; line: LogLine } | null {
   for (let at = lines.length - 1; at >= 0; at -= 1) {
     const symptom = symptomAt(lines, at);

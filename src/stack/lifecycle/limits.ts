@@ -89,7 +89,7 @@ export function notEnforced(requestedLimits: Limits, applied: AppliedLimits): st
 
 /**
  * The error for operators who require enforced limits.
- * @param what the limits that are not enforced, and the service or stack
+ * @param what names the limits that are not enforced, and the service or stack
  */
 export function notEnforceable(what: string, reasons: string[], how: { service?: string; note?: string } = {}) {
   const { service, note = "" } = how;

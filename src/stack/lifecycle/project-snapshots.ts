@@ -92,7 +92,7 @@ export class ProjectSnapshots {
 
   /**
    * Saves the data of a stopped stack. The caller must prevent a start in the meantime.
-   * @param request `volumes` are saved in place of those of the present definition
+   * @param request `volumes` are saved instead of the volumes of the current definition
    * @returns null when there is no data
    */
   saveStopped(

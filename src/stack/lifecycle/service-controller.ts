@@ -326,7 +326,7 @@ export class ServiceController {
   }
 
   /**
-   * Checks an unhealthy service anew. Resolves when it is healthy or has ended, or when as many further checks have failed
+   * Checks an unhealthy service again. Resolves when it is healthy or has ended, or when as many further checks have failed
    * as make a service unhealthy.
    */
   async checkAgain(signal: AbortSignal): Promise<void> {

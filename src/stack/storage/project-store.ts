@@ -194,7 +194,7 @@ export class ProjectStore {
     } finally {
       await unlock();
     }
-    // Another server may have taken the lock meanwhile; then the project has begun anew.
+    // Another server may have taken the lock meanwhile; then the project was created again.
     await rmdir(directory).catch(() => undefined);
   }
 

@@ -207,7 +207,7 @@ async function prepareAs(
       return null;
     }
     if (knownIds === null && ids !== null && Object.keys(first.HostConfig?.Tmpfs ?? {}).length > 0) {
-      // Only a container of the image tells the ids, which its temporary file systems need at the creation.
+      // Temporary file systems need the user's ids at the creation, and only a container of the image shows them.
       await removeContainer(docker, id);
       id = await create(docker, specFor(placed, ids));
     }

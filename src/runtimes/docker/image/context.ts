@@ -93,7 +93,7 @@ const WHOLE_BYTES = 1_048_576;
 
 const changed = ({ path }: TreeEntry): StackwardenError => invalid(`${path} changed while it was read.`, "Call again.");
 
-/** Adds the open file, whatever its path leads to by now. */
+/** Adds the open file, because its path may lead to another one now. */
 async function addFile(archive: Pack, header: Headers, entry: TreeEntry): Promise<void> {
   const { size } = entry.stats;
   if (size === 0) return put(archive, header);

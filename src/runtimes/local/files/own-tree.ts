@@ -14,7 +14,7 @@ type Owner = Pick<ServiceUser, "uid" | "gid">;
 const MAX_DEPTH = 200;
 const MAX_MS = 10 * 60_000;
 
-/** What a change makes of an entry. */
+/** The owner and the mode that a change gives to an entry. */
 interface Result {
   /** Whether an entry of this owner may be changed. */
   accepts(stats: Stats): boolean;

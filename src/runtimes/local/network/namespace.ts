@@ -1,6 +1,6 @@
 /**
  * A network namespace for the services of one stack. Services of different stacks then listen on the same ports without
- * meeting, whatever address they choose. A process inside it (agent.ts) connects the server with its services; pasta
+ * a conflict, whatever address they choose. A process inside it (agent.ts) connects the server with its services; pasta
  * connects the services with the network of the machine.
  */
 import { type ChildProcess, spawn } from "node:child_process";
