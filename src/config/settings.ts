@@ -42,8 +42,8 @@ export interface Setting {
   readonly convert?: (value: number) => number;
   /** What a file of the working directory may set; for a mapping, the rule of each key. */
   readonly workingDirectory: Rule | { keys: Readonly<Record<string, Rule>> };
-  /** Name in ConfigFlags, when there is a flag. */
-  readonly flag?: keyof ConfigFlags;
+  /** `stateDir` for `--state-dir`. Absent: there is no flag. */
+  readonly flag?: string;
   /** For the command line; present exactly where there is a flag. */
   readonly help?: string;
   /** What the flag's value is called; absent for a boolean. */
@@ -54,21 +54,6 @@ export interface Setting {
   readonly agents?: true;
   /** Of the server's process: a command that joins a running server does not pass it on. */
   readonly process?: true;
-}
-
-/** What the command line gives; absent means not given. Numbers arrive as text. */
-export interface ConfigFlags {
-  /** Path of a configuration file; it then is the only file read. */
-  config?: string;
-  runtime?: string;
-  root?: string[];
-  /** A person's own choice of folder: it is an allowed root when no `--root` is given. */
-  folder?: string;
-  stateDir?: string;
-  readOnly?: boolean;
-  requireEnforcedLimits?: boolean;
-  logLevel?: string;
-  startTimeout?: string;
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters in a path are what is refused here.
@@ -355,15 +340,34 @@ const TABLE = {
 
 export type SettingTable = typeof TABLE;
 
+type FlagText<S> = S extends { kind: "boolean" } ? boolean : S extends { kind: "paths" } ? string[] : string;
+
+type SettingFlags = {
+  -readonly [K in keyof SettingTable as SettingTable[K] extends { flag: infer Flag extends string }
+    ? Flag
+    : never]?: FlagText<SettingTable[K]>;
+};
+
+/** What the command line gives; absent means not given. Numbers arrive as text. */
+export interface ConfigFlags extends SettingFlags {
+  /** Path of a configuration file; it then is the only file read. */
+  config?: string;
+  /** A person's own choice of folder: it is an allowed root when no `--root` is given. */
+  folder?: string;
+}
+
 export interface SettingRow extends Setting {
   /** Key in stackwarden.yaml; a dot separates levels. */
   readonly key: string;
   /** Environment variable; null for a mapping. */
   readonly env: string | null;
+  readonly flag?: keyof SettingFlags;
 }
 
-export const SETTINGS: readonly SettingRow[] = Object.entries<Setting>(TABLE).map(([key, setting]) => ({
-  ...setting,
-  key,
-  env: setting.kind === "mapping" ? null : variableOf(key),
-}));
+export const SETTINGS: readonly SettingRow[] = Object.entries<Omit<SettingRow, "key" | "env">>(TABLE).map(
+  ([key, setting]) => ({
+    ...setting,
+    key,
+    env: setting.kind === "mapping" ? null : variableOf(key),
+  }),
+);

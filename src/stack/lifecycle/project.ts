@@ -12,6 +12,7 @@ import type {
   CallContext,
   CheckRequest,
   CommandOutcome,
+  CommandRequest,
   HealthReport,
   LimitsOutcome,
   RestartOutcome,
@@ -44,7 +45,6 @@ import { NOTHING, type Removal, Removals, type Removed, removes, removesAll } fr
 import { ReportedDefinition } from "./reported-definition.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
-import type { CommandRequest } from "./run-command.js";
 import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";

@@ -7,6 +7,7 @@ import type { LogQuery } from "../logs/types.js";
 import type {
   CallContext,
   EventPage,
+  EventQuery,
   HealthOutcome,
   HealthRequest,
   LogReport,
@@ -14,7 +15,6 @@ import type {
   StatsReport,
   StatsRequest,
 } from "../model.js";
-import type { EventQuery } from "../storage/events.js";
 import { NOT_IN_STACK } from "../vocabulary.js";
 import { notInStack } from "./left-out.js";
 import { pressure } from "./limits.js";

@@ -2,9 +2,10 @@
 import { formatCursor, parseCursor } from "./cursor.js";
 import { textTest } from "./line-filter.js";
 import { oldestFirst } from "./log-view.js";
+import { droppedOf, type QueriedStore, type Settings, takeViews } from "./matching.js";
 import { type MergedLine, mergeLines } from "./merge.js";
 import { costOf, PageBuilder } from "./page-builder.js";
-import { droppedOf, type QueriedStore, type Settings, tailPage, takeViews } from "./query.js";
+import { tailPage } from "./pages.js";
 import { needlesOf } from "./raw-search.js";
 import { notShown } from "./truncation.js";
 import type { LogPage } from "./types.js";
