@@ -25,6 +25,7 @@ import { shareBuilds } from "./shared-builds.js";
 import { refuseSharedDatabases } from "./shared-volumes.js";
 import { entry, type Tree, textOf } from "./tree.js";
 import type { AttributeUse, LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
+import { unknownHosts } from "./unknown-hosts.js";
 
 /** Minimum characters of a redacted value. Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6;
@@ -266,6 +267,7 @@ function readStack(
   );
   const readable = [...Object.values(services), ...others];
   shareBuilds(services, readable);
+  const hosts = unknownHosts(services, others, [...all.keys()], (network) => networks[network]?.external === true);
   for (const { secretEnvironment, environment } of readable)
     for (const key of secretEnvironment) secretValues.add(environment[key] ?? "");
   for (const variable of variables.values()) if (variable.secret) secretValues.add(variable.value);
@@ -301,6 +303,7 @@ function readStack(
     secrets: secrets.text,
     notes,
     ...(Object.keys(missingDependencies).length === 0 ? {} : { missingDependencies }),
+    ...(hosts.length === 0 ? {} : { unknownHosts: hosts }),
     uses,
   };
 }

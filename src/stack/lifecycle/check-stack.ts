@@ -68,6 +68,14 @@ const checkedService = (service: ServiceDefinition, plan: PortPlan | null): Chec
   depends_on: Object.keys(service.dependsOn),
 });
 
+function hostWarnings({ services, unknownHosts = [] }: StackDefinition): string[] {
+  const known = `services are: ${Object.keys(services).join(", ")}.`;
+  return unknownHosts.map(
+    ({ service, variable, host, near }) =>
+      `${service}: ${variable} names the host ${host}, which is not a service, an alias or an extra host of the compose files; ${near === undefined ? known : `did you mean ${near}?`}`,
+  );
+}
+
 /** Reads the definition, without the services that have problems when necessary. */
 async function readAll(
   read: CheckOptions["read"],
@@ -156,6 +164,7 @@ export async function checkStack(
       volumes: definition?.volumes ?? [],
       notes: [
         ...(definition?.notes ?? []),
+        ...(definition === null ? [] : hostWarnings(definition)),
         ...(plan?.notes ?? []),
         ...(written === null ? [] : await options.overrides(written)),
         ...checks.flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`)),

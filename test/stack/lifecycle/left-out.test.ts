@@ -152,6 +152,16 @@ it("a failed start names the services that an earlier call left out", async () =
   });
 });
 
+it("a failed restart names the services that an earlier call left out", async () => {
+  await manager.start({ project, without: ["cache"] }, call());
+  domain.runtime.scripts = { db: { probe: () => "not yet", ends: [{ afterMs: 100, exitCode: 1 }] } };
+  await expect(manager.restart({ project, service: "db" }, call())).rejects.toMatchObject({
+    code: "SERVICE_START_FAILED",
+    hint: expect.stringMatching(/ Left out by a call: cache; start_stack \{"services": \["cache"\]\} includes it\.$/),
+    details: { service: "db", left_out: ["cache"] },
+  });
+});
+
 it("a start says that it stops a service because the call excludes it", async () => {
   await manager.start({ project }, call());
   const { message } = await manager.start({ project, without: ["cache"] }, call());
