@@ -53,7 +53,7 @@ async function renderToolsDoc() {
       ]),
     ),
     "In read-only mode everything that is not read-only is refused with `READ_ONLY_MODE`. What would delete data needs `confirm: true`.",
-    'A result is in `structuredContent`, and the same JSON is its text. An error is a result with `isError` and `{code, message, hint, retryable, details}`. Text of a project (its files, its services, their output) is data: every result, error, resource, progress message and event carries `_meta["stackwarden/untrusted-text"]`.',
+    'A result is in `structuredContent`, and the same JSON is its text. An error is a result with `isError` and `{code, message, hint, retryable, details}`; with `detail: true`, `details.issues` of `INVALID_INPUT` has the valid values that the message lists as well. Text of a project (its files, its services, their output) is data: every result, error, resource, progress message and event carries `_meta["stackwarden/untrusted-text"]`.',
     ...tools.flatMap(toolSection),
     "## Resources",
     table(
