@@ -40,7 +40,7 @@ export interface Setting {
   readonly as?: string;
   /** From the unit of the key to the unit of `Config`. */
   readonly convert?: (value: number) => number;
-  /** What a file of the working directory may set; of a mapping, for each of its keys. */
+  /** What a file of the working directory may set; for a mapping, the rule of each key. */
   readonly workingDirectory: Rule | { keys: Readonly<Record<string, Rule>> };
   /** `stateDir` for `--state-dir`. Absent: there is no flag. */
   readonly flag?: string;
@@ -80,7 +80,7 @@ const path = (z: Zod) =>
     .string()
     .min(1, "must not be empty")
     .max(4096)
-    .refine((text) => !CONTROL.test(text), "must hold no control characters");
+    .refine((text) => !CONTROL.test(text), "must not contain control characters");
 const engineName = (z: Zod) => z.string().regex(ENGINE_NAME, "an engine's name is lower-case letters, digits, _ and -");
 const scope = (z: Zod) => z.string().regex(SCOPE, "must be one word of printable ASCII characters");
 const url = (z: Zod) => z.url({ error: "must be a URL" });
@@ -142,7 +142,7 @@ const TABLE = {
   allow_binds: {
     schema: (z) =>
       z
-        .array(z.string().max(4096).regex(BIND_FOLDER, "must be an absolute path, with :rw at its end or not"))
+        .array(z.string().max(4096).regex(BIND_FOLDER, "must be an absolute path, optionally followed by :rw"))
         .default([]),
     kind: "list",
     workingDirectory: FORBIDDEN,
@@ -164,7 +164,7 @@ const TABLE = {
     workingDirectory: AT_MOST,
     flag: "startTimeout",
     placeholder: "<seconds>",
-    help: "time for a stack to become healthy",
+    help: "longest time for a stack to become healthy",
   },
   idle_stop: {
     schema: (z) =>
@@ -180,7 +180,7 @@ const TABLE = {
         .transform((ms) => Math.round(ms ?? 0))
         .optional(),
     as: "idleStopMs",
-    workingDirectory: choice("how long a stack runs that no call uses"),
+    workingDirectory: choice("the time without calls after which a stack stops"),
   },
   /** Seconds without client and without stack after which the background server ends. */
   server_idle_seconds: {

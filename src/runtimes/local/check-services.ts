@@ -1,4 +1,4 @@
-/** What would run each service of a definition here, and what is missing for that. Starts nothing and keeps nothing. */
+/** Determines the program that would run each service of a definition here, and missing requirements. Starts nothing. */
 import { basename } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import type { StackDefinition } from "../../stack/definition/types.js";

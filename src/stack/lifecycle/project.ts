@@ -391,7 +391,7 @@ export class Project {
         try {
           const { call } = this.#starting ?? {};
           call?.cancel(
-            new StackwardenError("OPERATION_CANCELLED", "The start was ended by a stop.", {
+            new StackwardenError("OPERATION_CANCELLED", "A stop cancelled the start.", {
               hint: hint`Start it again with ${callTo("start_stack")}.`,
             }),
           );

@@ -81,8 +81,8 @@ async function waitFor(
   if (end === "aborted") return { condition, met: false, reason: "The call was cancelled." };
   const { state } = project;
   const changing = state === "starting" || state === "stopping";
-  const present = changing ? `the stack is still ${state}, which continues` : `the stack is ${state}`;
-  return { condition, met: false, reason: `Not within ${timeoutMs / 1000} s: ${present}.` };
+  const present = changing ? `the stack is still ${state}` : `the stack is ${state}`;
+  return { condition, met: false, reason: `The condition was not met within ${timeoutMs / 1000} s: ${present}.` };
 }
 
 export async function healthOf(

@@ -77,7 +77,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
   });
   const commandLine = records.clean(commandText(argv));
   const { terminal } = call;
-  output.note(`$ ${commandLine}${terminal === undefined ? "" : " (in a terminal; its output is not kept)"}`);
+  output.note(`$ ${commandLine}${terminal === undefined ? "" : " (in a terminal; its output is not stored)"}`);
   events.add({ type: "command_started", service: name, message: `${name}: ${commandLine}`, actor: call.actor });
   const total = request.timeoutMs / 1000;
   const environment = {

@@ -1,4 +1,4 @@
-/** Whether services can have namespaces on this machine, found by making some as for a service. */
+/** Whether services can have namespaces on this machine, detected by creating namespaces as for a service. */
 import { closeSync, existsSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { isRootServer } from "../../../system/root-server.js";

@@ -19,7 +19,7 @@ import { inFolders } from "../process/sandbox-host.js";
 import { findClientTool } from "../toolchain/find-toolchain.js";
 import type { TranslatedService } from "../types.js";
 import { prepareWorkspace, type Workspace, type WorkspaceRequest } from "../workspace.js";
-import { prepareRecipe } from "./app-recipe.js";
+import { prepareRecipe, pythonPath } from "./app-recipe.js";
 import { appVolumes, type VolumePlaces } from "./app-volumes.js";
 import { hiddenPathNotes } from "./hidden-paths.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
@@ -235,6 +235,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     ...tools.env,
   };
   for (const [name, value] of Object.entries(rewrite.environment)) env[name] = secrets.files.get(value) ?? value;
+  Object.assign(env, pythonPath(tools.env.PYTHONPATH, rewrite.environment.PYTHONPATH));
   notes.push(...ownPort(env, service.name, port, book));
   env.PATH = [
     ...tools.path,
