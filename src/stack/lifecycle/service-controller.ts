@@ -4,6 +4,7 @@ import { StackwardenError } from "../../errors.js";
 import { Mutex } from "../../system/mutex.js";
 import { raceAbort } from "../../system/wait.js";
 import type { Limits, ServiceDefinition } from "../definition/types.js";
+import { foldSimilar } from "../logs/patterns.js";
 import type { ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import {
   type AppliedLimits,
@@ -138,7 +139,7 @@ export class ServiceController {
   /** Cancels a start in progress. Its call fails with OPERATION_CANCELLED. */
   interrupt(): void {
     this.#starting.abort(
-      new StackwardenError("OPERATION_CANCELLED", `The start of ${this.name} was ended by a stop.`, {
+      new StackwardenError("OPERATION_CANCELLED", `A stop cancelled the start of ${this.name}.`, {
         hint: "Start it again if it is needed.",
       }),
     );
@@ -319,8 +320,13 @@ export class ServiceController {
     return startFailure(this.#facts, this.host.lastLines(this.name, ERROR_LINES, this.generation), dependent);
   }
 
+  /** The running instance's last log lines. */
+  get lastLines(): string[] {
+    return this.running ? foldSimilar(this.host.lastLines(this.name, ERROR_LINES, this.generation)) : [];
+  }
+
   /**
-   * Checks an unhealthy service anew. Resolves when it is healthy or has ended, or when as many further checks have failed
+   * Checks an unhealthy service again. Resolves when it is healthy or has ended, or when as many further checks have failed
    * as make a service unhealthy.
    */
   async checkAgain(signal: AbortSignal): Promise<void> {

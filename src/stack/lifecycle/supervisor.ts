@@ -77,13 +77,22 @@ function explainBuiltIn(error: unknown, source: string): unknown {
 
 /** A volume that was renamed or removed in the compose file: another one, which is empty, can be in its place. */
 const dataUnused = (volume: string): string =>
-  `the compose file has no volume ${volume} any more, and the stack runs without its data, which is kept`;
+  `the compose file no longer has the volume ${volume}; its data is kept, and the stack runs without it`;
 
 function removedBecause(service: string, { without = [], files, profiles }: StartRequest): string {
   if (without.includes(service)) return "this call excludes it";
   return files === undefined && profiles === undefined
-    ? "it is not in the definition any more"
+    ? "the definition no longer has it"
     : "the files and profiles of this call do not have it";
+}
+
+/** Adds the call that leaves an unhealthy service running, so that it can be inspected. */
+function withInspection(error: unknown): unknown {
+  if (!hasFailedServices(error)) return error;
+  const { code, details } = error;
+  if (code !== "START_TIMEOUT" && details?.state !== "unhealthy") return error;
+  const call = hint` To inspect it while it runs, call ${callTo("start_stack", { wait: false })}: such a start keeps services running when one fails.`;
+  return withHint(error, [...error.hintParts, ...call]);
 }
 
 /** Adds the services that are left out to a failed start: their absence can be its cause. */
@@ -203,7 +212,12 @@ export class Supervisor {
       scope.signal.throwIfAborted();
       const done =
         target.runtime !== undefined
-          ? await this.#openStack(definition, await target.runtime, settings, scope, steps.launched, records)
+          ? await this.#openStack(definition, await target.runtime, settings, records, {
+              scope,
+              launched: steps.launched,
+              // The caller does not wait for health: it sees a service that fails, as after `docker compose up -d`.
+              keepsRunning: (error) => request.wait === false && hasFailedServices(error),
+            })
           : await this.#reconcile(target.running, definition, {
               restoreMs: settings.startTimeoutMs,
               namedBefore: namedBefore(this.selection, request),
@@ -260,7 +274,7 @@ export class Supervisor {
     );
     await stack.stop(scope);
     await this.#release();
-    events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
+    events.add({ type: "stack_stopped", message: "The stack stopped; its data is kept.", actor });
   }
 
   /** Stops some services of the open stack. Does nothing when the stack has stopped meanwhile. */
@@ -430,11 +444,11 @@ export class Supervisor {
     read: StackDefinition,
     choice: RuntimeChoice,
     settings: StackSettings,
-    scope: Scope,
-    launched: () => void,
     records: ProjectRecords,
+    how: { scope: Scope; launched(): void; keepsRunning(error: unknown): boolean },
   ): Promise<Done> {
     const { storage } = this.parts;
+    const { scope, launched, keepsRunning } = how;
     const { signal, actor } = scope;
     const { events } = records;
     const { runtime } = choice;
@@ -462,7 +476,7 @@ export class Supervisor {
         onRetry: ({ attempt, delayMs, error }) =>
           events.add({
             type: "retrying",
-            message: `Opening the runtime failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`,
+            message: `Opening the runtime failed (attempt ${attempt}); retrying in ${delayMs} ms: ${(error as Error).message}`,
           }),
       },
     );
@@ -476,10 +490,11 @@ export class Supervisor {
     launched();
     try {
       await storage.keepRuntime(runtime.name);
-      await stack.bringUp(scope);
+      await stack.bringUp(scope, keepsRunning);
     } catch (error) {
-      if (stack.phase === "open") await stack.stop({ actor });
-      throw error;
+      const stays = keepsRunning(error) && [...stack.units.values()].some(({ running }) => running);
+      if (stack.phase === "open" && !stays) await stack.stop({ actor });
+      if (stack.phase !== "open") throw withInspection(error);
     }
     for (const event of [...portsReassigned(stack), stackStarted(stack, actor)]) events.add(event);
     return { reached: "started", changes: [] };
@@ -569,12 +584,13 @@ export class Supervisor {
     const waiting = [...(this.#stack?.units.values() ?? [])].filter((unit) => !unit.up);
     const missing = waiting.map((unit) => `${unit.name} is ${unit.state} (${unit.health().message})`);
     const seconds = timeoutMs / 1000;
+    const last = waiting.flatMap((unit) => unit.lastLines.map((line) => `${unit.name} | ${line}`));
     return new StackwardenError(
       "START_TIMEOUT",
       `The stack did not become healthy within ${seconds} s${missing.length > 0 ? `: ${missing.join("; ")}` : ""}.`,
       {
         hint: hint`The services that had started were stopped. Read the logs of the services named with ${callTo("get_logs", { services: waiting.map((unit) => unit.name) })}; the operator can raise ${setting("start_timeout_seconds")}.`,
-        details: { missing: waiting.map((unit) => unit.name) },
+        details: { missing: waiting.map((unit) => unit.name), last_lines: last },
       },
     );
   }
