@@ -5,7 +5,7 @@
 
 import { callTo, type Hint, hint, type Notation, renderHint, TOOL_NOTATION, toHint } from "./hint.js";
 
-/** Who can fix it: `caller` by another call, `operator` by configuration or setup, `service` in the project's code, `us`: a bug. */
+/** The party that can fix it: `caller` by another call, `operator` by configuration or setup, `service` in the project's code, `us`: a bug. */
 export type FixedBy = "caller" | "operator" | "service" | "us";
 
 export interface ErrorKind {

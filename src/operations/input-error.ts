@@ -43,8 +43,10 @@ export function inputError(operation: string, all: InputIssue[], correction: Hin
 }
 
 const sentence = ({ field, problem, valid }: InputIssue): string => {
-  const sent = /^got (.*)$/s.exec(problem)?.[1];
-  return sent === undefined ? `${field} ${problem}; expected ${valid}.` : `${field}: expected ${valid}, got ${sent}.`;
+  const received = /^got (.*)$/s.exec(problem)?.[1];
+  return received === undefined
+    ? `${field} ${problem}; expected ${valid}.`
+    : `${field}: expected ${valid}, got ${received}.`;
 };
 
 /** What to do about a path that was sent as the project's id; undefined for every other input. */

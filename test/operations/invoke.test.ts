@@ -205,7 +205,7 @@ test("restore_snapshot without confirm says that data is replaced, which is not 
   const input = { project: "shop", snapshot: "one" };
   await expect(run("restore_snapshot", input)).rejects.toMatchObject({
     code: "CONFIRMATION_REQUIRED",
-    message: "restore_snapshot would replace the present data in the snapshot's volumes of shop.",
+    message: "restore_snapshot would replace the current data in the snapshot's volumes of shop.",
   });
 });
 

@@ -184,7 +184,7 @@ function factsOf(report: ServiceReport, stats: ServiceStats | null, now: number)
       (pids === null
         ? plural(stats.pids, "process", "processes")
         : `${amount(stats.pids)} / ${amount(pids)} processes`),
-    (stats?.throttled_seconds ?? 0) > 0 && `held back ${amount(stats?.throttled_seconds ?? 0)} s`,
+    (stats?.throttled_seconds ?? 0) > 0 && `throttled for ${amount(stats?.throttled_seconds ?? 0)} s`,
     (stats?.oom_kills ?? 0) > 0 && plural(stats?.oom_kills ?? 0, "OOM kill"),
     report.depends_on.length > 0 && `needs ${report.depends_on.join(", ")}`,
     running && report.user !== null && `user ${report.user.name}`,

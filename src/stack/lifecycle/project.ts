@@ -12,6 +12,7 @@ import type {
   CallContext,
   CheckRequest,
   CommandOutcome,
+  CommandRequest,
   HealthReport,
   LimitsOutcome,
   RestartOutcome,
@@ -44,7 +45,6 @@ import { NOTHING, type Removal, Removals, type Removed, removes, removesAll } fr
 import { ReportedDefinition } from "./reported-definition.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
-import type { CommandRequest } from "./run-command.js";
 import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
@@ -391,7 +391,7 @@ export class Project {
         try {
           const { call } = this.#starting ?? {};
           call?.cancel(
-            new StackwardenError("OPERATION_CANCELLED", "The start was ended by a stop.", {
+            new StackwardenError("OPERATION_CANCELLED", "A stop cancelled the start.", {
               hint: hint`Start it again with ${callTo("start_stack")}.`,
             }),
           );

@@ -92,11 +92,11 @@ export function rolledBack(error: unknown, { restored, stillDown }: RolledBack):
       ? `The former definition is in effect again; ${list(restored)} ${was} restarted with it.`
       : `${list(restored)} ${was} restarted with the former definition.`;
   const reasons = stillDown.map(({ service, reason }) => `${service} (${reason.replace(/\.$/, "")})`);
-  const lost = `${stillDown.length === 1 ? "This service is" : "These services are"} down: ${list(reasons)}.`;
+  const downSentence = `${stillDown.length === 1 ? "This service is" : "These services are"} down: ${list(reasons)}.`;
   const parts = [
     cause.message,
     ...(restored.length === 0 ? [] : [back]),
-    ...(stillDown.length === 0 ? [] : [lost]),
+    ...(stillDown.length === 0 ? [] : [downSentence]),
     ...(restored.length + stillDown.length === 0 ? ["The services that ran before keep running."] : []),
   ];
   return changedError(cause, {

@@ -139,7 +139,7 @@ export class ServiceController {
   /** Cancels a start in progress. Its call fails with OPERATION_CANCELLED. */
   interrupt(): void {
     this.#starting.abort(
-      new StackwardenError("OPERATION_CANCELLED", `The start of ${this.name} was ended by a stop.`, {
+      new StackwardenError("OPERATION_CANCELLED", `A stop cancelled the start of ${this.name}.`, {
         hint: "Start it again if it is needed.",
       }),
     );
@@ -328,7 +328,7 @@ export class ServiceController {
   }
 
   /**
-   * Checks an unhealthy service anew. Resolves when it is healthy or has ended, or when as many further checks have failed
+   * Checks an unhealthy service again. Resolves when it is healthy or has ended, or when as many further checks have failed
    * as make a service unhealthy.
    */
   async checkAgain(signal: AbortSignal): Promise<void> {

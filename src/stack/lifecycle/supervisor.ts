@@ -74,12 +74,12 @@ function explainBuiltIn(error: unknown, source: string): unknown {
 
 /** A volume that was renamed or removed in the compose file: another one, which is empty, can be in its place. */
 const dataUnused = (volume: string): string =>
-  `the compose file has no volume ${volume} any more, and the stack runs without its data, which is kept`;
+  `the compose file no longer has the volume ${volume}; its data is kept, and the stack runs without it`;
 
 function removedBecause(service: string, { without = [], files, profiles }: StartRequest): string {
   if (without.includes(service)) return "this call excludes it";
   return files === undefined && profiles === undefined
-    ? "it is not in the definition any more"
+    ? "the definition no longer has it"
     : "the files and profiles of this call do not have it";
 }
 
@@ -264,7 +264,7 @@ export class Supervisor {
     );
     await stack.stop(scope);
     await this.#release();
-    events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
+    events.add({ type: "stack_stopped", message: "The stack stopped; its data is kept.", actor });
   }
 
   /** Stops some services of the open stack. Does nothing when the stack has stopped meanwhile. */
@@ -466,7 +466,7 @@ export class Supervisor {
         onRetry: ({ attempt, delayMs, error }) =>
           events.add({
             type: "retrying",
-            message: `Opening the runtime failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`,
+            message: `Opening the runtime failed (attempt ${attempt}); retrying in ${delayMs} ms: ${(error as Error).message}`,
           }),
       },
     );

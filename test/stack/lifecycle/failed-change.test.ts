@@ -360,7 +360,7 @@ describe("result of start_stack on a running stack", () => {
     );
     const outcome = await start();
     expect(outcome.message).toBe(
-      "The running stack was brought in line with its definition: api replaced (its definition changed), worker replaced (it follows api), web started (it was crashed), new started, old stopped (it is not in the definition any more), limits of db changed; every service is healthy.",
+      "The running stack was brought in line with its definition: api replaced (its definition changed), worker replaced (it follows api), web started (it was crashed), new started, old stopped (the definition no longer has it), limits of db changed; every service is healthy.",
     );
     expect((await eventsOf(manager, "shop", "service_replaced")).map(({ message }) => message)).toEqual([
       "api was replaced: its definition changed.",

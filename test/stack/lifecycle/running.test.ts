@@ -120,7 +120,10 @@ describe("health_status", () => {
     domain.runtime.scripts = { app: { probe: () => (well ? true : "HTTP 503 token=abcdef987654") } };
     await up(compose(service("app")));
     const waiting = manager.health({ project: "shop", waitFor: "stopped", timeoutMs: 300 }, call());
-    expect((await waiting).wait).toMatchObject({ met: false, reason: "Not within 0.3 s: the stack is running." });
+    expect((await waiting).wait).toMatchObject({
+      met: false,
+      reason: "The condition was not met within 0.3 s: the stack is running.",
+    });
     well = false;
     await until("unhealthy", async () => (await state("app")) === "unhealthy");
     const sick = await health("app");

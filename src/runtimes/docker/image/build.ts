@@ -357,7 +357,7 @@ export async function buildImage(options: BuildOptions): Promise<string> {
         signal,
         classify: (error) => error instanceof BuildFailure && isBusy(`${error.message}\n${lines.join("\n")}`),
         onRetry: ({ attempt, delayMs }) =>
-          retrying(`Building ${service} failed (attempt ${attempt}), again in ${delayMs} ms.`),
+          retrying(`Building ${service} failed (attempt ${attempt}); retrying in ${delayMs} ms.`),
       },
     );
     if (before !== null && before !== id) await removeUnused(engine, before);

@@ -122,7 +122,7 @@ async function pulled(options: EnsureOptions, name: string): Promise<Image> {
     if (image !== null) return image;
     throw new StackwardenError(
       "SERVICE_START_FAILED",
-      `${service.name}: the image ${name} is not there after its pull.`,
+      `${service.name}: the image ${name} is missing after its pull.`,
       {
         hint: "The engine removed it again; free space on its disk.",
         details: { service: service.name },

@@ -58,18 +58,21 @@ export interface InstalledModules {
 }
 
 interface Manifest {
+  /** Relative to the root. */
   path: string;
+  /** Relative to the project's folder, for messages. */
+  displayPath: string;
   text: string;
 }
 
 const record = (value: unknown): Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 
-function parse({ path, text }: Manifest): Record<string, unknown> {
+function parse({ displayPath, text }: Pick<Manifest, "displayPath" | "text">): Record<string, unknown> {
   try {
     return record(JSON.parse(text));
   } catch {
-    throw manifestError(`${path} is not valid JSON.`);
+    throw manifestError(`${displayPath} is not valid JSON.`);
   }
 }
 
@@ -104,14 +107,20 @@ function manifestsOf(root: string, tool: NodeTool, project: string): Manifest[] 
   };
   for (const name of ["package.json", ...LOCKS[tool], ...SETTINGS, ...OTHERS]) add(name);
   const text = files.get("package.json");
-  if (text === undefined) throw manifestError(`${relative(project, join(root, "package.json"))} does not exist.`);
-  const parsed = parse({ path: "package.json", text });
+  const displayPath = relative(project, join(root, "package.json"));
+  if (text === undefined) throw manifestError(`${displayPath} does not exist.`);
+  const parsed = parse({ displayPath, text });
   if (parsed.workspaces !== undefined || files.has("pnpm-workspace.yaml") || files.has("lerna.json"))
-    for (const path of workspaceManifests(root, project)) add(relative(root, path));
+    // In the order of their names: that of a folder's entries would decide whether the same packages are installed again.
+    for (const path of workspaceManifests(root, project).sort()) add(relative(root, path));
   const patches = [record(parsed.pnpm).patchedDependencies, parsed.patchedDependencies];
   for (const patch of patches.flatMap((one) => Object.values(record(one))))
     if (typeof patch === "string" && !patch.startsWith("/") && !patch.includes("..")) add(patch);
-  return [...files].map(([path, content]) => ({ path, text: content }));
+  return [...files].map(([path, content]) => ({
+    path,
+    displayPath: relative(project, join(root, path)),
+    text: content,
+  }));
 }
 
 const FROZEN: Readonly<Record<NodeTool, { locked: string[]; free: string[] }>> = {

@@ -70,7 +70,7 @@ export class Networks {
     });
   }
 
-  /** What stacks have, observed by opening a network once. */
+  /** The kind of network that stacks get, detected by opening one. */
   async enforcement(): Promise<Enforcement> {
     if (this.#failure === undefined && typeof this.#tools !== "string") {
       this.#observation ??= this.open().then(

@@ -54,7 +54,7 @@ export function limitValue(text: string | null): number | null {
 /** Describes a requested limit by the value that was read back. */
 export const applied = (value: number | null, by: Enforcement): { value: number | null; enforcement: Enforcement } => ({
   value,
-  enforcement: value === null && by.level === "enforced" ? { level: "none", reason: "no limit was asked for" } : by,
+  enforcement: value === null && by.level === "enforced" ? { level: "none", reason: "no limit was requested" } : by,
 });
 
 /** The lowest value of a directory and its parents in the hierarchy; null when none has one. */

@@ -51,11 +51,11 @@ async function create(path: string, context: PrepareContext, make: MakeCluster):
     const work = await ensureDir(join(stage, "work"), 0o700, user);
     const { exitCode, output } = await make(user, work, new AbortController().signal);
     if (exitCode !== 0) throw new Error(output);
-    const made = join(stage, "cluster");
-    await moveInto(join(work, "pgdata"), made);
-    await sealTree(made);
-    await ensureDir(made, 0o755);
-    await moveInto(made, path);
+    const cluster = join(stage, "cluster");
+    await moveInto(join(work, "pgdata"), cluster);
+    await sealTree(cluster);
+    await ensureDir(cluster, 0o755);
+    await moveInto(cluster, path);
     // Removes the templates of earlier recipes, and for earlier locales of this machine.
     const kind = basename(path).replace(/[^-]*$/, "");
     for (const name of await namesIn(cache))

@@ -273,9 +273,9 @@ export async function initialiseCluster(
     const cluster = { fresh, work, bin, login };
     const copy = options.length === 0 ? await copiedCluster(context, step, cluster) : null;
     if (copy === null) {
-      const made = await makeCluster(context, step, { ...cluster, options });
+      const creation = await makeCluster(context, step, { ...cluster, options });
       signal.throwIfAborted();
-      if (made.exitCode !== 0) throw failure("initdb", request.service.name, made);
+      if (creation.exitCode !== 0) throw failure("initdb", request.service.name, creation);
       if (!BUILT_IN.includes(login.database)) {
         const created = await host.run({
           ...step,

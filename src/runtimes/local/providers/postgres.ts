@@ -151,7 +151,7 @@ async function changedLogin(base: string, login: Login): Promise<string[]> {
     .filter((name) => before[name] !== undefined && before[name] !== now[name])
     .map(
       (name) =>
-        `${name} is ${now[name]}, but the database was created with ${before[name]}: it only counts when the volume is new. Change it with SQL, or remove the volume.`,
+        `${name} is ${now[name]}, but the database was created with ${before[name]}: PostgreSQL applies it to a new volume only. Change it with SQL, or remove the volume.`,
     );
 }
 
@@ -188,7 +188,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
   }
   if (login.method === "trust")
     notes.push("POSTGRES_HOST_AUTH_METHOD is trust: every local user of this machine can connect without a password.");
-  if (volume === null) notes.push("Has no named volume: its data goes when the stack's volumes are removed.");
+  if (volume === null) notes.push("Has no named volume: removing the stack's volumes deletes its data.");
   const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 5432) ?? 5432;
   const options = {
     listen_addresses: "127.0.0.1",

@@ -91,7 +91,7 @@ describe.skipIf(!root)("an engine host with a simulated runc", () => {
     value: value_,
     enforcement:
       value_ === null
-        ? { level: "none", reason: "no limit was asked for" }
+        ? { level: "none", reason: "no limit was requested" }
         : { level: "enforced", reason: "cgroup v2" },
   });
   const calls = (command: string) => programs.recorded("runc").filter(([first]) => first === command);

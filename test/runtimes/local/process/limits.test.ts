@@ -50,7 +50,7 @@ describe.runIf(hasCgroups)("limits", () => {
     expect(await values(running.setLimits({}))).toEqual([null, null, 2048]);
     expect((await running.readLimits()).cpus.enforcement).toEqual({
       level: "none",
-      reason: "no limit was asked for",
+      reason: "no limit was requested",
     });
     expect(await values(running.setLimits({ memory_mb: 100 }))).toEqual([null, 100, 2048]);
   });
@@ -90,7 +90,7 @@ describe.runIf(hasCgroups)("limits", () => {
     const running = await fixture.shell("while :; do :; done", { limits: { cpus: 0.05 } });
     const begun = Date.now();
     await running.stats();
-    await until("it is held back", async () => ((await running.stats()).throttled_periods ?? 0) > 15);
+    await until("it is throttled", async () => ((await running.stats()).throttled_periods ?? 0) > 15);
     const held = await running.stats();
     expect(held.throttled_seconds).toBeGreaterThan(0.3);
     expect((held.cpu_seconds_total ?? 0) / ((Date.now() - begun) / 1000)).toBeLessThan(0.1);
