@@ -26,7 +26,7 @@ export interface CheckOptions {
   /** Notes on what earlier calls set in place of the files' values. */
   overrides(written: StackDefinition): Promise<string[]>;
   /** Services that earlier calls excluded. */
-  leftOut: readonly string[];
+  leftOut(): readonly string[];
   /** Addresses of the project's running stack. */
   own(): readonly Endpoint[];
   /** True while the project's stack is starting. */
@@ -160,7 +160,7 @@ export async function checkStack(
         ...(runs.has(service.name) ? { runs: runs.get(service.name) ?? null } : {}),
       })),
       without: read.without,
-      left_out: [...options.leftOut],
+      left_out: [...options.leftOut()],
       volumes: definition?.volumes ?? [],
       notes: [
         ...(definition?.notes ?? []),

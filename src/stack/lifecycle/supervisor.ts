@@ -414,6 +414,15 @@ export class Supervisor {
     return this.#reader.read(settings, selection, records === null ? notGenerated() : generatedIn(records));
   }
 
+  /** See `DefinitionReader.readKnown`. Generates and stores no secret. */
+  readKnown(
+    settings: StackSettings,
+    selection: ProjectSelection,
+    request: ProjectSelection,
+  ): Promise<[StackDefinition, ProjectSelection]> {
+    return this.#reader.readKnown(settings, selection, request, notGenerated());
+  }
+
   /** @throws UNKNOWN_SERVICE, LIMIT_REFUSED */
   async #checkLimits(requested: Record<string, LimitChange>, definition: StackDefinition): Promise<void> {
     const capacity = this.capacity();
