@@ -398,7 +398,9 @@ export class LocalStack implements RuntimeStack {
     const instance = { process, plan, ended };
     this.#instances.set(name, instance);
     if (hidden.exposed)
-      allNotes.push("Its command holds a secret, which other users of this machine can read: give it in environment.");
+      allNotes.push(
+        "Its command contains a secret, which other users of this machine can read: give it in environment.",
+      );
     const warned = new Set<number>();
     const openPort = (port: number): void => {
       if (warned.has(port)) return;
