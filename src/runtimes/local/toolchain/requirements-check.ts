@@ -4,14 +4,14 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { Enforcement, RuntimeStatus } from "../../stack/runtime.js";
-import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../system/find-program.js";
-import { isRootServer } from "../../system/root-server.js";
+import type { Enforcement, RuntimeStatus } from "../../../stack/runtime.js";
+import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../../system/find-program.js";
+import { isRootServer } from "../../../system/root-server.js";
+import { SHARED_NETWORK } from "../network/networks.js";
+import { REFUSING } from "../process/user-namespaces.js";
+import type { ProcessHost } from "../types.js";
 import { aptInstall } from "./apt-install.js";
 import * as binaries from "./binaries.js";
-import { SHARED_NETWORK } from "./network/networks.js";
-import { REFUSING } from "./process/user-namespaces.js";
-import type { ProcessHost } from "./types.js";
 
 type Finding = RuntimeStatus["findings"][number];
 
