@@ -2,7 +2,14 @@
  * The import borders of docs/ARCHITECTURE.md: each folder of src/ lists the parts of src/ and the restricted packages
  * that it may import. `npm run lint` checks them; test/architecture.test.ts shows that the check works.
  */
+import { readdirSync } from "node:fs";
+
 const BASE = ["errors.ts", "hint.ts", "logger.ts", "version.ts"];
+
+const RUNTIMES = readdirSync(new URL("src/runtimes/", import.meta.url)).filter((name) => name !== "shared");
+const FOR_RUNTIME = [...BASE, "system", "stack", "runtimes/shared", "node:child_process"];
+/** What one runtime may import in addition. */
+const EXTRA = { dagger: ["@dagger.io/"] };
 
 /** @type {Record<string, string[]>} */
 const MAY_IMPORT = {
@@ -12,9 +19,7 @@ const MAY_IMPORT = {
   config: [...BASE, "system", "stack"],
   control: [...BASE, "system", "stack"],
   "runtimes/shared": [...BASE, "system", "stack"],
-  "runtimes/local": [...BASE, "system", "stack", "runtimes/shared", "node:child_process"],
-  "runtimes/dagger": [...BASE, "system", "stack", "runtimes/shared", "node:child_process", "@dagger.io/"],
-  "runtimes/docker": [...BASE, "system", "stack", "runtimes/shared", "node:child_process"],
+  ...Object.fromEntries(RUNTIMES.map((name) => [`runtimes/${name}`, [...FOR_RUNTIME, ...(EXTRA[name] ?? [])]])),
   dashboard: [...BASE, "stack"],
   mcp: [...BASE, "system", "stack", "operations", "dashboard", "@modelcontextprotocol/"],
   http: [...BASE, "system", "stack", "operations", "dashboard", "express"],
@@ -62,12 +67,10 @@ const OWN_FILES = [
   "runtimes/local/files/",
   // /proc, cgroups, the server's own records.
   "runtimes/local/process/",
-  "runtimes/local/ports-listeners.ts",
+  "runtimes/local/ports/listeners.ts",
   "runtimes/local/network/",
   "runtimes/local/network-agent-main.ts",
   // Programs of the machine and packages of stackwarden.
-  "runtimes/local/binaries.ts",
-  "runtimes/local/binaries-postgres.ts",
   "runtimes/local/toolchain/",
   // /proc.
   "runtimes/shared/port-owner.ts",
@@ -92,6 +95,13 @@ const packagePattern = (entry) => (entry.startsWith("node:") ? `^${entry.slice(5
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {
   forbidden: [
+    {
+      name: "no-circular",
+      comment: "A module never imports a module that needs it, not even for a type: both can be read alone.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
     {
       name: "file-boundary",
       comment: "Paths that a project or a service can change are used only through the file boundary.",

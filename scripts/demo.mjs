@@ -144,7 +144,7 @@ async function demo() {
   const { services } = await call("get_stats", { services: ["backend"] });
   const { stats } = services.backend;
   show(
-    `cpu ${stats.cpu_cores ?? "?"} cores, held back ${stats.throttled_periods ?? "?"} times for ${stats.throttled_seconds ?? "?"} s in all, memory ${stats.memory_mb ?? "?"} MB`,
+    `cpu ${stats.cpu_cores ?? "?"} cores, throttled ${stats.throttled_periods ?? "?"} times for ${stats.throttled_seconds ?? "?"} s in total, memory ${stats.memory_mb ?? "?"} MB`,
   );
   if (cpu.enforcement.level === "enforced") expect(stats.throttled_periods > 0, "a busy loop was throttled");
   else show(`this machine enforces no CPU limit: ${cpu.enforcement.reason}`);

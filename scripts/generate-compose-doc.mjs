@@ -32,7 +32,7 @@ function sentences(effects) {
 }
 
 /** @returns {Promise<string>} the section between its markers */
-export async function renderAttributes() {
+async function renderAttributes() {
   const rows = Object.entries(await loadTable()).map(
     ([path, { effects }]) =>
       `| \`${path.replace(/^services\./, "")}\` | ${cell(effects.docker)} | ${cell(effects.dagger)} | ${cell(effects.local)} | ${sentences(effects)} |`,

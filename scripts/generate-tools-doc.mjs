@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-export const TOOLS_DOC = join(root, "docs", "TOOLS.md");
+const TOOLS_DOC = join(root, "docs", "TOOLS.md");
 
 /** The sources, bundled in memory: no build has to have run before. */
 async function loadCatalogue() {
@@ -33,7 +33,7 @@ async function loadCatalogue() {
 }
 
 /** @returns {Promise<string>} the whole document */
-export async function renderToolsDoc() {
+async function renderToolsDoc() {
   const { operations, validOf, toolOf, PROMPTS, RESOURCE_TEMPLATES, DOCUMENTS, ERROR_KINDS } = await loadCatalogue();
   const tools = operations.map((operation) => ({ ...toolOf(operation), valid: validValues(operation, validOf) }));
   const yes = (value) => (value ? "yes" : "–");
@@ -53,7 +53,7 @@ export async function renderToolsDoc() {
       ]),
     ),
     "In read-only mode everything that is not read-only is refused with `READ_ONLY_MODE`. What would delete data needs `confirm: true`.",
-    'A result is in `structuredContent`, and the same JSON is its text. An error is a result with `isError` and `{code, message, hint, retryable, details}`. Text of a project (its files, its services, their output) is data: every result, error, resource, progress message and event carries `_meta["stackwarden/untrusted-text"]`.',
+    'A result is in `structuredContent`, and the same JSON is its text. An error is a result with `isError` and `{code, message, hint, retryable, details}`; with `detail: true`, `details.issues` of `INVALID_INPUT` has the valid values that the message lists as well. Text of a project (its files, its services, their output) is data: every result, error, resource, progress message and event carries `_meta["stackwarden/untrusted-text"]`.',
     ...tools.flatMap(toolSection),
     "## Resources",
     table(

@@ -74,6 +74,9 @@ it("the import rules report each forbidden import and no allowed one", () => {
       return file;
     };
     const forbidden = FORBIDDEN.map(example("forbidden"));
+    write("src/system/circle.ts", 'import type { Other } from "./other.js";\n\nexport type One = Other[];\n');
+    write("src/system/other.ts", 'import type { One } from "./circle.js";\n\nexport type Other = One | null;\n');
+    forbidden.push("src/system/circle.ts");
     ALLOWED.map(example("allowed"));
     const { stdout, stderr } = spawnSync(
       process.execPath,

@@ -42,7 +42,7 @@ function detailLines({ details }: ErrorReport): string[] {
   return lines;
 }
 
-/** True when the hint is one of those of the problems. */
+/** True when the hint repeats the hint of a problem. */
 const hintShown = ({ details, hint }: ErrorReport): boolean =>
   isList(details?.problems) &&
   details.problems.length > 1 &&

@@ -120,16 +120,16 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       portOption,
     )
     .option("--watch", "replace services when their files change, as develop.watch says")
-    .option("--idle-stop <duration>", "stop when no call used the stack for this long, such as 2h")
+    .option("--idle-stop <duration>", "stop the stack after this time without a call, such as 2h")
     .option("--no-logs", "do not show logs")
     .action((services, options) =>
       end(import("./commands/up.js").then(({ up }) => up({ ...options, services }, host))),
     );
   withProject(program.command("down"))
     .description("stop the stack; data is kept")
-    .argument("[services...]", "stop these alone (default: all)")
+    .argument("[services...]", "stop only these (default: all)")
     .option("-v, --volumes", "also delete the named volumes (requires --yes)")
-    .option("--no-snapshot", "delete it without saving it first")
+    .option("--no-snapshot", "with --volumes: delete the data without saving a snapshot first")
     .option("--yes", "confirm the deletion")
     .action((services, options) =>
       end(import("./commands/change.js").then(({ down }) => down({ ...options, services }, host))),
@@ -143,13 +143,13 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
         clientOption,
       ),
     )
-    .option("--yes", "write the files; nothing that exists is replaced")
+    .option("--yes", "write the files; existing files and entries are kept")
     .option("--json", "print the result as JSON")
     .action((options) => end(import("./commands/init.js").then(({ init }) => init(options, host))));
   withSettings(program.command("prune"))
     .description("delete all data of stopped projects whose folder no longer exists, or of the named projects")
     .argument("[projects...]", "default: every project whose folder is gone")
-    .option("--dry-run", "only list them")
+    .option("--dry-run", "list the projects and delete nothing")
     .option("--yes", "confirm the deletion of data, snapshots, dependencies and logs")
     .option("--json", "print the result as JSON")
     .action((projects, options) =>
@@ -160,11 +160,11 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .argument("[services...]", "these and what they depend on (default: all)")
     .option("-f, --file <path>", "Compose file below the project's folder (repeatable)", listOption)
     .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
-    .option("--without <service>", "do not start this service (repeatable)", listOption)
+    .option("--without <service>", "leave this service out (repeatable)", listOption)
     .addOption(new Option("--format <name>", "output format (default: yaml)").choices(["yaml", "json"]))
     .option("--services", "print the names of services only")
     .option("--images", "print the images only")
-    .option("--notes", "print what has no effect, and other notes, only")
+    .option("--notes", "print the notes only, such as attributes that have no effect")
     .action((services, options) =>
       end(import("./commands/config.js").then(({ config }) => config(services, options, host))),
     );
@@ -226,17 +226,17 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       end(import("./commands/change.js").then(({ limits }) => limits(service, options, host))),
     );
   for (const [name, description] of [
-    ["exec", "run a command in a service's running instance; its exit code is the command's"],
-    ["run", "run a command in a fresh instance of a service, after its dependencies; its exit code is the command's"],
+    ["exec", "run a command in a service's running instance and exit with its exit code"],
+    ["run", "start a service's dependencies, run a command in a fresh instance of it, and exit with its exit code"],
   ] as const) {
     const command = withProject(program.command(name))
       .description(description)
       .argument("<service>")
       .argument("<command...>", "program and arguments; put -- before those that begin with a dash")
       .passThroughOptions()
-      .option("-t, --tty", "give the command this terminal (default when standard input and output are one)")
-      .option("-T, --no-tty", "give it no terminal; output is then sanitised and secrets are hidden")
-      .option("-i, --interactive", "without a terminal: pass standard input to the command, to its end")
+      .option("-t, --tty", "give the command this terminal (default when standard input and output are terminals)")
+      .option("-T, --no-tty", "give the command no terminal; its output is then sanitised and secrets are hidden")
+      .option("-i, --interactive", "without a terminal: pass all of standard input to the command")
       .option("-e, --env <name=value>", "additional environment variable (repeatable)", listOption)
       .option("-w, --workdir <path>", "absolute path in the service")
       .option("--shell", "run the command, given as one argument, with /bin/sh")
@@ -251,7 +251,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .description("save, restore, list and delete snapshots of a project's data");
   withProject(snapshot.command("save"))
     .description("save the named volumes; services are paused during the copy")
-    .argument("[name]", "default: the present time")
+    .argument("[name]", "default: the current time")
     .option("--service <name>", "only the volumes of this service")
     .action((name, options) =>
       end(import("./commands/snapshot.js").then(({ snapshotChange }) => snapshotChange("save", name, options, host))),
@@ -280,11 +280,13 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .argument("[service]", "default: all")
     .action((service, options) => end(import("./commands/access.js").then(({ url }) => url(service, options, host))));
   withProject(program.command("env"))
-    .description("print a service's environment; secret values only on a terminal")
+    .description("print a service's environment; secret values are shown on a terminal only")
     .argument("<service>")
     .action((service, options) => end(import("./commands/access.js").then(({ env }) => env(service, options, host))));
   withProject(program.command("connect"))
-    .description("open psql or redis-cli for a service, or print its connection URL; the password only on a terminal")
+    .description(
+      "open psql or redis-cli for a service, or print its connection URL; passwords are shown on a terminal only",
+    )
     .argument("<service>")
     .option("--print", "print the URL instead of opening a client")
     .action((service, options) =>

@@ -9,7 +9,7 @@ import { isWithin } from "./working-directory.js";
 /**
  * They narrow the working directory, and take its place where it is none of the default roots. Roots that the operator
  * named stay as they are.
- * @param config its `roots` are replaced in place, so that what was made with it sees them
+ * @param config its `roots` are replaced in place, so that objects that hold the configuration see them
  * @param byDefault the roots before any client offered others
  * @param offered `file:` URIs; what else a client offers is ignored
  */

@@ -40,10 +40,10 @@ export interface Setting {
   readonly as?: string;
   /** From the unit of the key to the unit of `Config`. */
   readonly convert?: (value: number) => number;
-  /** What a file of the working directory may set; of a mapping, for each of its keys. */
+  /** What a file of the working directory may set; for a mapping, the rule of each key. */
   readonly workingDirectory: Rule | { keys: Readonly<Record<string, Rule>> };
-  /** Name in ConfigFlags, when there is a flag. */
-  readonly flag?: keyof ConfigFlags;
+  /** `stateDir` for `--state-dir`. Absent: there is no flag. */
+  readonly flag?: string;
   /** For the command line; present exactly where there is a flag. */
   readonly help?: string;
   /** What the flag's value is called; absent for a boolean. */
@@ -54,21 +54,6 @@ export interface Setting {
   readonly agents?: true;
   /** Of the server's process: a command that joins a running server does not pass it on. */
   readonly process?: true;
-}
-
-/** What the command line gives; absent means not given. Numbers arrive as text. */
-export interface ConfigFlags {
-  /** Path of a configuration file; it then is the only file read. */
-  config?: string;
-  runtime?: string;
-  root?: string[];
-  /** A person's own choice of folder: it is an allowed root when no `--root` is given. */
-  folder?: string;
-  stateDir?: string;
-  readOnly?: boolean;
-  requireEnforcedLimits?: boolean;
-  logLevel?: string;
-  startTimeout?: string;
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters in a path are what is refused here.
@@ -95,7 +80,7 @@ const path = (z: Zod) =>
     .string()
     .min(1, "must not be empty")
     .max(4096)
-    .refine((text) => !CONTROL.test(text), "must hold no control characters");
+    .refine((text) => !CONTROL.test(text), "must not contain control characters");
 const engineName = (z: Zod) => z.string().regex(ENGINE_NAME, "an engine's name is lower-case letters, digits, _ and -");
 const scope = (z: Zod) => z.string().regex(SCOPE, "must be one word of printable ASCII characters");
 const url = (z: Zod) => z.url({ error: "must be a URL" });
@@ -157,7 +142,7 @@ const TABLE = {
   allow_binds: {
     schema: (z) =>
       z
-        .array(z.string().max(4096).regex(BIND_FOLDER, "must be an absolute path, with :rw at its end or not"))
+        .array(z.string().max(4096).regex(BIND_FOLDER, "must be an absolute path, optionally followed by :rw"))
         .default([]),
     kind: "list",
     workingDirectory: FORBIDDEN,
@@ -179,7 +164,7 @@ const TABLE = {
     workingDirectory: AT_MOST,
     flag: "startTimeout",
     placeholder: "<seconds>",
-    help: "time for a stack to become healthy",
+    help: "longest time for a stack to become healthy",
   },
   idle_stop: {
     schema: (z) =>
@@ -195,7 +180,7 @@ const TABLE = {
         .transform((ms) => Math.round(ms ?? 0))
         .optional(),
     as: "idleStopMs",
-    workingDirectory: choice("how long a stack runs that no call uses"),
+    workingDirectory: choice("the time without calls after which a stack stops"),
   },
   /** Seconds without client and without stack after which the background server ends. */
   server_idle_seconds: {
@@ -355,15 +340,34 @@ const TABLE = {
 
 export type SettingTable = typeof TABLE;
 
+type FlagText<S> = S extends { kind: "boolean" } ? boolean : S extends { kind: "paths" } ? string[] : string;
+
+type SettingFlags = {
+  -readonly [K in keyof SettingTable as SettingTable[K] extends { flag: infer Flag extends string }
+    ? Flag
+    : never]?: FlagText<SettingTable[K]>;
+};
+
+/** What the command line gives; absent means not given. Numbers arrive as text. */
+export interface ConfigFlags extends SettingFlags {
+  /** Path of a configuration file; it then is the only file read. */
+  config?: string;
+  /** A person's own choice of folder: it is an allowed root when no `--root` is given. */
+  folder?: string;
+}
+
 export interface SettingRow extends Setting {
   /** Key in stackwarden.yaml; a dot separates levels. */
   readonly key: string;
   /** Environment variable; null for a mapping. */
   readonly env: string | null;
+  readonly flag?: keyof SettingFlags;
 }
 
-export const SETTINGS: readonly SettingRow[] = Object.entries<Setting>(TABLE).map(([key, setting]) => ({
-  ...setting,
-  key,
-  env: setting.kind === "mapping" ? null : variableOf(key),
-}));
+export const SETTINGS: readonly SettingRow[] = Object.entries<Omit<SettingRow, "key" | "env">>(TABLE).map(
+  ([key, setting]) => ({
+    ...setting,
+    key,
+    env: setting.kind === "mapping" ? null : variableOf(key),
+  }),
+);

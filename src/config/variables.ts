@@ -4,7 +4,7 @@ import { editDistance } from "../system/edit-distance.js";
 import { type Kind, SETTINGS } from "./settings.js";
 
 /** Read elsewhere than in the table. */
-export const OTHER_VARIABLES = [
+const OTHER_VARIABLES = [
   "STACKWARDEN_CONFIG",
   "STACKWARDEN_NAMESPACES",
   "STACKWARDEN_PROGRAM_DIRS",

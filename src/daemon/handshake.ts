@@ -98,7 +98,8 @@ export function parseClientHello(line: string): ClientHello {
   if (typeof hello !== "object" || hello === null) return refuse("Expected a handshake as the first message.");
   const { protocol, version, key, purpose, cwd, flags, env } = hello;
   if (protocol !== PROTOCOL) return refuse(`Expected handshake protocol ${PROTOCOL}, got ${String(protocol)}.`);
-  if (![version, key, cwd].every((text) => typeof text === "string")) return refuse("The hello is incomplete.");
+  if (![version, key, cwd].every((text) => typeof text === "string"))
+    return refuse("Invalid handshake: `version`, `key` and `cwd` must be strings.");
   if (!["mcp", "control", "dashboard", "status", "stop"].includes(String(purpose)))
     return refuse("Invalid handshake: `purpose` must be mcp, control, dashboard, status or stop.");
   if (!isPlain(flags, (one) => ["string", "boolean", "number"].includes(typeof one) || isTexts(one)))
@@ -130,7 +131,7 @@ export function firstLine(socket: Socket, timeoutMs: number): Promise<string | n
       socket.off("error", onEnd);
       finish();
     };
-    const timer = setTimeout(() => settle(() => reject(new Error("no first line in time"))), timeoutMs);
+    const timer = setTimeout(() => settle(() => reject(new Error(`no handshake within ${timeoutMs} ms`))), timeoutMs);
     const onEnd = (): void => settle(() => resolve(null));
     const read = (): void => {
       for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) {
@@ -138,7 +139,7 @@ export function firstLine(socket: Socket, timeoutMs: number): Promise<string | n
         if (end < 0) {
           parts.push(chunk);
           size += chunk.length;
-          if (size > MAX_HELLO) settle(() => reject(new Error("the first line is too long")));
+          if (size > MAX_HELLO) settle(() => reject(new Error("the handshake is too long")));
           continue;
         }
         parts.push(chunk.subarray(0, end));

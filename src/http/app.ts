@@ -90,7 +90,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   let revision = tokens.revision;
   const refreshTokens = async (): Promise<void> => {
     await tokens.refresh().catch((error: Error) => {
-      logger.error(`The tokens stay as they were: ${error.message}`);
+      logger.error(`Cannot reload the tokens file; the previous tokens stay valid: ${error.message}`);
     });
     if (tokens.revision === revision) return;
     revision = tokens.revision;
@@ -136,7 +136,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   // Without an issuer there is nothing to discover. Clients then report a wrong token instead of a missing one.
   app.use("/.well-known", () => {
     throw new StackwardenError("NOT_FOUND", "This server has no authorization server to discover.", {
-      hint: "Send a token of this server: `Authorization: Bearer <token>`; `stackwarden token add` makes one.",
+      hint: "Send a token of this server: `Authorization: Bearer <token>`; `stackwarden token add` creates one.",
     });
   });
   app.use(

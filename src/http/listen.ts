@@ -65,7 +65,7 @@ export function checkAddress(options: AddressOptions): void {
   if (!LOOPBACK.has(host) && tlsCert === undefined && !insecureBind)
     throw usage(
       `${host} can be reached from other machines, and tokens would travel in plain text.`,
-      "Give --tls-cert and --tls-key; or --insecure-bind when something in front encrypts.",
+      "Give --tls-cert and --tls-key, or --insecure-bind behind a proxy that terminates TLS.",
     );
 }
 
@@ -86,16 +86,16 @@ export async function listenOnAddress(
   server.listen(port, host);
   await once(server, "listening").catch((error: NodeJS.ErrnoException) => {
     const { code = "" } = error;
-    const what = `${host}:${port} cannot be listened on: ${code}.`;
+    const what = `Cannot listen on ${host}:${port}: ${code}.`;
     if (code === "EADDRINUSE")
-      throw new StackwardenError("PORT_IN_USE", what, { hint: "Choose another with --port.", cause: error });
+      throw new StackwardenError("PORT_IN_USE", what, { hint: "Choose another port with --port.", cause: error });
     throw usage(
       what,
       code === "EACCES" ? "Choose a port from 1024 on." : "Give --host an address that this machine has.",
       error,
     );
   });
-  server.on("error", ({ message }) => logger.warn(`A connection could not be taken: ${message}`));
+  server.on("error", ({ message }) => logger.warn(`A connection could not be accepted: ${message}`));
   const address = server.address() as AddressInfo;
   const hostname = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return listening(`${tlsCert === undefined ? "http" : "https"}://${hostname}:${address.port}`, server);
@@ -113,19 +113,19 @@ export async function listenOnSocket(
 ): Promise<Listening> {
   if (await answers(path))
     throw new StackwardenError("STORAGE_FAILED", `Another server listens on ${path}.`, {
-      hint: "End it, or choose another path with --socket.",
+      hint: "Stop that server, or choose another path with --socket.",
     });
   // Replace the socket of a killed server, and nothing else.
   const there = process.platform === "win32" ? null : await lstat(path).catch(() => null);
   if (there !== null && !there.isSocket())
     throw new StackwardenError("STORAGE_FAILED", `${path} exists and is not a socket.`, {
-      hint: "Choose another path with --socket, or remove what is there.",
+      hint: "Choose another path with --socket, or remove the file.",
     });
   if (there !== null) await rm(path, { force: true });
   const server = await serverOf(null, handler, logger, limits);
   server.on("connection", markPrivate);
   await listenPrivately(server, path).catch((error: NodeJS.ErrnoException) => {
-    throw new StackwardenError("STORAGE_FAILED", `${path} cannot be listened on: ${error.code}.`, {
+    throw new StackwardenError("STORAGE_FAILED", `Cannot listen on ${path}: ${error.code}.`, {
       hint: "Choose another path with --socket.",
       cause: error,
     });

@@ -19,7 +19,7 @@ export async function sendLogs(response: Response, format: unknown, service: unk
     return;
   }
   if (format !== undefined && format !== "text")
-    throw new StackwardenError("INVALID_INPUT", "format is not a format of logs. Valid: text, json.", {
+    throw new StackwardenError("INVALID_INPUT", "Expected format to be text or json.", {
       hint: "Leave it out for text.",
     });
   response.json({

@@ -61,8 +61,11 @@ export function createMetrics(mcpSessions: () => number): Metrics {
   const logCounter = (name: string, help: string) =>
     new Counter({ name, help, labelNames: ["project", "service"], registers });
   const logLines = logCounter("stackwarden_log_lines_total", "Lines that services printed.");
-  const logBytes = logCounter("stackwarden_log_bytes_total", "Bytes of these lines.");
-  const dropped = logCounter("stackwarden_log_dropped_lines_total", "Lines lost to the bound of the log.");
+  const logBytes = logCounter("stackwarden_log_bytes_total", "Bytes that services printed.");
+  const dropped = logCounter(
+    "stackwarden_log_dropped_lines_total",
+    "Log lines dropped: rotated off disk, or evicted from memory before they were written.",
+  );
   let manager: StackManager | undefined;
 
   const readStates = async (from: StackManager): Promise<void> => {

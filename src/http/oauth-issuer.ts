@@ -16,7 +16,7 @@ function usable(text: string): boolean {
 /** @throws INVALID_INPUT */
 export function checkedUrl(setting: string, text: string): URL {
   if (usable(text)) return new URL(text);
-  throw new StackwardenError("INVALID_INPUT", `${setting} is not a URL that can be used.`, {
+  throw new StackwardenError("INVALID_INPUT", `Expected ${setting} to be an https:// URL.`, {
     hint: "Give an https:// URL without a fragment; http:// only for this machine.",
   });
 }
@@ -46,7 +46,7 @@ export async function findJwks(issuer: string): Promise<string> {
     const { issuer: named, jwks_uri: jwks } = (await response.json()) as Record<string, unknown>;
     if (named !== issuer) throw new Error(`${place} is the metadata of ${String(named)}, not of ${issuer}`);
     if (typeof jwks !== "string") throw new Error(`${place} names no jwks_uri`);
-    if (!usable(jwks)) throw new Error(`${place} names a jwks_uri that is not encrypted`);
+    if (!usable(jwks)) throw new Error(`${place} names a jwks_uri that is not an https:// URL`);
     return jwks;
   }
   throw new Error(`${issuer} has no metadata at ${places.join(", ")}`);

@@ -41,8 +41,8 @@ export function createOpenRequests(): OpenRequests {
     track: (request, response, next) => {
       if (ending.signal.aborted) {
         response.setHeader("Connection", "close");
-        throw new StackwardenError("RUNTIME_UNAVAILABLE", "The server is ending.", {
-          hint: "Call again when it runs again.",
+        throw new StackwardenError("RUNTIME_UNAVAILABLE", "The server is shutting down.", {
+          hint: "Call again when the server is running.",
         });
       }
       open.set(response, () => knownPrincipal(request)?.valid() ?? true);
@@ -57,7 +57,7 @@ export function createOpenRequests(): OpenRequests {
       const own = byPrincipal.get(id) ?? 0;
       if (own >= MAX_PER_PRINCIPAL)
         throw new StackwardenError("TOO_MANY_REQUESTS", `This client has ${own} requests in progress.`, {
-          hint: "End event streams that nothing reads.",
+          hint: "Close event streams that are no longer read.",
         });
       byPrincipal.set(id, own + 1);
       response.once("close", () => {

@@ -15,7 +15,7 @@ export interface Principal {
   valid(): boolean;
 }
 
-/** The user of the server, who alone can open the private socket. */
+/** The server's user. No other user except root can open the private socket. */
 export const LOCAL: Principal = { name: "local", id: "local", scope: "operate", valid: () => true };
 
 const principals = new WeakMap<Request, Principal>();

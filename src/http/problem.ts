@@ -5,7 +5,7 @@ import type { Logger } from "../logger.js";
 import { REQUEST_NOTATION } from "./notation.js";
 import type { OAuth } from "./oauth.js";
 
-export function sendProblem(response: Response, error: StackwardenError, oauth?: OAuth): void {
+function sendProblem(response: Response, error: StackwardenError, oauth?: OAuth): void {
   const { code, message, hint, retryable, details } = error.report(REQUEST_NOTATION);
   const { status, meaning } = error.kind;
   if (response.headersSent) {

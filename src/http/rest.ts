@@ -65,10 +65,14 @@ export function restRouter(options: RestOptions): Router {
     signal: AbortSignal,
   ): Promise<Record<string, unknown>> => {
     if (scope === "read" && !operation.annotations.readOnly)
-      throw new StackwardenError("FORBIDDEN", `The token ${name} may only read; ${operation.name} changes something.`, {
-        hint: "Use a token of scope operate.",
-        details: { required_scope: "operate" },
-      });
+      throw new StackwardenError(
+        "FORBIDDEN",
+        `The token ${name} has the scope read; ${operation.name} requires operate.`,
+        {
+          hint: "Use a token of scope operate.",
+          details: { required_scope: "operate" },
+        },
+      );
     const context: Omit<CallContext, "signal"> = { actor: `rest#${name}`, progress: () => undefined };
     return invoke(operation, input, async () => ({ ...context, signal, manager: await options.getManager() }), {
       readOnly: options.readOnly,
@@ -79,7 +83,7 @@ export function restRouter(options: RestOptions): Router {
     const { "content-type": type, "content-length": length, "transfer-encoding": chunked } = request.headers;
     const hasBody = chunked !== undefined || (length !== undefined && length !== "0");
     if (hasBody && !/^application\/json\s*(;|$)/i.test(type ?? ""))
-      throw new StackwardenError("UNSUPPORTED_MEDIA_TYPE", "The body is not application/json.", {
+      throw new StackwardenError("UNSUPPORTED_MEDIA_TYPE", "Expected a body of type application/json.", {
         hint: "Send the header `Content-Type: application/json`.",
       });
     next();
@@ -129,8 +133,8 @@ export function restRouter(options: RestOptions): Router {
         const logs = async (one: Record<string, unknown>): Promise<LogReport> =>
           (await call(request, operation, one, signal)) as unknown as LogReport;
         if (follow !== undefined && follow !== "true" && follow !== "false")
-          throw new StackwardenError("INVALID_INPUT", "follow is neither true nor false.", {
-            hint: "Leave it out for what is there now.",
+          throw new StackwardenError("INVALID_INPUT", "Expected follow to be true or false.", {
+            hint: "Leave it out to get the stored lines.",
           });
         if (follow === "true") {
           const stop = AbortSignal.any([signal, options.ending]);

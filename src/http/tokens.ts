@@ -75,7 +75,7 @@ export class TokenStore implements TokenVerifier {
    */
   async add(name: string, scope: Scope): Promise<string> {
     if (!NAME.test(name))
-      throw new StackwardenError("INVALID_INPUT", "name is not a token's name.", {
+      throw new StackwardenError("INVALID_INPUT", `Invalid token name ${JSON.stringify(name.slice(0, 64))}.`, {
         hint: "Use 1 to 32 lower-case letters, digits, - and _, beginning with a letter or digit.",
       });
     return this.#change(() => this.#put(name, scope));
@@ -212,6 +212,6 @@ const valid = (token: Partial<StoredToken> | null): boolean =>
 
 const damaged = (file: string, cause: unknown): StackwardenError =>
   new StackwardenError("STORAGE_FAILED", `${file} is damaged or cannot be read.`, {
-    hint: "Correct it, or remove it: a new token is made at the next start.",
+    hint: "Correct the file, or remove it: the next start creates a new token.",
     cause,
   });

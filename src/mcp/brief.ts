@@ -1,9 +1,10 @@
 /**
  * `detail`: the field with which an agent requests the full result. It exists only in MCP; the other interfaces always
- * return the full result.
+ * return the full result and the full report of an error.
  */
 
 import * as z from "zod";
+import type { ErrorReport } from "../errors.js";
 import { flag } from "../operations/fields.js";
 import type { AnyOperation } from "../operations/index.js";
 import { inputError, issuesOf } from "../operations/input-error.js";
@@ -26,4 +27,17 @@ export function takeDetail(operation: AnyOperation, input: unknown): { input: un
   const parsed = schema.safeParse(detailArguments);
   if (!parsed.success) throw inputError(operation.name, issuesOf(schema, parsed.error, detailArguments));
   return { input: own, detail: parsed.data[DETAIL_FIELD] as boolean };
+}
+
+/** An error's report without the valid values of its issues that its message or hint lists already. */
+export function briefError(report: ErrorReport): ErrorReport {
+  const { details, message, hint } = report;
+  const issues: unknown = details?.issues;
+  if (!Array.isArray(issues)) return report;
+  const isListed = (valid: unknown): boolean =>
+    typeof valid === "string" && (message.includes(valid) || hint.includes(valid));
+  const shorter = issues.map(({ valid, ...issue }: { valid?: unknown }) =>
+    valid === undefined || isListed(valid) ? issue : { ...issue, valid },
+  );
+  return { ...report, details: { ...details, issues: shorter } };
 }

@@ -56,8 +56,8 @@ export function followChanges(notifier: ChangeNotifier, gapMs: number): Changes 
   // A notification that cannot be delivered to a disconnected client is dropped.
   const drop = (): void => undefined;
   const bursts = coalesce(gapMs, (key) => {
-    const sent = key === LIST ? notifier.resourceListChanged() : notifier.resourceUpdated(key);
-    sent.catch(drop);
+    const notification = key === LIST ? notifier.resourceListChanged() : notifier.resourceUpdated(key);
+    notification.catch(drop);
   });
 
   const touch = (uri: string): void => {

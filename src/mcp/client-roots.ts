@@ -23,7 +23,7 @@ export function clientRoots(server: Server, { useRoots, logger }: McpServerOptio
       const { roots } = await server.listRoots(undefined, { timeout: ANSWER_MS });
       useRoots(roots.map(({ uri }) => uri));
     } catch (error) {
-      logger.warn(`The client's roots are not known: ${(error as Error).message}`);
+      logger.warn(`Cannot read the client's roots: ${(error as Error).message}`);
     }
   };
   return {

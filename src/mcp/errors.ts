@@ -4,7 +4,7 @@ import { toStackwardenError } from "../errors.js";
 import { UNTRUSTED } from "./untrusted.js";
 
 /** The MCP error code for a resource that does not exist. */
-export const RESOURCE_NOT_FOUND = -32002;
+const RESOURCE_NOT_FOUND = -32002;
 
 export const invalidParams = (message: string, data?: unknown): McpError =>
   new McpError(ErrorCode.InvalidParams, message, data);

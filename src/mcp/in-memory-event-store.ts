@@ -9,7 +9,7 @@ export interface InMemoryEventStoreOptions {
   maxBytes?: number;
 }
 
-interface Kept {
+interface StoredEvent {
   id: string;
   stream: string;
   message: JSONRPCMessage;
@@ -23,7 +23,7 @@ interface Kept {
 export class InMemoryEventStore implements EventStore {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
-  #events: Kept[] = [];
+  #events: StoredEvent[] = [];
   #bytes = 0;
   #next = 0;
 

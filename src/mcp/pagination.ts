@@ -1,7 +1,7 @@
 /** Pagination of a list that can change between two requests: a cursor holds the last key of a page, not a position. */
 import { invalidParams } from "./errors.js";
 
-export const PAGE_SIZE = 200;
+const PAGE_SIZE = 200;
 
 export function page<T>(
   items: readonly T[],

@@ -28,15 +28,15 @@ export function reportProgress(
 ): ProgressReporter {
   if (progressToken === undefined) return { report: () => undefined, stop: () => undefined };
   let last: Progress = { progress: 0, total: 0, message: `${what}: under way` };
-  let sent = -STEP;
+  let lastProgress = -STEP;
   let stopped = false;
   const begin = Date.now();
   const notify = (message: string): void => {
     if (stopped) return;
-    sent = last.progress > sent ? last.progress : sent + STEP;
-    const total = last.total > 0 ? { total: Math.max(last.total, sent) } : {};
+    lastProgress = last.progress > lastProgress ? last.progress : lastProgress + STEP;
+    const total = last.total > 0 ? { total: Math.max(last.total, lastProgress) } : {};
     // Notifications to a disconnected client are dropped; the end of the call is handled elsewhere.
-    send({ progressToken, progress: sent, ...total, message }).catch(() => undefined);
+    send({ progressToken, progress: lastProgress, ...total, message }).catch(() => undefined);
     timer.refresh();
   };
   const timer = setInterval(() => {

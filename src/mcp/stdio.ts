@@ -82,19 +82,19 @@ async function withinDeadline(
 
 /** Creates the manager at the first call and caches it. A failure is not cached, so the next call tries again. */
 function once(make: () => Promise<StackManager>) {
-  let made: Promise<StackManager> | undefined;
+  let manager: Promise<StackManager> | undefined;
   return {
     get: async (): Promise<StackManager> => {
-      made ??= make();
-      const current = made;
+      manager ??= make();
+      const current = manager;
       try {
         return await current;
       } catch (error) {
-        if (made === current) made = undefined;
+        if (manager === current) manager = undefined;
         throw error;
       }
     },
-    present: async (): Promise<StackManager | undefined> => made?.catch(() => undefined),
+    present: async (): Promise<StackManager | undefined> => manager?.catch(() => undefined),
   };
 }
 

@@ -3,7 +3,7 @@ import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { type ErrorReport, type StackwardenError, toStackwardenError } from "../errors.js";
 import { type AnyOperation, invoke } from "../operations/index.js";
 import type { OperationContext } from "../operations/operation.js";
-import { DETAIL_FIELD, takeDetail } from "./brief.js";
+import { briefError, DETAIL_FIELD, takeDetail } from "./brief.js";
 import type { McpLogger, McpServerOptions } from "./context.js";
 import { UNTRUSTED } from "./untrusted.js";
 
@@ -14,20 +14,22 @@ export async function callTool(
   { readOnly, logger, onCall }: { readOnly: boolean; logger: McpLogger; onCall?: McpServerOptions["onCall"] },
 ): Promise<CallToolResult> {
   const finishCall = onCall?.(operation.name);
+  let full = operation.brief === undefined;
   try {
     const { input, detail } = takeDetail(operation, rawInput);
+    full = detail;
     const output = (await invoke(operation, input, context, {
       readOnly,
       extraFields: operation.brief === undefined ? [] : [DETAIL_FIELD],
     })) as Record<string, unknown>;
     finishCall?.("ok");
-    const content = detail || operation.brief === undefined ? output : operation.brief.of(output);
-    return result(content);
+    return result(full || operation.brief === undefined ? output : operation.brief.of(output));
   } catch (thrown) {
     const error = toStackwardenError(thrown);
     finishCall?.(error.code);
     logFailure(operation.name, error, logger);
-    return { ...result(error.report()), isError: true };
+    const report = error.report();
+    return { ...result(full ? report : briefError(report)), isError: true };
   }
 }
 

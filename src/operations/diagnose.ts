@@ -20,7 +20,11 @@ export const diagnose = defineOperation({
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: true },
   command: { name: "diagnose", operands: ["service"], options: { since: "--since" } },
   rest: [
-    { method: "get", path: "/projects/{id}/diagnosis", summary: "What is wrong, most likely, and what to do next." },
+    {
+      method: "get",
+      path: "/projects/{id}/diagnosis",
+      summary: "Find the most likely cause of a problem and the next step.",
+    },
   ],
   run: (input, { manager, signal }) =>
     manager.diagnose(

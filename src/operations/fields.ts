@@ -51,7 +51,9 @@ export const project = field(
 /** A service may be named `constructor`, so records keyed by service names have no prototype. */
 const plainName = z.string().max(63).regex(SERVICE_NAME);
 
-export const service = field(plainName, NAME_VALID, "Service name.");
+export const serviceName = (purpose: string) => field(plainName, NAME_VALID, purpose);
+
+export const service = serviceName("Service name.");
 
 export const services = field(
   z.array(plainName).min(1).max(50),
@@ -93,9 +95,9 @@ const composeFile = z
   .string()
   .min(1)
   .max(4096)
-  .refine((value) => !CONTROL.test(value), "holds a control character")
+  .refine((value) => !CONTROL.test(value), "contains a control character")
   .refine((value) => !value.startsWith("-"), "looks like an option")
-  .refine((value) => !value.split(/[\\/]/).includes(".."), "holds '..'");
+  .refine((value) => !value.split(/[\\/]/).includes(".."), "contains '..'");
 
 const files = field(
   z.array(composeFile).min(1).max(20),
@@ -112,7 +114,7 @@ export const selection = {
   folder: folder.optional(),
   profiles: profiles.optional(),
   files: files.optional(),
-  services: serviceList("These and their dependencies.").optional(),
+  services: serviceList("Only these and their dependencies.").optional(),
   without: serviceList("Exclude these.").optional(),
 };
 
@@ -157,7 +159,7 @@ const limitSet = z.strictObject({ cpus: cpus.optional(), memory_mb: memoryMb.opt
 export const limitsByService = field(
   z.record(plainName, limitSet).refine((value) => Object.keys(value).length <= 50, "has more than 50 entries"),
   "an object of at most 50 entries {service name: {cpus?, memory_mb?, pids?}}",
-  'Kept for the next start: {"web": {"cpus": 0.5, "memory_mb": 256}}.',
+  'Kept for later starts: {"web": {"cpus": 0.5, "memory_mb": 256}}.',
 );
 
 export const moment = field(
@@ -249,7 +251,7 @@ export const idleStop = field(
 export const commandSeconds = field(
   z.number().min(1).max(86_400),
   "a number of seconds from 1 to 86,400",
-  "Kill it after this time.",
+  "Kill the command after this time.",
   "seconds",
 ).default(50);
 

@@ -20,7 +20,7 @@ export const getStats = defineOperation({
   brief: briefStats,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: false },
   command: { name: "stats", operands: ["services"], options: {} },
-  rest: [{ method: "get", path: "/projects/{id}/stats", summary: "Use against limits." }],
+  rest: [{ method: "get", path: "/projects/{id}/stats", summary: "Resource usage of services and their limits." }],
   run: (input, { manager }) =>
     manager.stats(
       defined({ project: input.project, services: input.services, history: input.history ? true : undefined }),

@@ -11,7 +11,7 @@ import { getEvents } from "./get-events.js";
 import { getLogs } from "./get-logs.js";
 import { getStats } from "./get-stats.js";
 import { healthStatus } from "./health-status.js";
-import { type InputIssue, inputError, issuesOf } from "./input-error.js";
+import { type InputIssue, inputError, issuesOf, projectPathHint } from "./input-error.js";
 import { listStacks } from "./list-stacks.js";
 import type { Operation, OperationContext } from "./operation.js";
 import { readArguments } from "./read-arguments.js";
@@ -122,8 +122,9 @@ export function parseInput<Input extends z.ZodObject>(
   // Check again: members sent as JSON text are visible only after parsing.
   refuseUnsafe(operation.name, input);
   const parsed = operation.input.safeParse(input);
-  if (!parsed.success) throw inputError(operation.name, issuesOf(operation.input, parsed.error, input, extraFields));
-  return parsed.data as z.output<Input>;
+  if (parsed.success) return parsed.data as z.output<Input>;
+  const issues = issuesOf(operation.input, parsed.error, input, extraFields);
+  throw inputError(operation.name, issues, projectPathHint(operation.name, operation.input, input));
 }
 
 function refuseUnsafe(operation: string, input: unknown): void {

@@ -1,6 +1,8 @@
 /** Converts zod's issues to one INVALID_INPUT error that names each field, the value sent and the values expected. */
-import type { z } from "zod";
+import * as z from "zod";
 import { StackwardenError } from "../errors.js";
+import { callTo, type Hint, hint } from "../hint.js";
+import { projectIdFrom } from "../stack/project-id.js";
 import { nearest } from "../system/nearest.js";
 import { validOf } from "./fields.js";
 
@@ -23,7 +25,9 @@ type Def = {
 const SHOWN_ISSUES = 5;
 const SHOWN_CHARACTERS = 60;
 
-export function inputError(operation: string, all: InputIssue[]): StackwardenError {
+const CORRECT: Hint = hint`Correct the arguments named and call again; nothing was changed.`;
+
+export function inputError(operation: string, all: InputIssue[], correction: Hint = CORRECT): StackwardenError {
   // One value can break several rules of its field, which describe the same valid values.
   const issues = all.filter(
     ({ field, valid }, at) => all.findIndex((issue) => issue.field === field && issue.valid === valid) === at,
@@ -33,15 +37,30 @@ export function inputError(operation: string, all: InputIssue[]): StackwardenErr
   const sentences = reported.map(sentence);
   if (more > 0) sentences.push(`${more} more.`);
   return new StackwardenError("INVALID_INPUT", `${operation}: ${sentences.join(" ")}`, {
-    hint: "Correct the arguments named and call again; nothing was changed.",
+    hint: correction,
     details: { operation, issues: reported },
   });
 }
 
 const sentence = ({ field, problem, valid }: InputIssue): string => {
-  const sent = /^got (.*)$/s.exec(problem)?.[1];
-  return sent === undefined ? `${field} ${problem}; expected ${valid}.` : `${field}: expected ${valid}, got ${sent}.`;
+  const received = /^got (.*)$/s.exec(problem)?.[1];
+  return received === undefined
+    ? `${field} ${problem}; expected ${valid}.`
+    : `${field}: expected ${valid}, got ${received}.`;
 };
+
+/** What to do about a path that was sent as the project's id; undefined for every other input. */
+export function projectPathHint(operation: string, schema: z.ZodObject, input: unknown): Hint | undefined {
+  const { project: path, folder } = input as { project?: unknown; folder?: unknown };
+  if (typeof path !== "string" || !/[/\\]|^[.~]/.test(path)) return undefined;
+  const accepted: Schema | undefined = schema.shape.folder;
+  if (accepted === undefined)
+    return hint`project is the id of a project, not a path; ${callTo("list_stacks")} returns the ids. Nothing was changed.`;
+  const project = projectIdFrom(path.split(/[/\\]/).findLast((part) => part !== "") ?? "") ?? "shop";
+  const isFolder = folder === undefined && z.safeParse(accepted, path).success;
+  const call = callTo(operation, { project, folder: isFolder ? path : "<path>" });
+  return hint`project is an id, and folder is the path: ${call}. Nothing was changed.`;
+}
 
 /** Converts zod's issues, in zod's order. `input` is the validated value. */
 export function issuesOf(

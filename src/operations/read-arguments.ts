@@ -18,7 +18,7 @@ interface Def {
 }
 
 /** Fields that clients add to the arguments of tools: Cline its focus chain, Cursor a placeholder where a tool takes none. */
-export const CLIENT_FIELDS: ReadonlySet<string> = new Set(["task_progress", "random_string"]);
+const CLIENT_FIELDS: ReadonlySet<string> = new Set(["task_progress", "random_string"]);
 
 /** Maximum characters of text that is parsed as JSON. No argument needs more. */
 const LONGEST_JSON = 200_000;

@@ -9,7 +9,7 @@ export const setLimits = defineOperation({
   name: "set_limits",
   title: "Set limits",
   description: [
-    "Change a service's CPU, memory (MB) or process limit without a restart; kept for the next start. 0: the compose file's again.",
+    "Change a service's CPU, memory (MB) or process limit without a restart; kept for later starts. 0 restores the compose file's.",
     "Use it after an OOM kill or throttling (get_stats).",
     'Example: {"project": "shop", "service": "backend", "memory_mb": 768}',
   ].join("\n"),

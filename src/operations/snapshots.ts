@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { snapshotList, snapshotOutcome } from "../stack/schemas/snapshots.js";
-import { defined, flag, project, service, snapshotName } from "./fields.js";
+import { defined, flag, project, serviceName, snapshotName } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 export const saveSnapshot = defineOperation({
@@ -10,11 +10,17 @@ export const saveSnapshot = defineOperation({
     "Save the data of a project's named volumes, for example before a migration. Services are paused during the copy.",
     'Example: {"project": "shop", "name": "before-migration"}',
   ].join("\n"),
-  input: z.strictObject({ project, name: snapshotName.optional(), service: service.optional() }),
+  input: z.strictObject({
+    project,
+    name: snapshotName.optional(),
+    service: serviceName("Only its volumes.").optional(),
+  }),
   output: snapshotOutcome,
   annotations: { readOnly: false, destructive: false, idempotent: false, openWorld: false },
   command: { name: "snapshot save", operands: ["name"], options: { service: "--service" } },
-  rest: [{ method: "post", path: "/projects/{id}/snapshots", summary: "Save its data." }],
+  rest: [
+    { method: "post", path: "/projects/{id}/snapshots", summary: "Save the data of the project's named volumes." },
+  ],
   run: ({ project: id, name, service: one }, { manager, ...call }) =>
     manager.saveSnapshot({ project: id, ...defined({ name, service: one }) }, call),
 });
@@ -37,7 +43,7 @@ export const restoreSnapshot = defineOperation({
       summary: "Replace the data of a stopped stack. Needs `confirm`.",
     },
   ],
-  destroys: (input) => `replace the present data in the snapshot's volumes of ${input.project}`,
+  destroys: (input) => `replace the current data in the snapshot's volumes of ${input.project}`,
   run: ({ project: id, snapshot }, { manager, ...call }) => manager.restoreSnapshot({ project: id, snapshot }, call),
 });
 
@@ -49,7 +55,7 @@ export const listSnapshots = defineOperation({
   output: snapshotList,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: false },
   command: { name: "snapshot list", options: {} },
-  rest: [{ method: "get", path: "/projects/{id}/snapshots", summary: "Snapshots of its data." }],
+  rest: [{ method: "get", path: "/projects/{id}/snapshots", summary: "List the project's snapshots." }],
   run: (input, { manager }) => manager.snapshots(input.project),
 });
 
@@ -57,7 +63,7 @@ export const deleteSnapshot = defineOperation({
   name: "delete_snapshot",
   title: "Delete snapshot",
   description: [
-    "Delete a snapshot: needs confirm: true.",
+    "Delete a snapshot. Needs confirm: true.",
     'Example: {"project": "shop", "snapshot": "before-migration", "confirm": true}',
   ].join("\n"),
   input: z.strictObject({ project, snapshot: snapshotName, confirm: flag("").default(false) }),

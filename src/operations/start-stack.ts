@@ -21,8 +21,8 @@ export const startStack = defineOperation({
   description: [
     "Start a project's stack, or apply a changed compose file to a running one; unchanged services keep running.",
     "Uses the folder's compose file, else a built-in stack (postgres, redis, backend, frontend).",
-    'Waits until every service is healthy; after timeout_seconds it returns status "starting" and the start continues: do what `next` says.',
-    "A failed start is rolled back (replaced services run as before); the error has the last log lines and what is down.",
+    'Waits until every service is healthy. After timeout_seconds it returns status "starting" while the start continues: make the call in `next`.',
+    "A failed start is rolled back: replaced services run as before. The error has the last log lines and names what is down.",
     'Example: {"project": "shop", "folder": "shop"}',
   ].join("\n"),
   input: z.strictObject({
@@ -30,7 +30,7 @@ export const startStack = defineOperation({
     ports: ports.optional(),
     limits: limitsByService.optional(),
     data_from: dataFrom.optional(),
-    watch: flag("Follow develop.watch.").optional(),
+    watch: flag("Apply develop.watch.").optional(),
     idle_stop: idleStop.optional(),
     wait: flag("Wait until healthy.").default(true),
     timeout_seconds: timeoutSeconds("Longest wait."),

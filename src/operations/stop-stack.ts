@@ -9,15 +9,15 @@ export const stopStack = defineOperation({
   title: "Stop stack",
   description: [
     "Stop every service of a project. Volumes, logs and passwords are kept.",
-    "remove_volumes deletes the data of the databases: only when the user asks for it, with confirm: true.",
+    "remove_volumes deletes the data in all volumes: use it only when the user asks, with confirm: true.",
     'Example: {"project": "shop"}',
   ].join("\n"),
   input: z.strictObject({
     project,
     services: serviceList("Stop only these.").optional(),
     remove_volumes: flag("Delete the data too.").default(false),
-    snapshot: flag("Save deleted data first.").default(true),
-    forget: flag("Delete all that is stored of the project: data, snapshots, logs. Its files stay.").default(false),
+    snapshot: flag("Save the data first.").default(true),
+    forget: flag("Delete the project's data, snapshots, logs and records; its files stay.").default(false),
     confirm: flag("Required for remove_volumes and forget.").default(false),
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),

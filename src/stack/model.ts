@@ -5,22 +5,19 @@
 
 import type { ErrorReport } from "../errors.js";
 import type { LimitChange } from "./definition/types.js";
-import type { DiagnosisReport, DiagnosisRequest } from "./diagnosis/types.js";
-import type { CommandRequest } from "./lifecycle/run-command.js";
 import type { LogQuery, LogTotals } from "./logs/types.js";
 import type { CommandTerminal, Endpoint, RuntimeStatus } from "./runtime.js";
 import type { StackCheck } from "./schemas/check.js";
 import type { CommandOutcome } from "./schemas/commands.js";
+import type { DiagnosisReport } from "./schemas/diagnosis.js";
 import type { EventPage, StackEvent } from "./schemas/events.js";
 import type { LogReport } from "./schemas/logs.js";
 import type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "./schemas/outcomes.js";
 import type { SnapshotList, SnapshotOutcome } from "./schemas/snapshots.js";
 import type { HealthOutcome, StackReport, StatsReport } from "./schemas/stack.js";
 import type { StackSettings } from "./settings.js";
-import type { EventQuery } from "./storage/events.js";
-import type { StackState } from "./vocabulary.js";
+import type { EventType, StackState } from "./vocabulary.js";
 
-export type { CommandRequest } from "./lifecycle/run-command.js";
 export type { CommandOutcome } from "./schemas/commands.js";
 export type { EventPage, StackEvent } from "./schemas/events.js";
 export type { LogReport } from "./schemas/logs.js";
@@ -74,6 +71,44 @@ export interface StartRequest {
 }
 
 export type CheckRequest = Pick<StartRequest, "project" | "folder" | "profiles" | "files" | "services" | "without">;
+
+export interface CommandRequest {
+  service: string;
+  command: readonly string[] | string;
+  shell?: boolean;
+  environment?: Record<string, string>;
+  workdir?: string;
+  stdin?: string;
+  /** Run in a fresh instance even when the service is running. Default false. */
+  oneOff?: boolean;
+  /** Start the service's dependencies first when the stack is not running. Default false. */
+  dependencies?: boolean;
+  /** Milliseconds after which the command is terminated. */
+  timeoutMs: number;
+  /** Maximum UTF-8 bytes of output in the answer. */
+  maxBytes: number;
+}
+
+export interface EventQuery {
+  /** Only events after this `seq`, oldest first; without it, the newest ones. */
+  after?: number;
+  /** 1…1,000. Default 100. */
+  limit?: number;
+  service?: string;
+  types?: EventType[];
+  /** Milliseconds to wait for the first matching event. */
+  waitMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface DiagnosisRequest {
+  project: string;
+  /** Limits the diagnosis to this service and the services that explain its state. Default: all services. */
+  service?: string;
+  /** Epoch milliseconds: events and lines before it do not count. Default: an hour ago. */
+  sinceMs?: number;
+  signal?: AbortSignal;
+}
 
 export interface Progress {
   progress: number;

@@ -3,12 +3,6 @@
  * also load it.
  */
 
-/** Every runtime, in the order in which `runtime: auto` prefers them. */
-export const RUNTIMES = ["dagger", "docker", "local"] as const;
-/** The runtime in reports before a runtime was chosen, when the configuration does not name one. */
-export const DEFAULT_RUNTIME = "local" satisfies (typeof RUNTIMES)[number];
-export type RuntimeName = (typeof RUNTIMES)[number];
-
 /** How a runtime runs services, as far as reports and checks depend on it. */
 export interface RuntimeTraits {
   /** A service is a container of its image. False: its programs run on this machine, and images are never unpacked. */
@@ -21,11 +15,16 @@ export interface RuntimeTraits {
   readonly instances: "all" | "first" | "only";
 }
 
-export const RUNTIME_TRAITS: Readonly<Record<RuntimeName, RuntimeTraits>> = {
+/** Every runtime, in the order in which `runtime: auto` prefers them. */
+export const RUNTIME_TRAITS = {
   dagger: { images: true, liveBinds: false, allPorts: false, instances: "first" },
   docker: { images: true, liveBinds: true, allPorts: true, instances: "all" },
   local: { images: false, liveBinds: true, allPorts: false, instances: "only" },
-};
+} as const satisfies Record<string, RuntimeTraits>;
+export type RuntimeName = keyof typeof RUNTIME_TRAITS;
+export const RUNTIMES = Object.keys(RUNTIME_TRAITS) as [RuntimeName, ...RuntimeName[]];
+/** The runtime in reports before a runtime was chosen, when the configuration does not name one. */
+export const DEFAULT_RUNTIME = "local" satisfies RuntimeName;
 
 export const isRuntimeName = (name: unknown): name is RuntimeName => (RUNTIMES as readonly unknown[]).includes(name);
 

@@ -21,11 +21,11 @@ const PASSABLE = 0o711;
  */
 export async function ensureTraversableDir(folder: string): Promise<void> {
   try {
-    const made = await mkdir(folder, { recursive: true, mode: PASSABLE });
+    const created = await mkdir(folder, { recursive: true, mode: PASSABLE });
     // The umask may have taken more than it should.
-    if (made !== undefined) await chmod(folder, PASSABLE);
+    if (created !== undefined) await chmod(folder, PASSABLE);
   } catch (error) {
-    throw storageError(`${folder} cannot be made`, error);
+    throw storageError(`${folder} cannot be created`, error);
   }
   await requireOwnFolder(folder);
 }

@@ -28,7 +28,7 @@ export interface ProgramSearch {
 export interface ProgramLookup {
   /** Absolute; null when no directory holds a program that may be run. */
   path: string | null;
-  /** Programs of this name that were passed over, with the reason. */
+  /** Programs of this name that were skipped, with the reason. */
   refused: { path: string; reason: string }[];
 }
 
@@ -41,7 +41,7 @@ export function excludeProgramsBelow(folders: Iterable<string>): void {
 }
 
 /** The operator's choice of the directories that are searched first, for systems that keep their programs elsewhere. */
-export const PROGRAM_DIRS_VARIABLE = "STACKWARDEN_PROGRAM_DIRS";
+const PROGRAM_DIRS_VARIABLE = "STACKWARDEN_PROGRAM_DIRS";
 
 /** Directories that hold programs for every user. */
 export function systemDirs(env: NodeJS.ProcessEnv = process.env, platform = process.platform): string[] {
@@ -88,7 +88,7 @@ export async function findProgram(
   return (await lookUpProgram(names, search)).path;
 }
 
-/** Like `findProgram`, and what was passed over. */
+/** Like `findProgram`, and also returns the programs that were skipped. */
 export async function lookUpProgram(
   names: string | readonly string[],
   search: ProgramSearch = {},
@@ -108,7 +108,7 @@ export async function lookUpProgram(
   return { path: null, refused };
 }
 
-/** A sentence about what `lookUpProgram` passed over; empty when nothing was. */
+/** A sentence about the programs that `lookUpProgram` skipped; empty when it skipped none. */
 export const refusedPrograms = ({ refused }: ProgramLookup): string =>
   refused.length === 0 ? "" : ` Not used: ${refused.map(({ path, reason }) => `${path} (${reason})`).join(", ")}.`;
 
@@ -160,9 +160,9 @@ const PACKAGE_PROGRAMS = /\/node_modules\/\.bin(?:\/|$)/;
 
 const isName = (name: string): boolean => name !== "" && name !== "." && name !== ".." && !name.includes("/");
 
-/** Every directory and link on the way decides what is run. Null when all is well. */
+/** The reason not to run a program: a directory, link or file on its path. Null when the program can be trusted. */
 async function distrust(path: string, rules: Rules, end: "file" | "directory" = "file"): Promise<string | null> {
-  // The system's own directories are the administrator's, whichever group keeps them.
+  // System directories are trusted even where an administrators' group can write in them.
   const fixed = [...rules.system].some((dir) => path === dir || dirname(path) === dir);
   if (!fixed && rules.excluded.some((folder) => isBeneath(folder, path))) return "below a folder that holds projects";
   if (!fixed && PACKAGE_PROGRAMS.test(path)) return "a program of a package that a project installs";

@@ -30,12 +30,12 @@ function gitFolders(folder: string): { gitDir: string; common: string } | null {
  */
 export function repositoryFolder(folder: string): string | null {
   const own = realPath(folder);
-  const found = gitFolders(own);
-  if (found === null) return null;
-  const common = realPath(resolve(own, found.common));
+  const folders = gitFolders(own);
+  if (folders === null) return null;
+  const common = realPath(resolve(own, folders.common));
   // A repository that contains its work trees would show those of other projects as well.
   if (isBeneath(own, common) || isBeneath(common, own)) return null;
-  const record = join("worktrees", basename(found.gitDir), "gitdir");
+  const record = join("worktrees", basename(folders.gitDir), "gitdir");
   try {
     const text = readRegularText(record, { within: common, maxBytes: MOST_BYTES }) ?? "";
     const named = realPath(resolve(common, dirname(record), text.trim()));

@@ -22,7 +22,7 @@ export function readKernelFile(path: string, upTo?: (line: string) => boolean): 
   }
   try {
     let length = 0;
-    let seen = 0;
+    let testedTo = 0;
     for (;;) {
       // The kernel generates no more lines than fit.
       const most = upTo === undefined ? buffer.length - length : Math.min(FEW_LINES, buffer.length - length);
@@ -31,9 +31,9 @@ export function readKernelFile(path: string, upTo?: (line: string) => boolean): 
       length += read;
       if (upTo !== undefined) {
         const end = buffer.lastIndexOf("\n", length - 1) + 1;
-        if (end > seen && buffer.toString("utf8", seen, end).split("\n").some(upTo))
+        if (end > testedTo && buffer.toString("utf8", testedTo, end).split("\n").some(upTo))
           return buffer.toString("utf8", 0, end);
-        seen = Math.max(seen, end);
+        testedTo = Math.max(testedTo, end);
         // Another read would return nothing, after the kernel has walked the table again.
         if (read < most) return buffer.toString("utf8", 0, length);
       }

@@ -30,7 +30,7 @@ function livingHolder(text: string): number | null {
   }
 }
 
-/** Who holds the lock now: a living process's id, or null. */
+/** The id of the running process that holds the lock, or null. */
 export function lockHolder(file: string): number | null {
   try {
     return livingHolder(readFileSync(file, "utf8"));
@@ -40,7 +40,7 @@ export function lockHolder(file: string): number | null {
 }
 
 /**
- * Takes the lock, or says who has it.
+ * Takes the lock, or returns the process that holds it.
  * @throws the file system's error when the lock cannot be made
  */
 export async function takeLock(file: string): Promise<LockOutcome> {

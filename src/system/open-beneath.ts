@@ -43,7 +43,7 @@ export class UnsafePathError extends StackwardenError {
   }
 }
 
-/** A resolved path. `fd` is an O_PATH descriptor on Linux, -1 elsewhere; who opens it closes it with `close`. */
+/** A resolved path. `fd` is an O_PATH descriptor on Linux, -1 elsewhere; the caller closes it with `close`. */
 export interface Beneath {
   fd: number;
   stats: Stats;
@@ -73,7 +73,7 @@ function openFolder(folder: string, displayPath: string): number {
     closeSync(fd);
     if (codeOf(error) === "ENOTDIR")
       throw new UnsafePathError("changed", displayPath, "cannot be reached: its folder was replaced by a link", {
-        hint: "Restore the folder, or start the project again by its present path.",
+        hint: "Restore the folder, or start the project again by its current path.",
         cause: error,
       });
     throw error;
@@ -104,7 +104,7 @@ function walk(folder: string, inner: string, displayPath: string): Beneath | und
       }
       closeSync(fd);
       links += 1;
-      if (links > MAX_LINKS) throw new UnsafePathError("outside", displayPath, "is a link that never ends");
+      if (links > MAX_LINKS) throw new UnsafePathError("outside", displayPath, "has too many symbolic links");
       const target = readlinkSync(at);
       if (isAbsolute(target)) {
         if (!isBeneath(folder, target)) throw outside();
@@ -127,7 +127,7 @@ function walk(folder: string, inner: string, displayPath: string): Beneath | und
   }
 }
 
-/** Where descriptors have no paths (macOS) services run as the server's user, who gains nothing by a swap. */
+/** Where descriptors have no paths (macOS) services run as the server's user, which gains nothing by replacing a folder. */
 function resolvePortably(folder: string, inner: string, displayPath: string): Beneath | undefined {
   try {
     const real = realpathSync(join(folder, inner));

@@ -60,7 +60,7 @@ export async function requirePrivateFolder(folder: string, uid = process.getuid?
 /** @throws StackwardenError STORAGE_FAILED when it cannot be created or belongs to another user */
 export async function makePrivateFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: PRIVATE }).catch((error: unknown) => {
-    throw storageError(`${folder} cannot be made`, error);
+    throw storageError(`${folder} cannot be created`, error);
   });
   await requirePrivateFolder(folder);
 }

@@ -14,7 +14,7 @@ export interface RetryOptions {
   signal?: AbortSignal;
   /** Whether another try can help. Default `isTransient`. */
   classify?: (error: unknown) => boolean;
-  /** Told before each wait. `attempt` counts the tries that failed, from 1. */
+  /** Called before each wait. `attempt` counts the tries that failed, from 1. */
   onRetry?: (retry: { attempt: number; delayMs: number; error: unknown }) => void;
 }
 

@@ -1,4 +1,4 @@
-/** Who can change what a path leads to: its directories, its links, and what is at its end. */
+/** Finds other users that can change the target of a path: its directories, its links, or the target itself. */
 import { lstat, readlink } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { buildContext, type ContextOptions } from "../../src/runtimes/docker/image/context.js";
 import { CONTEXT_LIMITS } from "../../src/runtimes/shared/build-context.js";
 import { exchangingAll } from "../support/exchange.js";
+import { processorClock } from "../support/processor-time.js";
 
 describe.runIf(process.platform === "linux")("build context", () => {
   let root: string;
@@ -106,11 +107,11 @@ describe.runIf(process.platform === "linux")("build context", () => {
   });
 
   // Before, blank lines of 256 KiB blocked the server for more than a minute.
-  it("a .dockerignore of 200,000 blank lines is read within five seconds", async () => {
+  it("a .dockerignore of 200,000 blank lines is read within five seconds of processor time", async () => {
     writeFileSync(join(folder, ".dockerignore"), "\n".repeat(200_000));
-    const begin = performance.now();
+    const elapsed = processorClock();
     await archived();
-    expect(performance.now() - begin).toBeLessThan(5000);
+    expect(elapsed()).toBeLessThan(5000);
   });
 
   it("named pipes and devices are not opened", async () => {

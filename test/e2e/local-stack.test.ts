@@ -172,7 +172,7 @@ describe.each(MODES)("stack over MCP, %s", (mode) => {
       }
       expect(changed.verified).toBe(true);
       expect([before.cpus.value, after.cpus.value, after.memory_mb.value]).toEqual([1, 0.2, 200]);
-      await until("it is held back", async () => {
+      await until("it is throttled", async () => {
         await get("/cpu?ms=500");
         return (await server.call("get_stats", { project })).services.app.stats.throttled_periods > 0;
       });

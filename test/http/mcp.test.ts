@@ -222,7 +222,7 @@ it("sessions are limited for each token, and a free slot can be used again", asy
   const full = await httpFixture({ requestsPerMinute: 100_000, mcp: { maxSessions: 12, maxSessionsPerOwner: 8 } });
   const agent = new Agent({ keepAlive: true });
   try {
-    const tries = 2000;
+    const tries = 400;
     const seen: Record<number, number> = {};
     const ids: string[] = [];
     for (let done = 0; done < tries; done += 50) {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { operations } from "../../src/operations/index.js";
+import { detailed } from "../support/detailed.js";
 import { type Connected, connect } from "../support/mcp-client.js";
 
 type Json = Record<string, unknown>;
@@ -259,7 +260,7 @@ beforeAll(async () => {
 afterAll(() => connected.close());
 
 async function refused(operation: string, input: unknown, field: string): Promise<void> {
-  const { isError, error, text } = await connected.call(operation, input);
+  const { isError, error, text } = await connected.call(operation, detailed(operation, input as object));
   expect(isError).toBe(true);
   expect(error.code).toBe("INVALID_INPUT");
   const { issues } = error.details as unknown as Detail;
@@ -320,6 +321,15 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
     }
     expect(connected.managersMade).toBe(0);
   });
+});
+
+test("an agent gets the valid values of an argument once, unless it asks for the full report", async () => {
+  const input = { project: "shop", tail: 0 };
+  const { error, text } = await connected.call("get_logs", input);
+  expect(error.details).toEqual({ operation: "get_logs", issues: [{ field: "tail", problem: "got 0" }] });
+  expect(text.split("an integer from 1 to 10,000")).toHaveLength(2);
+  const full = await connected.call("get_logs", { ...input, detail: true });
+  expect(full.error.details).toHaveProperty("issues.0.valid", "an integer from 1 to 10,000");
 });
 
 test("fields that contradict each other are refused before a call of the manager", async () => {

@@ -205,7 +205,7 @@ test("restore_snapshot without confirm says that data is replaced, which is not 
   const input = { project: "shop", snapshot: "one" };
   await expect(run("restore_snapshot", input)).rejects.toMatchObject({
     code: "CONFIRMATION_REQUIRED",
-    message: "restore_snapshot would replace the present data in the snapshot's volumes of shop.",
+    message: "restore_snapshot would replace the current data in the snapshot's volumes of shop.",
   });
 });
 
@@ -341,6 +341,28 @@ test("the error for an unknown operation lists the known ones", () => {
 test("an error lists five faults and counts the others", () => {
   const bad = { project: 1, tail: 0, since: 1, until: 1, grep: 1, stream: 1, cursor: 1 };
   expect(() => parseInput(getLogs, bad)).toThrow(/2 more/);
+});
+
+test.each([
+  ["/srv/My App/", 'start_stack {"project": "myapp", "folder": "/srv/My App/"}'],
+  ["./shop", 'start_stack {"project": "shop", "folder": "./shop"}'],
+  [".", 'start_stack {"project": "shop", "folder": "."}'],
+  ["C:\\work\\shop", 'start_stack {"project": "shop", "folder": "C:\\\\work\\\\shop"}'],
+  ["../shop", 'start_stack {"project": "shop", "folder": "<path>"}'],
+])("a path as the project is refused with the call that has it as the folder: %s", (project, call) => {
+  expect(() => parseInput(startStack, { project })).toThrow(
+    expect.objectContaining({
+      code: "INVALID_INPUT",
+      hint: `project is an id, and folder is the path: ${call}. Nothing was changed.`,
+    }),
+  );
+});
+
+test("a path as the project is refused with the operation that lists the ids, where a folder is no argument", () => {
+  const hint = "project is the id of a project, not a path; list_stacks returns the ids. Nothing was changed.";
+  expect(() => parseInput(getLogs, { project: "/srv/shop" })).toThrow(expect.objectContaining({ hint }));
+  const usual = "Correct the arguments named and call again; nothing was changed.";
+  expect(() => parseInput(getLogs, { project: "Shop" })).toThrow(expect.objectContaining({ hint: usual }));
 });
 
 test("a value that breaks several rules of its field is one issue", () => {

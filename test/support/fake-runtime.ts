@@ -69,7 +69,7 @@ export interface Script {
   pauseErrors?: unknown[];
 }
 
-export class FakeService implements RuntimeService {
+class FakeService implements RuntimeService {
   readonly startedAt = Date.now();
   readonly pid = Math.floor(Math.random() * 1e6) + 1e7;
   readonly user = { uid: 70_000, name: "70000", enforcement: { level: "enforced" as const, reason: "fake" } };
@@ -209,7 +209,7 @@ const execute = async (script: Script, request: ExecRequest): Promise<ExecResult
   ...(await script.exec?.(request)),
 });
 
-export class FakeStack implements RuntimeStack {
+class FakeStack implements RuntimeStack {
   readonly runtime: RuntimeName;
   readonly lost: Promise<{ reason: string }>;
   lose: (reason: string) => void = () => undefined;

@@ -61,7 +61,9 @@ export async function env(service: string, options: CommonOptions, host: CliHost
       const lines = variables.filter(([name]) => SHELL_NAME.test(name)).map(([name, value]) => assignment(name, value));
       terminal.print(harmless(lines.join("\n")));
       for (const [name] of variables.filter(([other]) => !SHELL_NAME.test(other)))
-        terminal.note(`Left out ${JSON.stringify(name)}: a shell has no variable of this name; --json prints it.`);
+        terminal.note(
+          `Omitted ${JSON.stringify(name)}: a shell cannot have a variable of this name. --json prints it.`,
+        );
     }
     return EXIT.ok;
   } finally {

@@ -91,12 +91,12 @@ async function inTerminal(
 export async function exec(
   kind: "exec" | "run",
   service: string,
-  asked: string[],
+  operands: string[],
   options: ExecOptions,
   host: CliHost,
 ): Promise<ExitCode> {
   // `exec web -- tool`: the separator is not part of the command.
-  const words = asked[0] === "--" ? asked.slice(1) : asked;
+  const argv = operands[0] === "--" ? operands.slice(1) : operands;
   const session = await openSession(options, host, { start: kind === "run" });
   const { terminal } = session;
   const call = async (own: LocalTerminal | null): Promise<CommandOutcome> =>
@@ -105,7 +105,7 @@ export async function exec(
       given({
         project: session.project,
         service,
-        command: options.shell === true ? words.join(" ") : words,
+        command: options.shell === true ? argv.join(" ") : argv,
         shell: options.shell,
         one_off: kind === "run" ? true : undefined,
         dependencies: kind === "run" ? options.deps !== false : undefined,

@@ -35,8 +35,8 @@ function nextStep(analysis: FolderAnalysis, compose: boolean): string {
   if (analysis.composeFiles.length > 0) return "Nothing is missing. `stackwarden config` checks the compose file.";
   if (compose) return "Start it: `stackwarden up`.";
   return analysis.programs.length === 0
-    ? "The folder holds no program and no compose file: `stackwarden up` starts the built-in stack."
-    : "No command can be derived: write compose.yaml with a service for each program (docs/COMPOSE.md).";
+    ? "The folder has neither a program nor a compose file: `stackwarden up` starts the built-in stack."
+    : "The commands of the programs are unknown: write compose.yaml with a service for each program (docs/COMPOSE.md).";
 }
 
 const VERB = { create: "Create", add: "Add to", present: "Unchanged:", manual: "Add by hand to" } as const;

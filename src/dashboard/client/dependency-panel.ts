@@ -40,7 +40,7 @@ export function createDependencyPanel(): DependencyPanel {
 }
 
 /** Services without dependencies first; every other service after the last one that it depends on. */
-export function layersOf(services: readonly ServiceReport[]): ServiceReport[][] {
+function layersOf(services: readonly ServiceReport[]): ServiceReport[][] {
   const layers: ServiceReport[][] = [];
   const placed = new Set<string>();
   const names = new Set(services.map(({ service }) => service));

@@ -123,7 +123,7 @@ export function askToRestore(snapshot: Snapshot, isRunning: boolean, act: () => 
 export function askToDelete({ name }: Snapshot, act: () => Promise<void>): void {
   open({
     title: `Delete the snapshot ${name}?`,
-    body: [h("p", {}, "Its data cannot be brought back. The current data of the project stays.")],
+    body: [h("p", {}, "This cannot be undone. The current data of the project is kept.")],
     confirm: "Delete",
     danger: true,
     act,
@@ -169,7 +169,7 @@ export function askForLimits(
   open({
     title: `Limits of ${service}`,
     body: [
-      h("p", { class: "hint" }, "They hold at once, without a restart, and are kept for the next start."),
+      h("p", { class: "hint" }, "They take effect immediately, without a restart, and are kept for later starts."),
       ...fields.map(({ element }) => element),
       forced,
     ],

@@ -51,8 +51,8 @@ export function webAddress(text: string): string | null {
   return /^https?:\/\/[^\s]+$/.test(text) && URL.canParse(text) ? text : null;
 }
 
-let made = 0;
+let idCount = 0;
 export const uniqueId = (prefix: string): string => {
-  made += 1;
-  return `${prefix}-${made}`;
+  idCount += 1;
+  return `${prefix}-${idCount}`;
 };

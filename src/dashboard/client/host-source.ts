@@ -33,7 +33,7 @@ export class HostSource implements DataSource {
     // Some hosts drop the structured result. The text content holds the same JSON.
     const answer = result.structuredContent ?? parsed(result.content?.[0]?.text);
     if (result.isError === true || answer === null)
-      throw Failure.of(answer, result.content?.[0]?.text ?? "The answer cannot be read.");
+      throw Failure.of(answer, result.content?.[0]?.text ?? "The host returned no JSON result.");
     return answer;
   }
 

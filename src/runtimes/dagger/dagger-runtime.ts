@@ -16,11 +16,9 @@ import type {
 import type { StackSettings } from "../../stack/settings.js";
 import { holds, keptAfterRemoval } from "../shared/kept-content.js";
 import { engineOf } from "./engine/engines.js";
-import type { EngineHost, EngineHostOptions } from "./engine-host/types.js";
-import type { Gateway, GatewayOptions } from "./gateway/types.js";
-import type { OpenSession } from "./session/types.js";
 import type { DaggerSettings } from "./settings.js";
 import type { DaggerStack } from "./stack/dagger-stack.js";
+import type { DaggerParts } from "./stack/open-stack.js";
 import type { VolumeAccess } from "./volumes/access.js";
 import type { UnreachedContent } from "./volumes/remove.js";
 
@@ -35,12 +33,6 @@ export interface DaggerRuntimeOptions {
   warn(message: string): void;
   /** Its components; tests replace them. */
   parts?: Partial<DaggerParts>;
-}
-
-export interface DaggerParts {
-  openSession: OpenSession;
-  openEngineHost(options: EngineHostOptions): Promise<EngineHost>;
-  openGateway(options: GatewayOptions): Gateway;
 }
 
 const MB = 1024 * 1024;

@@ -1,14 +1,12 @@
-/** What would run each service of a definition here, and what is missing for that. Starts nothing and keeps nothing. */
+/** Determines the program that would run each service of a definition here, and missing requirements. Starts nothing. */
 import { basename } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import type { StackDefinition } from "../../stack/definition/types.js";
 import type { Enforcement, ServiceCheck } from "../../stack/runtime.js";
 import { findIn } from "../../system/find-program.js";
 import { isRootServer } from "../../system/root-server.js";
-import { findPostgresPackage, findRedis, SERVICE_PATH } from "./binaries.js";
-import { cachedPostgres, PUBLISHED_MAJORS, systemPostgres } from "./binaries-postgres.js";
 import type { AppRecipe } from "./image/recipe.js";
-import { type TranslatedService, translateService } from "./image/translate.js";
+import { translateService } from "./image/translate.js";
 import { TOOL_COMMANDS } from "./install/tools.js";
 import { INSTALL_COMMANDS } from "./providers/app-recipe.js";
 import { majorOfTag } from "./providers/postgres-version.js";
@@ -17,9 +15,11 @@ import { providerOf } from "./providers/provider-of.js";
 import { findServer } from "./servers/find-server.js";
 import { SERVERS, serverInstallCommand } from "./servers/images.js";
 import { requireOptions } from "./servers/require-options.js";
+import { findPostgresPackage, findRedis, SERVICE_PATH } from "./toolchain/binaries.js";
 import type { ClientEnvironment } from "./toolchain/candidates.js";
 import { findClientTool, findToolchain, languageName, type ToolchainContext } from "./toolchain/find-toolchain.js";
-import type { ProcessHost, ServiceUser } from "./types.js";
+import { cachedPostgres, PUBLISHED_MAJORS, systemPostgres } from "./toolchain/postgres-binaries.js";
+import type { ProcessHost, ServiceUser, TranslatedService } from "./types.js";
 
 const NOBODY = 65_534;
 const NONE: Enforcement = { level: "none", reason: "a check runs nothing of a project" };

@@ -49,6 +49,12 @@ const instanceEnded = (): StackwardenError =>
     hint: "Wait until the service runs again, then call again.",
   });
 
+/** Whether a cgroup's directory was removed before or while it was used. */
+function isRemoved(error: unknown): boolean {
+  const { code } = (error instanceof StackwardenError ? error.cause : error) as NodeJS.ErrnoException;
+  return code === "ENOENT" || code === "ENODEV";
+}
+
 /** Maximum length of each part of a cgroup's name. */
 const NAME_PART = 40;
 
@@ -296,16 +302,15 @@ class LocalProcessHost implements ProcessHost {
     if (!this.#processes.has(instance)) throw instanceEnded();
     const cgroup = this.#cgroups.get(instance);
     if (cgroup === undefined) return null;
-    const group = await openCommandGroup(cgroup, `command-${launched.pid}`).catch((error: unknown) => {
-      // The cgroup is removed before the host forgets the instance.
-      throw (error as NodeJS.ErrnoException).code === "ENOENT" ? instanceEnded() : error;
-    });
+    let group: CommandGroup | null = null;
     try {
+      group = await openCommandGroup(cgroup, `command-${launched.pid}`);
       await launched.enter(group.procsFiles);
       return group;
     } catch (error) {
-      await group.end().catch(() => undefined);
-      throw error;
+      await group?.end().catch(() => undefined);
+      // The cgroup is removed, with the command's directory, before the host forgets the instance.
+      throw isRemoved(error) ? instanceEnded() : error;
     }
   }
 
@@ -352,7 +357,7 @@ class LocalProcessHost implements ProcessHost {
   }
 }
 
-/** The capabilities of this machine, found by running programs and creating a cgroup. */
+/** The capabilities of this machine, detected by running programs and creating a cgroup. */
 export interface Machine {
   cgroups: Awaited<ReturnType<typeof detectCgroups>>;
   tools: GateTools;

@@ -6,10 +6,9 @@ import { StackwardenError } from "../../errors.js";
 import type { Enforcement } from "../../stack/runtime.js";
 import { isRootServer } from "../../system/root-server.js";
 import { ownerOf } from "./files/create.js";
-import type { TranslatedService } from "./image/translate.js";
 import { isServiceUid } from "./process/user-range.js";
 import { providerOf } from "./providers/provider-of.js";
-import type { ProcessHost, ServiceUser } from "./types.js";
+import type { ProcessHost, ServiceUser, TranslatedService } from "./types.js";
 
 const OWNER: Enforcement = {
   level: "none",

@@ -3,11 +3,13 @@
  * probes).
  */
 import type { Readable } from "node:stream";
-import type { Limits } from "../../stack/definition/types.js";
+import type { Limits, ServiceDefinition } from "../../stack/definition/types.js";
 import type { LogSink } from "../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../stack/runtime.js";
+import type { AppRecipe } from "./image/recipe.js";
 import type { NetworkNamespace } from "./network/namespace.js";
 import type { SandboxMount, SandboxView } from "./process/sandbox.js";
+import type { ServerName } from "./servers/images.js";
 
 /** The user that runs a service. A non-root server runs all services as its own user. */
 export interface ServiceUser {
@@ -19,6 +21,16 @@ export interface ServiceUser {
   groups?: readonly number[];
   /** The user may write into the project's folder. Default false. */
   mayWrite?: true;
+}
+
+/** A service with what the local runtime derived for it. */
+export interface TranslatedService extends ServiceDefinition {
+  /** Absent for providers and for services with `x-local.command`. */
+  recipe?: AppRecipe;
+  /** A server of the machine that replaces the image. */
+  server?: ServerName;
+  /** The image whose version the service asks for: its own, or that of its Dockerfile. */
+  baseImage?: string;
 }
 
 export interface ProcessSpec {

@@ -153,6 +153,6 @@ export async function prepareWorkspace(request: WorkspaceRequest): Promise<Works
     root,
     cwd: join(root, relative(folder, workingDir)),
     copied: true,
-    notes: [`${RUNS_ON_COPY}, made anew at every start: ${because}. Restart it to see changes.`],
+    notes: [`${RUNS_ON_COPY}, created again at every start: ${because}. Restart it to see changes.`],
   };
 }

@@ -18,7 +18,7 @@ interface CopiedFile {
 }
 
 /**
- * @returns undefined for a file that is gone meanwhile; the next comparison removes it
+ * @returns undefined for a file that no longer exists; the next comparison removes it
  * @throws UnsafePathError
  */
 function copiedFile({ path, within }: NonNullable<FileCopy["source"]>): CopiedFile | undefined {

@@ -36,9 +36,9 @@ const DEVICE = "It would give the service the machine's devices.";
 const SHARED = "It would share a namespace with the machine or with another service.";
 const SWARM = "It belongs to a cluster (Swarm); this stack runs on one machine.";
 const OWN_NETWORK = "The runtime has one private network for the stack, in which services reach each other by name.";
-const ONE_NAME = "Services reach each other by their own names alone.";
+const ONE_NAME = "Services reach each other by service name only.";
 const PROCESS = "The local runtime runs processes of this machine, not containers.";
-const BUILDER = "The builder of the runtime decides.";
+const BUILDER = "The runtime's builder decides.";
 const RESERVED = "One machine runs the stack: nothing is reserved for one service.";
 const ONE_INSTANCE = "One instance runs: processes of this machine share its ports.";
 const HOOK_USER = "The hook runs as the service's user.";
@@ -54,7 +54,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.annotations": noted(
     "Container runtimes read annotations as settings, also of limits and devices; use `labels` for descriptions.",
   ),
-  "services.attach": noted("What every service prints is kept."),
+  "services.attach": noted("Stackwarden stores the output of every service."),
   "services.blkio_config": noted(HOST_LIMIT),
   "services.build": works("build"),
   "services.build.context": works("build"),
@@ -62,9 +62,9 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.build.dockerfile_inline": works("dockerfileInline"),
   "services.build.target": works("target"),
   "services.build.args": works("args"),
-  "services.build.labels": docker("Labels of a built image are not read by anything here.", "labels"),
+  "services.build.labels": docker("Nothing reads the labels of a built image here.", "labels"),
   "services.build.additional_contexts": noted(
-    "The builder gets `context` alone; a Dockerfile that names another one fails.",
+    "The builder gets only `context`; a Dockerfile that uses another context fails.",
   ),
   "services.build.cache_from": noted(BUILDER),
   "services.build.cache_to": noted(BUILDER),
@@ -77,8 +77,8 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.build.platforms": noted("The image is built for this machine's platform."),
   "services.build.shm_size": docker(BUILDER, "shmSizeBytes"),
   "services.build.extra_hosts": docker(BUILDER, "extraHosts"),
-  "services.build.isolation": noted("It exists on Windows alone."),
-  "services.build.tags": noted("The image is for this stack alone and gets no further names."),
+  "services.build.isolation": noted("It exists on Windows only."),
+  "services.build.tags": noted("Only this stack uses the image, so it gets no further tags."),
   "services.build.ulimits": noted(BUILDER),
   "services.build.secrets": docker("The builder gets no secrets; a RUN that needs one fails.", "secrets"),
   "services.build.ssh": refused("It would give the build the user's SSH keys."),
@@ -94,8 +94,8 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.command": works("command"),
   "services.configs": row("works", "works", { note: PROCESS }, "configs"),
   "services.container_name": row({ note: ONE_NAME }, "works", "works", "containerName"),
-  "services.cpu_count": noted("It exists on Windows alone."),
-  "services.cpu_percent": noted("It exists on Windows alone."),
+  "services.cpu_count": noted("It exists on Windows only."),
+  "services.cpu_percent": noted("It exists on Windows only."),
   "services.cpu_period": works(),
   "services.cpu_quota": works(),
   "services.cpu_rt_period": noted(HOST_LIMIT),
@@ -103,7 +103,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.cpu_shares": docker("`cpus` limits the service here.", "cpuShares"),
   "services.cpus": works("limits"),
   "services.cpuset": docker("The service may run on every CPU; `cpus` limits it.", "cpuset"),
-  "services.credential_spec": noted("It exists on Windows alone."),
+  "services.credential_spec": noted("It exists on Windows only."),
   "services.depends_on": works("dependsOn"),
   "services.deploy.mode": noted(SWARM),
   "services.deploy.endpoint_mode": noted(SWARM),
@@ -117,7 +117,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.deploy.resources.reservations.generic_resources": noted(SWARM),
   "services.deploy.restart_policy": works("restart"),
   "services.deploy.restart_policy.delay": noted("Restarts wait 0.5 s, then twice as long each time, up to 30 s."),
-  "services.deploy.restart_policy.window": noted("An instance counts as well after it was healthy."),
+  "services.deploy.restart_policy.window": noted("An instance that ran for 60 s resets the count of restarts."),
   "services.deploy.rollback_config": noted(SWARM),
   "services.deploy.update_config": noted(SWARM),
   "services.develop": works(),
@@ -137,7 +137,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.external_links": refused("It reaches containers of other stacks."),
   "services.extra_hosts": docker(OWN_NETWORK, "extraHosts"),
   "services.gpus": refused(DEVICE),
-  "services.group_add": docker("The service has its user's own group alone.", "groupAdd"),
+  "services.group_add": docker("The service has only the group of its user.", "groupAdd"),
   "services.healthcheck": works("healthcheck"),
   "services.hostname": row(
     { note: ONE_NAME },
@@ -148,16 +148,16 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.image": works("image"),
   "services.init": row("works", "works", { note: "The server itself reaps the service's processes." }, "init"),
   "services.ipc": refused(SHARED),
-  "services.isolation": noted("It exists on Windows alone."),
-  "services.label_file": docker("Labels are kept, and nothing reads them here.", "labels"),
-  "services.labels": docker("Labels are kept, and nothing reads them here.", "labels"),
+  "services.isolation": noted("It exists on Windows only."),
+  "services.label_file": docker("Nothing reads labels here.", "labels"),
+  "services.labels": docker("Nothing reads labels here.", "labels"),
   "services.links": row({ note: ONE_NAME }, "works", "works", "links"),
-  "services.logging": noted("Stackwarden keeps what services print."),
+  "services.logging": noted("Stackwarden stores the output of services."),
   "services.mac_address": noted("The runtime chooses hardware addresses."),
   "services.mem_limit": works("limits"),
   "services.mem_reservation": noted(RESERVED),
   "services.mem_swappiness": docker(HOST_LIMIT, "memorySwappiness"),
-  "services.memswap_limit": noted("Memory limits hold without swap."),
+  "services.memswap_limit": noted("Memory limits apply without swap."),
   "services.models": noted("Stackwarden runs no model servers."),
   "services.network_mode": row(
     { policy: "`host`, `service:` and `container:` leave the stack's own network; `none` has no effect here." },
@@ -167,7 +167,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.networks": docker(OWN_NETWORK, "networks"),
   "services.networks.aliases": row({ note: ONE_NAME }, "works", "works", "networks"),
   "services.networks.driver_opts": noted("The runtime's networks have no options."),
-  "services.networks.gw_priority": noted("The runtime chooses the way out."),
+  "services.networks.gw_priority": noted("The runtime chooses the gateway."),
   "services.networks.interface_name": noted("The runtime names interfaces."),
   "services.networks.ipv4_address": docker(
     "The runtime chooses addresses; services reach each other by name.",
@@ -179,16 +179,16 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.networks.priority": noted("The order of networks has no effect."),
   "services.networks.use_service_name_alias": noted("Services always reach each other by name."),
   "services.oom_kill_disable": noted(
-    "A service that exceeds its memory is ended; otherwise the whole machine would suffer.",
+    "The kernel kills a service that exceeds its memory limit, so that the machine keeps memory for other programs.",
   ),
-  "services.oom_score_adj": docker("The kernel decides.", "oomScoreAdj"),
+  "services.oom_score_adj": docker("The kernel chooses which process it kills.", "oomScoreAdj"),
   "services.pid": refused(SHARED),
   "services.pids_limit": works("limits"),
   "services.platform": docker("The service runs on this machine's platform.", "platform"),
   "services.ports": works("ports"),
   "services.ports.target": works("ports"),
   "services.ports.published": works("ports"),
-  "services.ports.host_ip": noted("Ports are published on 127.0.0.1, whatever address is written."),
+  "services.ports.host_ip": noted("Ports are published on 127.0.0.1, whatever address the file names."),
   "services.ports.protocol": row(
     { note: "UDP ports are not published." },
     "works",
@@ -196,8 +196,8 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
     "protocol",
   ),
   "services.ports.mode": noted(SWARM),
-  "services.ports.name": noted("It is a description."),
-  "services.ports.app_protocol": noted("It is a description."),
+  "services.ports.name": noted("It only describes the port."),
+  "services.ports.app_protocol": noted("It only describes the port."),
   "services.post_start": works("postStart"),
   "services.post_start.user": docker(HOOK_USER),
   "services.pre_start": noted("The hook does not run."),
@@ -225,9 +225,9 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   ),
   "services.secrets.uid": docker("The file belongs to the service's user.", "uid"),
   "services.secrets.gid": docker("The file belongs to the service's user.", "gid"),
-  "services.secrets.mode": docker("The service's user alone can read the file.", "mode"),
-  "services.security_opt": refused("It weakens the isolation, unless it is `no-new-privileges`, which always holds."),
-  "services.shm_size": docker("The runtime's own size holds.", "shmSizeBytes"),
+  "services.secrets.mode": docker("Only the service's user can read the file.", "mode"),
+  "services.security_opt": refused("It weakens the isolation, unless it is `no-new-privileges`, which is always set."),
+  "services.shm_size": docker("The runtime's default size applies.", "shmSizeBytes"),
   "services.stdin_open": docker("Services have no terminal.", "stdinOpen"),
   "services.stop_grace_period": works("stopGracePeriodMs"),
   "services.stop_signal": works("stopSignal"),
@@ -239,45 +239,48 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   ),
   "services.tmpfs": works("mounts"),
   "services.tty": docker("Services have no terminal.", "tty"),
-  "services.ulimits": docker("The machine's own limits hold.", "ulimits"),
-  "services.umask": noted("The image's own umask holds."),
+  "services.ulimits": docker("The machine's limits apply.", "ulimits"),
+  "services.umask": noted("The image's umask applies."),
   "services.use_api_socket": refused("It reaches the container engine's socket."),
   "services.user": works("user"),
   "services.userns_mode": refused(SHARED),
   "services.uts": refused(SHARED),
   "services.volumes": works("mounts"),
-  "services.volumes.consistency": noted("It exists on macOS alone."),
+  "services.volumes.consistency": noted("It exists on macOS only."),
   "services.volumes.bind.propagation": noted("Mounts are private to the service."),
   "services.volumes.bind.recursive": noted("Mounts are private to the service."),
   "services.volumes.bind.selinux": noted("The runtime labels mounts where the machine needs it."),
   "services.volumes.bind.create_host_path": containers("Services run in the project's own folder.", "createHostPath"),
   "services.volumes.volume.labels": noted("Volumes of the project have no labels."),
-  "services.volumes.volume.nocopy": docker("The runtime decides what an empty volume begins with.", "noCopy"),
+  "services.volumes.volume.nocopy": docker(
+    "The runtime decides whether a new volume starts with the image's files.",
+    "noCopy",
+  ),
   "services.volumes.volume.subpath": docker("The whole volume is mounted.", "subpath"),
   "services.volumes.tmpfs.mode": docker("The runtime chooses the permissions.", "mode"),
   "services.volumes.image": noted("Images are not mounted as volumes."),
   "services.volumes_from": refused("It takes another container's volumes; mount the same named volume instead."),
   "services.working_dir": works("workingDir"),
 
-  "networks.name": noted("Networks belong to the project and are named by it."),
+  "networks.name": noted("Networks belong to the project and are named after it."),
   "networks.driver": noted("The runtime chooses the driver."),
   "networks.driver_opts": noted("The runtime's networks have no options."),
   "networks.ipam": docker("The runtime chooses addresses; services reach each other by name.", "ipam"),
   "networks.ipam.driver": noted("The runtime's own driver assigns addresses."),
   "networks.ipam.options": noted("The runtime's own driver assigns addresses."),
   "networks.external": noted("A network of the project takes the place of the external one."),
-  "networks.internal": docker("The stack's network has a way out.", "internal"),
+  "networks.internal": docker("Services can open connections to other networks.", "internal"),
   "networks.enable_ipv4": noted("The runtime chooses addresses."),
   "networks.enable_ipv6": noted("The runtime chooses addresses."),
   "networks.attachable": noted("Networks belong to the project."),
   "networks.labels": noted("Networks of the project have no labels."),
 
-  "volumes.name": noted("Volumes belong to the project and are named by it."),
+  "volumes.name": noted("Volumes belong to the project and are named after it."),
   "volumes.driver": noted("Volumes are kept on this machine, as with the driver `local`."),
   "volumes.driver_opts": noted(
     "Volumes are kept on this machine. A `device` that is bound (`o: bind`) is read as a bind mount.",
   ),
-  "volumes.external": noted("A volume of the project takes the place of the external one; it begins empty."),
+  "volumes.external": noted("A volume of the project takes the place of the external one; it starts empty."),
   "volumes.labels": noted("Volumes of the project have no labels."),
 
   "secrets.name": noted("Secrets belong to the project."),
@@ -311,13 +314,6 @@ export function keysBelow(path: string): string[] {
   for (const one of [...Object.keys(ATTRIBUTES), ...ABOVE])
     if (one.startsWith(`${path}.`)) keys.add(one.slice(path.length + 1).split(".", 1)[0] as string);
   return [...keys];
-}
-
-/** The row that applies to a path: its own, else the nearest one above it. */
-export function attributeOf(path: string): Attribute | undefined {
-  for (let one = path; one !== ""; one = one.slice(0, Math.max(0, one.lastIndexOf("."))))
-    if (Object.hasOwn(ATTRIBUTES, one)) return ATTRIBUTES[one];
-  return undefined;
 }
 
 /** The note of an attribute on a runtime; null when the attribute works or policy refuses it. */

@@ -14,7 +14,7 @@ function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (
   for (const port of service.ports) {
     const portName = `${port.containerPort}/${port.protocol} of ${service.name}`;
     if (port.protocol === "udp" && !allPorts)
-      note(`Port ${portName} is not published: this runtime publishes TCP ports alone.`);
+      note(`Port ${portName} is not published: this runtime publishes only TCP ports.`);
     else if (!allPorts && ports.some((other) => other.containerPort === port.containerPort))
       note(
         `Port ${portName} is published once, not on ${port.hostPort ?? "a second host port"} as well: this runtime publishes each port once.`,
@@ -30,14 +30,15 @@ function adaptService(
   runtime: RuntimeName,
   note: (text: string) => void,
 ): ServiceDefinition {
-  if (service.networkMode === "none") note(`${service.name} keeps its network: this runtime has none to take away.`);
+  if (service.networkMode === "none")
+    note(`network_mode: none of ${service.name} has no effect: this runtime cannot remove a service's network.`);
   return { ...service, ports: possiblePorts(service, runtime, note) };
 }
 
 /**
  * Notes for attributes that the files use and the runtime does not support: one for each attribute, with its services.
  */
-export function attributeNotes({ uses = [] }: StackDefinition, runtime: RuntimeName): string[] {
+function attributeNotes({ uses = [] }: StackDefinition, runtime: RuntimeName): string[] {
   const services = new Map<string, Set<string>>();
   for (const { attribute, service } of uses) {
     if (noteOf(attribute, runtime) === null) continue;

@@ -63,7 +63,7 @@ function onceBecause(service: ServiceDefinition, definition: StackDefinition, ru
   if (keepsData(service)) return "two databases cannot use the same data";
   if (instances === "first")
     return ports.length + expose.length > 0
-      ? `on the ${runtime} runtime its name leads to one instance alone, and it has ports`
+      ? `it has ports, and on the ${runtime} runtime its name resolves to one instance only`
       : null;
   if (
     Object.values(networks).some(
@@ -133,8 +133,8 @@ export function withInstances(
     further.set(name, names);
     const reach =
       RUNTIME_TRAITS[runtime].instances === "first"
-        ? `the name ${name} leads to the first one`
-        : `the name ${name} leads to all of them`;
+        ? `the name ${name} resolves to the first one`
+        : `the name ${name} resolves to all of them`;
     note(`${name} has ${replicas} instances: ${[name, ...names].join(", ")}; ${reach}.`);
   }
   const services: StackDefinition["services"] = Object.create(null);

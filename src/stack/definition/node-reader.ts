@@ -29,7 +29,7 @@ const below = (path: string, name: string): string => {
 /**
  * Maximum items of a list and entries of a mapping, far above real files. Each one costs the reader time and memory.
  */
-export const MOST_ITEMS = 1000;
+const MOST_ITEMS = 1000;
 export const MOST_ENTRIES = 10_000;
 
 /** Maximum number of valid keys that an error lists. */

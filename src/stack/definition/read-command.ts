@@ -29,7 +29,7 @@ function expansionAt(text: string, at: number, place: { quoted: boolean; begun: 
  * Splitting ends at the first unquoted shell operator. Returns null when a quote or parenthesis is not closed.
  * @param posix a backslash in double quotes escapes only what a shell would take otherwise: `"\\d"` keeps it
  */
-function splitCommand(text: string, { posix = false } = {}): SplitWords | null {
+export function splitCommand(text: string, { posix = false } = {}): SplitWords | null {
   const words: string[] = [];
   let word = "";
   let begun = false;
@@ -82,9 +82,6 @@ function splitCommand(text: string, { posix = false } = {}): SplitWords | null {
   if (quote !== null || back || dollar) return null;
   return { words: begun ? [...words, word] : words, dropped, expansion };
 }
-
-/** The words of a command written as text; null when a quote or parenthesis is not closed. */
-export const splitWords = (text: string): string[] | null => splitCommand(text)?.words ?? null;
 
 /**
  * Splits a caller's command as a POSIX shell does, without expansion. Returns null when a quote or parenthesis is not

@@ -93,9 +93,13 @@ export function toTree(document: Document, { targets, file, unset }: TreeOptions
     if (isAlias(node)) {
       const target = targets.get(node);
       if (target === "around it")
-        return fault(node, `*${node.source} stands inside of what it refers to`, "Remove it.");
+        return fault(node, `*${node.source} is inside the node that it refers to`, "Remove it.");
       if (target === undefined)
-        return fault(node, `*${node.source} refers to an anchor that does not stand above it`, "Define it before.");
+        return fault(
+          node,
+          `*${node.source} refers to an anchor that is not defined above it`,
+          "Define the anchor before the alias.",
+        );
       return convert(target);
     }
     if (isScalar(node)) {

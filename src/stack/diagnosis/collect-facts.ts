@@ -5,14 +5,14 @@ import { statsOf } from "../lifecycle/queries.js";
 import { STANDING } from "../lifecycle/service-state.js";
 import { isCommandLine } from "../logs/command-lines.js";
 import type { LogLine } from "../logs/types.js";
-import type { StackEvent, StatsReport } from "../model.js";
+import type { DiagnosisRequest, StackEvent, StatsReport } from "../model.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { diagnose } from "./diagnose.js";
 import { hostsIn } from "./hosts.js";
 import { installAdvice, listedModule } from "./missing-module.js";
 import { presentEvents, presentFailure } from "./present-events.js";
 import { lastStartFailed, startedAfter } from "./stack-rules.js";
-import type { DiagnosisReport, DiagnosisRequest, Facts, ServiceEvidence } from "./types.js";
+import type { DiagnosisReport, Facts, ServiceEvidence } from "./types.js";
 
 const HOUR_MS = 3_600_000;
 /** Maximum newest lines read of each service, and their total bytes. */
@@ -55,7 +55,9 @@ export async function diagnosisOf(
       failedStart:
         failed !== undefined &&
         STANDING[report.state] !== "up" &&
-        (culprit === name || (presentFailure(own) !== undefined && (presentEvents(own)[0]?.seq ?? 0) > since)),
+        // A start that fails before it reaches the service says nothing about the service's earlier run.
+        (presentEvents(own)[0]?.seq ?? Number.POSITIVE_INFINITY) > since &&
+        (culprit === name || presentFailure(own) !== undefined),
       ...definedOf(project, name),
       installOf: (line) => installOf(project, name, line, own),
     });

@@ -41,13 +41,13 @@ export function crashSummary(crashes: readonly StackEvent[]): string | null {
   if (first === undefined || last === undefined || crashes.length < 2) return null;
   const kills = crashes.filter(({ data }) => data?.oom_killed === true).length;
   // The first instance may have been well for long: it says nothing about the others.
-  const lived = crashes.flatMap(({ data }) =>
+  const lifetimes = crashes.flatMap(({ data }) =>
     typeof data?.lived_ms === "number" && data.lived_ms <= WELL_MS ? [data.lived_ms] : [],
   );
   return [
     `It crashed ${crashes.length} times in ${seconds(Date.parse(last.time) - Date.parse(first.time))}`,
     kills > 0 ? ` (${kills} OOM kill${kills === 1 ? "" : "s"})` : "",
-    lived.length > 1 ? `; an instance lived ${seconds(median(lived))}` : "",
+    lifetimes.length > 1 ? `; an instance lived ${seconds(median(lifetimes))}` : "",
     ".",
   ].join("");
 }

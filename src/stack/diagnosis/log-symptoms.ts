@@ -113,7 +113,7 @@ const SIGNS: readonly LogSymptom[] = [
     kind: "connection_refused",
     pattern: /ECONNREFUSED|Connection refused|connect call failed|could not connect to server/i,
     explanation: "Something that it connects to did not listen there.",
-    do: "See that what it connects to is a healthy service of this stack, at the address the environment gives, and that depends_on waits for it. Then restart the service.",
+    do: "Check that the target is a healthy service of this stack, at the address that the environment gives, and that depends_on waits for it. Then restart the service.",
   },
   {
     kind: "permission_denied",
@@ -159,11 +159,11 @@ export const looksWrong = ({ text }: Pick<LogLine, "text">): boolean => {
   return ERROR_WORDS.test(start) && !ORDINARY.test(start);
 };
 
-/** The newest line that matches a sign, with the sign; null when none matches. */
+/** The newest line that matches the pattern of a symptom, with that symptom; null when none matches. */
 export function findSymptom(lines: readonly LogLine[]): { sign: LogSymptom; line: LogLine } | null {
   for (let at = lines.length - 1; at >= 0; at -= 1) {
-    const found = symptomAt(lines, at);
-    if (found !== null) return found;
+    const symptom = symptomAt(lines, at);
+    if (symptom !== null) return symptom;
   }
   return null;
 }

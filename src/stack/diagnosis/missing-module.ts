@@ -51,11 +51,14 @@ const plain = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, "-
 
 /** A distribution often has a prefix or suffix that its module lacks: psycopg2-binary, PyYAML, python-dotenv. */
 function requires(text: string, module: string): boolean {
-  const wanted = plain(module.split(".")[0] ?? module);
+  const moduleName = plain(module.split(".")[0] ?? module);
   return text
     .split("\n")
     .map((line) => plain(/^\s*([A-Za-z0-9][\w.-]*)/.exec(line)?.[1] ?? ""))
-    .some((name) => [wanted, `py${wanted}`, `python-${wanted}`].includes(name) || name.startsWith(`${wanted}-`));
+    .some(
+      (name) =>
+        [moduleName, `py${moduleName}`, `python-${moduleName}`].includes(name) || name.startsWith(`${moduleName}-`),
+    );
 }
 
 function dependsOn(text: string, module: string): boolean {

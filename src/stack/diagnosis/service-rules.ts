@@ -14,7 +14,7 @@ import { inContext } from "./symptom-context.js";
 import type { Cause, Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
 import { UpRules } from "./up-rules.js";
 
-type Found = Omit<Cause, "service" | "because_of">;
+type ServiceCause = Omit<Cause, "service" | "because_of">;
 
 /** Suggested memory limits are multiples of this number of MB. */
 const MEMORY_STEP_MB = 64;
@@ -76,9 +76,9 @@ class ServiceRules {
     this.#present = presentEvents(service.events);
   }
 
-  find(): Found[] {
+  find(): ServiceCause[] {
     const { report, failedStart } = this.service;
-    const causes: (Found | null)[] = [];
+    const causes: (ServiceCause | null)[] = [];
     // A service that was stopped because its checks failed did not crash, however its program ended.
     if (report.state === "crashed" || (failedStart && this.#lastFailure?.type === "service_crashed"))
       causes.push(this.#outOfMemory() ?? this.#crash());
@@ -148,16 +148,16 @@ class ServiceRules {
   }
 
   /** Additional evidence of the present run: restarts that were given up, and a summary of crashes. */
-  get #story(): Evidence[] {
+  get #history(): Evidence[] {
     const [last] = ofType(this.#present, "restart_given_up", "restart_scheduled", "service_starting").slice(-1);
     const givenUp = last?.type === "restart_given_up" ? [eventEvidence(last)] : [];
     const summary = crashSummary(this.#presentCrashes);
     return summary === null ? givenUp : [...givenUp, this.#evidence("event", summary)];
   }
 
-  /** The story of a service that lacks a resource: also the last change of its limits. */
-  get #limitStory(): Evidence[] {
-    return [...ofType(this.service.events, "limits_changed").slice(-1).map(eventEvidence), ...this.#story];
+  /** Additional evidence for a service that lacks a resource: also the last change of its limits. */
+  get #limitHistory(): Evidence[] {
+    return [...ofType(this.service.events, "limits_changed").slice(-1).map(eventEvidence), ...this.#history];
   }
 
   get #presentCrashes(): StackEvent[] {
@@ -165,14 +165,14 @@ class ServiceRules {
     return this.#crashes.filter(({ seq }) => seq >= since);
   }
 
-  #outOfMemory(): Found | null {
+  #outOfMemory(): ServiceCause | null {
     const exit = this.#exit;
     if (exit?.oom_killed !== true) return null;
     return {
       kind: "memory_limit",
       confidence: "certain",
       explanation: `The kernel killed ${this.#name} because it used more memory than its limit.${this.#again}`,
-      evidence: [this.#evidence("exit", "OOM kill", exit.at), ...this.#limitStory],
+      evidence: [this.#evidence("exit", "OOM kill", exit.at), ...this.#limitHistory],
       next: this.#moreMemory(),
     };
   }
@@ -207,7 +207,7 @@ class ServiceRules {
     return typeof requestedMb === "number" ? requestedMb : null;
   }
 
-  #crash(): Found {
+  #crash(): ServiceCause {
     const { report, lines } = this.service;
     const exit = this.#exit;
     const generation = this.#crashes.at(-1)?.data?.generation ?? report.generation;
@@ -227,7 +227,7 @@ class ServiceRules {
         kind: "port_taken",
         confidence: "certain",
         explanation: `${this.#name} ${how}: ${reason}.${this.#again}`,
-        evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...exitEvidence, ...this.#story],
+        evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...exitEvidence, ...this.#history],
         next: this.#restart(
           "Configure it to listen on the port in PORT of its environment, or stop the program that uses the port; then restart it.",
         ),
@@ -239,7 +239,7 @@ class ServiceRules {
         kind: sign.sign.kind,
         confidence: "likely",
         explanation: `${this.#name} ${how}. ${context.explanation}${this.#again}`,
-        evidence: [...this.#logEvidence(own, sign.line), ...context.evidence, ...exitEvidence, ...this.#story],
+        evidence: [...this.#logEvidence(own, sign.line), ...context.evidence, ...exitEvidence, ...this.#history],
         next: context.next ?? this.#fix(sign.sign),
         ...memory,
       };
@@ -252,7 +252,7 @@ class ServiceRules {
       confidence: outside ? "likely" : "possible",
       explanation:
         `${this.#name} ${how}. ${exit === null ? "" : exitMeaning(exit.exit_code, exit.signal)}${this.#again}`.trim(),
-      evidence: [...this.#refusal, ...exitEvidence, ...logEvidence, ...this.#story],
+      evidence: [...this.#refusal, ...exitEvidence, ...logEvidence, ...this.#history],
       next: outside
         ? this.#restart(
             "Start it again. When it is killed again, find the process of this machine that sends the signal.",
@@ -271,7 +271,7 @@ class ServiceRules {
     return this.#exit === null ? [this.#evidence("health", health.message, health.checked_at)] : [];
   }
 
-  #unhealthy(): Found[] {
+  #unhealthy(): ServiceCause[] {
     const { health, lines, report } = this.service;
     const failure = this.service.failedStart ? this.#lastFailure : undefined;
     // After the stack was stopped, only the event has the result of the check.
@@ -282,7 +282,7 @@ class ServiceRules {
       `${check ?? "health check"}: ${message}`,
       failure?.time ?? health.checked_at,
     );
-    const causes: Found[] = [];
+    const causes: ServiceCause[] = [];
     const generation = report.generation > 0 ? report.generation : lines.at(-1)?.generation;
     const own = lines.filter((line) => line.generation === generation);
     const sign = findSymptom(own);
@@ -292,7 +292,7 @@ class ServiceRules {
         kind: sign.sign.kind,
         confidence: "likely",
         explanation: `${this.#name} ${this.#runs}, but its health check fails. ${context.explanation}`,
-        evidence: [...this.#logEvidence(own, sign.line), ...context.evidence, checkEvidence, ...this.#story],
+        evidence: [...this.#logEvidence(own, sign.line), ...context.evidence, checkEvidence, ...this.#history],
         next: context.next ?? this.#fix(sign.sign),
       });
     }
@@ -301,7 +301,7 @@ class ServiceRules {
     const cause = this.#byCheck(message, String(check ?? ""));
     const listening = cause.kind === "not_listening" ? own.findLast(({ text }) => LISTENING.test(text)) : undefined;
     const where = listening === undefined ? [] : [this.#evidence("log", listening.text, listening.time)];
-    causes.push({ ...cause, evidence: [checkEvidence, ...where, ...this.#story] });
+    causes.push({ ...cause, evidence: [checkEvidence, ...where, ...this.#history] });
     return causes;
   }
 
@@ -310,7 +310,7 @@ class ServiceRules {
     return this.service.failedStart ? "started" : "runs";
   }
 
-  #byCheck(message: string, check: string): Omit<Found, "evidence"> {
+  #byCheck(message: string, check: string): Omit<ServiceCause, "evidence"> {
     const look = { operation: "get_logs", input: { ...this.#input, tail: 50 } };
     if (NO_ANSWER.test(message))
       return {
@@ -318,7 +318,7 @@ class ServiceRules {
         confidence: "likely",
         explanation: `${this.#name} ${this.#runs}, but does not answer its health check in time: it hangs, is overloaded, or waits for something.`,
         next: this.#restart(
-          "Check its log and its resource usage for what it was doing; a restart helps when it hangs, but the reason is in its code.",
+          "Check in its log and its resource usage what it was doing. A restart helps when it hangs, but the cause is in its code.",
         ),
       };
     if (PROGRAM_MISSING.test(message))
@@ -385,7 +385,7 @@ class ServiceRules {
     return ports.length === 0 ? "the port that its check asks" : `port ${[...new Set(ports)].join(" or ")}`;
   }
 
-  #recovered(): Found | null {
+  #recovered(): ServiceCause | null {
     const last = this.#crashes.at(-1);
     // A change of limits, a restart or a start since then is a client's answer to the crash.
     if (last === undefined) return null;
@@ -402,11 +402,11 @@ class ServiceRules {
         : comes
           ? `${this.#name} crashed ${often} and is ${report.state} again; it is not up yet.${this.#again}`
           : `${this.#name} ${report.state === "completed" ? "has completed" : "runs again"}, but crashed ${often} before.${this.#again}`,
-      evidence: [eventEvidence(last), ...this.#lastWords(last), ...(oom ? this.#limitStory : this.#story)],
+      evidence: [eventEvidence(last), ...this.#crashOutput(last), ...(oom ? this.#limitHistory : this.#history)],
       next: oom
         ? this.#moreMemory()
         : {
-            do: "Read what the instance before printed, and correct the cause before it comes again.",
+            do: "Read the output of the previous instance and correct the cause of the crash.",
             operation: "get_logs",
             input: { ...this.#input, previous: true, tail: 50 },
           },
@@ -414,14 +414,14 @@ class ServiceRules {
   }
 
   /** What the instance that crashed printed about it. */
-  #lastWords({ data }: StackEvent): Evidence[] {
+  #crashOutput({ data }: StackEvent): Evidence[] {
     const own = this.service.lines.filter(({ generation }) => generation === data?.generation);
     const error = findSymptom(own)?.line ?? own.findLast(reportsError);
     return error === undefined ? [] : this.#logEvidence(own, error);
   }
 
   /** An OOM kill that a client answered, for example with a larger limit: a leak reaches that one too. */
-  #answeredKill(kill: StackEvent): Found | null {
+  #answeredKill(kill: StackEvent): ServiceCause | null {
     const { stats } = this.service;
     const used = stats?.stats?.memory_mb ?? null;
     const limit = stats?.limits?.memory_mb.value ?? null;
@@ -446,19 +446,19 @@ class ServiceRules {
         ...now,
       ],
       next: {
-        do: "See in its history whether its memory grows towards the limit; a leak is corrected in the code, then the service is restarted.",
+        do: "Check in its history whether its memory grows towards the limit. If it leaks, correct the code, then restart the service.",
         operation: "get_stats",
         input: { project: this.facts.project, history: true },
       },
     };
   }
 
-  #pressure(): Found[] {
+  #pressure(): ServiceCause[] {
     const { stats } = this.service;
     if (stats === null) return [];
-    return stats.pressure.flatMap((text): Found[] => {
+    return stats.pressure.flatMap((text): ServiceCause[] => {
       const [what = ""] = text.split(":");
-      const evidence = [this.#evidence("stats", text, null), ...this.#limitStory];
+      const evidence = [this.#evidence("stats", text, null), ...this.#limitHistory];
       const { limits } = stats;
       if (what === "memory")
         return [
@@ -478,7 +478,7 @@ class ServiceRules {
           {
             kind: "cpu_limit",
             confidence: NO_ANSWER.test(this.service.health.message) ? "likely" : "possible",
-            explanation: `${this.#name} wants more CPU than its limit lets it have, so it answers late.`,
+            explanation: `${this.#name} needs more CPU than its limit allows, so it responds slowly.`,
             evidence,
             next: {
               do: "Check whether this work is intended; then raise the limit.",
@@ -496,7 +496,7 @@ class ServiceRules {
           explanation: `${this.#name} has nearly as many processes and threads as its limit allows.`,
           evidence,
           next: {
-            do: "See whether it starts processes or threads without end; else raise the limit.",
+            do: "Check whether it keeps starting processes or threads. If it does not, raise the limit.",
             operation: "set_limits",
             input: { ...this.#input, ...(pids === null ? {} : { pids: pids * 2 }) },
           },
@@ -529,5 +529,5 @@ function exitMeaning(code: number | null, signal: string | null): string {
 }
 
 /** The causes of this service's problems, without regard to other services. */
-export const serviceCauses = (facts: Facts, service: ServiceEvidence): Found[] =>
+export const serviceCauses = (facts: Facts, service: ServiceEvidence): ServiceCause[] =>
   new ServiceRules(facts, service).find();

@@ -71,13 +71,13 @@ export function stackCauses(facts: Facts): Cause[] {
     whole({
       kind: "runtime_lost",
       confidence: "certain",
-      explanation: "The runtime died under the stack; no service runs.",
+      explanation: "The runtime died, and every service of the stack with it.",
       evidence: [
         last === undefined
           ? { source: "event", service: null, time: null, text: "The stack is lost." }
           : eventEvidence(last),
       ],
-      next: start(facts, "Start the stack again, then look whether its data is there."),
+      next: start(facts, "Start the stack again, then check its data."),
     });
   else if (last?.type === "stack_start_failed" && stack.state !== "starting" && definition === null)
     whole(startFailed(facts, last));
@@ -90,7 +90,7 @@ export function stackCauses(facts: Facts): Cause[] {
       explanation: `The stack is still starting; not up yet: ${waiting.map((one) => one.service).join(", ") || "nothing known"}.`,
       evidence: waiting.map(({ service, reason }) => ({ source: "health", service, time: null, text: reason })),
       next: {
-        do: "Wait for it.",
+        do: "Wait until the start has ended.",
         operation: "health_status",
         input: { project: facts.project, wait_for: "healthy" },
       },
@@ -111,7 +111,7 @@ function startFailed(facts: Facts, event: StackEvent): Omit<Cause, "because_of">
   const steps: Partial<Record<CauseKind, string>> = {
     definition_invalid: "Correct the compose file, then start the stack.",
     port_taken:
-      "Start the stack on free ports, which this call chooses; or free the port named in the evidence, or give another one in `ports` of the compose file, then start the stack.",
+      "Start the stack on free ports, which this call chooses. Or free the port named in the evidence, or write another one in `ports` of the compose file, then start the stack.",
     install_failed:
       "Correct the service's manifest; get_logs with stream \"install\" has the installer's output. Then start the stack.",
   };
@@ -155,18 +155,18 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
       confidence: "certain",
       explanation: "The stack is not running, and was not started in the examined period.",
       evidence: [],
-      next: start(facts, "Start it when it should run."),
+      next: start(facts, "Start it if it should run."),
     };
-  const next = start(facts, "Start it when it should run.");
+  const next = start(facts, "Start it if it should run.");
   if (last?.type !== "stack_stopped")
     // A server that was killed could not write a final event.
     return {
       kind: "stopped",
       confidence: "likely",
-      explanation: "The stack is not running, and nothing says that it was stopped: the server that ran it has ended.",
+      explanation: "The stack is not running, and no stop is recorded: the server that ran it has ended.",
       evidence: [
         last === undefined
-          ? { source: "event", service: null, time: null, text: "No end is recorded." }
+          ? { source: "event", service: null, time: null, text: "No stop is recorded." }
           : eventEvidence(last),
       ],
       next,
@@ -177,7 +177,7 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
     return {
       kind: "idle_stop",
       confidence: "certain",
-      explanation: `The stack is not running: stackwarden stopped it ${at}, because no call had used it for the time of its idle_stop.`,
+      explanation: `The stack is not running: stackwarden stopped it ${at}, because no call used it within its idle_stop time.`,
       evidence: [eventEvidence(idle)],
       next,
     };

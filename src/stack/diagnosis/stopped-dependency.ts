@@ -17,10 +17,10 @@ const EXPLAINED = new Set<CauseKind>([...CONNECTING, ...VAGUE, "crashed", "depen
 export function withStoppedDependencies(facts: Facts, causes: readonly Cause[]): Cause[] {
   const { state } = facts.stack;
   if (state === "starting" || state === "lost") return [...causes];
-  const left = leftOutServices(facts);
+  const leftOut = leftOutServices(facts);
   // In a stack that does not run, each service is stopped.
   const idle = state === "stopped" ? [] : stoppedServices(facts);
-  if (left.length + idle.length === 0) return [...causes];
+  if (leftOut.length + idle.length === 0) return [...causes];
   /** The stopped service that explains the problems of a service, by that service. */
   const reasons = new Map<string, string>();
   const certain = new Set<string>();
@@ -29,10 +29,10 @@ export function withStoppedDependencies(facts: Facts, causes: readonly Cause[]):
     // A stopped service of the stack may wait for this one: only what it waits for counts.
     const waitsFor = idle.filter((other) => service.report.depends_on.includes(other));
     const failsAlone = own.every(({ because_of }) => because_of === null);
-    const used = [...left.filter((other) => uses(service, other)), ...(failsAlone ? waitsFor : [])];
+    const used = [...leftOut.filter((other) => uses(service, other)), ...(failsAlone ? waitsFor : [])];
     const connecting = own
       .filter(({ kind }) => CONNECTING.has(kind))
-      .map((cause) => unreachable(facts, cause, { used, stopped: [...left, ...used] }))
+      .map((cause) => unreachable(facts, cause, { used, stopped: [...leftOut, ...used] }))
       .find((one) => one !== undefined);
     const vague =
       failsAlone && own.some(({ kind }) => FAILED_CHECK.has(kind)) && own.every(({ kind }) => VAGUE.has(kind));
@@ -98,8 +98,8 @@ function stoppedCause(
   const users = [...reasons].flatMap(([user, reason]) => (reason === name ? [user] : []));
   const { project } = facts;
   const runs = facts.stack.state !== "stopped";
-  const left = leftOutServices(facts).includes(name);
-  const observed = left ? `${name} is not part of the running stack` : `${name} is stopped`;
+  const isLeftOut = leftOutServices(facts).includes(name);
+  const observed = isLeftOut ? `${name} is not part of the running stack` : `${name} is stopped`;
   const signs = users.flatMap((user) => {
     const own = explained.filter(({ service, because_of }) => service === user && because_of === name);
     const sign = own.find(({ kind }) => CONNECTING.has(kind)) ?? own[0];
@@ -109,7 +109,7 @@ function stoppedCause(
     kind: "dependency_down",
     service: name,
     confidence: certain ? "certain" : "likely",
-    explanation: `${name}, on which ${users.join(" and ")} ${users.length === 1 ? "depends" : "depend"}, is stopped${left ? " (left out by a call)" : ""}.`,
+    explanation: `${name}, on which ${users.join(" and ")} ${users.length === 1 ? "depends" : "depend"}, is stopped${isLeftOut ? " (left out by a call)" : ""}.`,
     because_of: null,
     evidence: [{ source: "health", service: name, time: null, text: `${observed}.` }, ...signs],
     next: runs

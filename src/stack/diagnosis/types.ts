@@ -56,12 +56,3 @@ export interface Facts {
   /** The machine's memory in MB; null when it is unknown. */
   capacityMb: number | null;
 }
-
-export interface DiagnosisRequest {
-  project: string;
-  /** Limits the diagnosis to this service and the services that explain its state. Default: all services. */
-  service?: string;
-  /** Epoch milliseconds: events and lines before it do not count. Default: an hour ago. */
-  sinceMs?: number;
-  signal?: AbortSignal;
-}

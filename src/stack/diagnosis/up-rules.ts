@@ -63,7 +63,7 @@ export class UpRules {
       explanation: `${this.#name} is still reported as ${health.status}, but its last ${failures === 1 ? "check" : `${failures} checks`} failed.`,
       evidence: [this.#evidence("health", `${health.check ?? "health check"}: ${health.message}`, health.checked_at)],
       next: {
-        do: "Read its log from the time of the failed check on; a further failure makes it unhealthy.",
+        do: "Read its log from the time of the failed check; another failure makes it unhealthy.",
         operation: "get_logs",
         input: { ...this.#input, tail: 50 },
       },
@@ -81,7 +81,7 @@ export class UpRules {
       explanation: `${this.#name} has not answered its health check for ${seconds} s; the check before took ${usual} ms. It seems to hang.`,
       evidence: [this.#evidence("health", `${health.check ?? "health check"} has been running for ${seconds} s`)],
       next: {
-        do: "Read get_logs and get_stats for what it is doing; a restart brings it back, and the reason is in its code.",
+        do: "Check with get_logs and get_stats what it is doing. A restart helps, but the cause is in its code.",
         operation: "restart_service",
         input: this.#input,
       },

@@ -7,7 +7,7 @@ import { splitAtOperator } from "../definition/read-command.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import type { StackSettings } from "../settings.js";
 
-export interface AskedCommand {
+export interface RequestedCommand {
   /** An argument vector, or a text: the name of a declared command, else split into words without a shell. */
   command: readonly string[] | string;
   /** Run `command` with /bin/sh. Default false. */
@@ -22,10 +22,13 @@ const invalid = (problem: string, hint: string): StackwardenError =>
     details: { operation: "run_command", issues: [{ field: "command", problem, valid: hint }] },
   });
 
-function argvOf({ command, shell }: AskedCommand): string[] {
+function argvOf({ command, shell }: RequestedCommand): string[] {
   if (shell === true) {
     if (typeof command !== "string")
-      throw invalid("is a list together with shell.", "With shell: true give the command as one text.");
+      throw invalid(
+        "must be a text when shell is true, not a list.",
+        "Give the command as one text, or leave shell out.",
+      );
     return ["/bin/sh", "-c", command];
   }
   if (typeof command !== "string") return [...command];
@@ -34,12 +37,12 @@ function argvOf({ command, shell }: AskedCommand): string[] {
   const { words, dropped, expansion } = split;
   if (dropped !== "")
     throw invalid(
-      `has a shell operator (${JSON.stringify(dropped.slice(0, 20))}), and no shell reads it.`,
+      `has a shell operator (${JSON.stringify(dropped.slice(0, 20))}), which needs a shell.`,
       "With shell: true the service's shell reads it; or give a list of arguments.",
     );
   if (expansion !== "")
     throw invalid(
-      `has ${JSON.stringify(expansion.slice(0, 20))}, which only a shell replaces, and no shell reads it.`,
+      `has ${JSON.stringify(expansion.slice(0, 20))}, which only a shell replaces.`,
       "With shell: true the service's shell reads it; or give it in single quotes, or a list of arguments, to pass it unchanged.",
     );
   if (words.length === 0 || words[0] === "") throw invalid("is empty.", 'Give a list: ["program", "argument"].');
@@ -50,7 +53,7 @@ function argvOf({ command, shell }: AskedCommand): string[] {
  * A variable such as NODE_OPTIONS or LD_PRELOAD, or another directory, makes a declared command run other code.
  * @throws COMMAND_NOT_ALLOWED
  */
-function refuseChanges({ environment = {}, workdir }: AskedCommand, service: string): void {
+function refuseChanges({ environment = {}, workdir }: RequestedCommand, service: string): void {
   const field = workdir !== undefined ? "workdir" : Object.keys(environment).length > 0 ? "env" : null;
   if (field === null) return;
   throw new StackwardenError(
@@ -65,7 +68,7 @@ function refuseChanges({ environment = {}, workdir }: AskedCommand, service: str
  * @throws COMMAND_NOT_ALLOWED, INVALID_INPUT
  */
 export function commandArgv(
-  request: AskedCommand,
+  request: RequestedCommand,
   service: Pick<ServiceDefinition, "name" | "commands">,
   policy: StackSettings["commands"],
 ): string[] {

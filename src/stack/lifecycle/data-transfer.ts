@@ -42,21 +42,21 @@ export class DataTransfer {
   async take(from: DataFrom, other: (project: string) => Source, call: CallContext): Promise<string> {
     const { storage, snapshots, supervisor } = this.parts;
     const { id, dataFrom: before } = storage;
-    const taken = before?.project === from.project && before.snapshot === from.snapshot;
+    const isSameData = before?.project === from.project && before.snapshot === from.snapshot;
     const source = other(from.project);
     if (source.id === id)
       throw new StackwardenError("INVALID_INPUT", "data_from names the project itself.", {
         hint: "Name another project, or use restore_snapshot.",
       });
     if (supervisor.running !== null || (await snapshots.hasData())) {
-      if (taken) return `data_from changed nothing: ${id} has this data already, with its later changes.`;
+      if (isSameData) return `data_from changed nothing: ${id} has this data already, with its later changes.`;
       throw new StackwardenError("PROJECT_CONFLICT", `${id} already has data, which is not overwritten.`, {
         hint: hint`Start it without data_from, or delete its data first: ${callTo("stop_stack", { project: id, remove_volumes: true })}.`,
       });
     }
     if (source.takesData)
       throw new StackwardenError("PROJECT_CONFLICT", `${source.id} is copying another project's data at the moment.`, {
-        hint: "Call again when it has started.",
+        hint: "Wait until that project has started, then call again.",
       });
     this.#busy = true;
     try {

@@ -6,7 +6,7 @@ import type { LimitChange, Limits } from "../definition/types.js";
 import type { AppliedLimits, ServiceStats } from "../runtime.js";
 
 /** Docker's minimum memory limit, in MB. */
-export const LEAST_MEMORY_MB = 6;
+const LEAST_MEMORY_MB = 6;
 const LEAST_CPUS = 0.01;
 const MOST_PIDS = 4_194_304;
 
@@ -89,7 +89,7 @@ export function notEnforced(requestedLimits: Limits, applied: AppliedLimits): st
 
 /**
  * The error for operators who require enforced limits.
- * @param what the limits that are not enforced, and the service or stack
+ * @param what names the limits that are not enforced, and the service or stack
  */
 export function notEnforceable(what: string, reasons: string[], how: { service?: string; note?: string } = {}) {
   const { service, note = "" } = how;
@@ -114,7 +114,7 @@ export function pressure(stats: ServiceStats, limits: AppliedLimits, commandKill
   if (cpus !== null && stats.cpu_cores !== null && stats.cpu_cores > cpus * 0.9)
     sentences.push(`cpu: ${round(stats.cpu_cores)} of ${cpus} cores in use`);
   if ((stats.throttled_seconds ?? 0) >= 1)
-    sentences.push(`cpu: held back for ${round(stats.throttled_seconds ?? 0)} s in all`);
+    sentences.push(`cpu: throttled for ${round(stats.throttled_seconds ?? 0)} s in total`);
   const { value: pids } = limits.pids;
   if (pids !== null && stats.pids !== null && stats.pids > pids * 0.9)
     sentences.push(`pids: ${stats.pids} of ${pids} in use`);

@@ -2,14 +2,14 @@
 import { StackwardenError } from "../../errors.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import type { Limits, ServiceDefinition, StackDefinition } from "../definition/types.js";
-import type { CallContext } from "../model.js";
+import type { CallContext, CommandRequest } from "../model.js";
 import type { RuntimeStack } from "../runtime.js";
 import type { CommandOutcome } from "../schemas/commands.js";
 import type { StackSettings } from "../settings.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { commandArgv } from "./command-policy.js";
 import type { ProjectParts } from "./project-parts.js";
-import { type CommandRequest, type CommandTarget, runCommand } from "./run-command.js";
+import { type CommandTarget, runCommand } from "./run-command.js";
 import type { Stack } from "./stack.js";
 import { inTemporaryStack, unpublished } from "./temporary-stack.js";
 

@@ -92,7 +92,7 @@ export class ProjectSnapshots {
 
   /**
    * Saves the data of a stopped stack. The caller must prevent a start in the meantime.
-   * @param request `volumes` are saved in place of those of the present definition
+   * @param request `volumes` are saved instead of the volumes of the current definition
    * @returns null when there is no data
    */
   saveStopped(
@@ -337,7 +337,7 @@ export class ProjectSnapshots {
     const snapshot = await this.#store.get(name);
     if (this.#read.has(name))
       throw new StackwardenError("SNAPSHOT_BUSY", `The snapshot ${name} is being restored.`, {
-        hint: "Call again when the restore has ended.",
+        hint: "Wait until the restore has ended, then call again.",
       });
     await this.#store.remove(name);
     const message = `The snapshot ${name} (${size(snapshot.bytes)}) was deleted.`;

@@ -12,6 +12,7 @@ import type {
   CallContext,
   CheckRequest,
   CommandOutcome,
+  CommandRequest,
   HealthReport,
   LimitsOutcome,
   RestartOutcome,
@@ -44,7 +45,6 @@ import { NOTHING, type Removal, Removals, type Removed, removes, removesAll } fr
 import { ReportedDefinition } from "./reported-definition.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
-import type { CommandRequest } from "./run-command.js";
 import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
@@ -391,7 +391,7 @@ export class Project {
         try {
           const { call } = this.#starting ?? {};
           call?.cancel(
-            new StackwardenError("OPERATION_CANCELLED", "The start was ended by a stop.", {
+            new StackwardenError("OPERATION_CANCELLED", "A stop cancelled the start.", {
               hint: hint`Start it again with ${callTo("start_stack")}.`,
             }),
           );
@@ -475,17 +475,22 @@ export class Project {
   check(request: CheckRequest, config: StackSettings): ReturnType<typeof checkStack> {
     const { runtimes } = this.options;
     const { supervisor, storage } = this;
-    const selection = nextSelection(supervisor.selection, request);
+    let selection = nextSelection(supervisor.selection, request);
     return checkStack({
       project: this.id,
       folder: this.folder,
       config,
       runtimes,
-      leftOut: selection.without ?? [],
+      leftOut: () => selection.without ?? [],
       own: () => supervisor.running?.runtimeStack.endpoints() ?? [],
       starting: () => this.#starting !== null,
-      read: (without) =>
-        supervisor.read(config, null, { ...selection, without: [...(selection.without ?? []), ...without] }),
+      read: async (without) => {
+        if (without.length > 0)
+          return supervisor.read(config, null, { ...selection, without: [...(selection.without ?? []), ...without] });
+        const [definition, known] = await supervisor.readKnown(config, selection, request);
+        selection = known;
+        return definition;
+      },
       selected: (written) => supervisor.withSelected(written),
       overrides: async (written) => {
         if (!this.open) await storage.readLimits();

@@ -7,6 +7,7 @@ import type { LogQuery } from "../logs/types.js";
 import type {
   CallContext,
   EventPage,
+  EventQuery,
   HealthOutcome,
   HealthRequest,
   LogReport,
@@ -14,7 +15,6 @@ import type {
   StatsReport,
   StatsRequest,
 } from "../model.js";
-import type { EventQuery } from "../storage/events.js";
 import { NOT_IN_STACK } from "../vocabulary.js";
 import { notInStack } from "./left-out.js";
 import { pressure } from "./limits.js";
@@ -81,8 +81,8 @@ async function waitFor(
   if (end === "aborted") return { condition, met: false, reason: "The call was cancelled." };
   const { state } = project;
   const changing = state === "starting" || state === "stopping";
-  const present = changing ? `the stack is still ${state}, which continues` : `the stack is ${state}`;
-  return { condition, met: false, reason: `Not within ${timeoutMs / 1000} s: ${present}.` };
+  const present = changing ? `the stack is still ${state}` : `the stack is ${state}`;
+  return { condition, met: false, reason: `The condition was not met within ${timeoutMs / 1000} s: ${present}.` };
 }
 
 export async function healthOf(

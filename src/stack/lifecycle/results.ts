@@ -39,9 +39,9 @@ function leftOutSentence(leftOut: readonly string[], missingDependencies: Record
 function watchSentence(before: StackReport, after: StackReport): string {
   const [watched = [], watching = []] = [before.watching, after.watching];
   if (watched.length === 0 && watching.length > 0)
-    return ` Changes of files are applied from now on (watch): ${say(watching)}.`;
+    return ` File changes are applied from now on (watch): ${say(watching)}.`;
   return watched.length > 0 && watching.length === 0 && after.state !== "stopped"
-    ? " Changes of files are not applied any more (watch)."
+    ? " File changes are no longer applied (watch)."
     : "";
 }
 

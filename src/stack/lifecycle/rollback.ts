@@ -1,5 +1,5 @@
 /** The rollback of a change of a running stack that failed. */
-import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { changedError, type StackwardenError, toStackwardenError } from "../../errors.js";
 import type { StackDefinition } from "../definition/types.js";
 import type { ServiceState } from "../model.js";
 import type { RuntimeStack } from "../runtime.js";
@@ -92,16 +92,15 @@ export function rolledBack(error: unknown, { restored, stillDown }: RolledBack):
       ? `The former definition is in effect again; ${list(restored)} ${was} restarted with it.`
       : `${list(restored)} ${was} restarted with the former definition.`;
   const reasons = stillDown.map(({ service, reason }) => `${service} (${reason.replace(/\.$/, "")})`);
-  const lost = `${stillDown.length === 1 ? "This service is" : "These services are"} down: ${list(reasons)}.`;
+  const downSentence = `${stillDown.length === 1 ? "This service is" : "These services are"} down: ${list(reasons)}.`;
   const parts = [
     cause.message,
     ...(restored.length === 0 ? [] : [back]),
-    ...(stillDown.length === 0 ? [] : [lost]),
+    ...(stillDown.length === 0 ? [] : [downSentence]),
     ...(restored.length + stillDown.length === 0 ? ["The services that ran before keep running."] : []),
   ];
-  return new StackwardenError(cause.code, parts.join(" "), {
-    hint: cause.hintParts,
+  return changedError(cause, {
+    message: parts.join(" "),
     details: { ...cause.details, rolled_back: restored, down: stillDown.map(({ service }) => service) },
-    cause: cause.cause ?? cause,
   });
 }

@@ -6,7 +6,7 @@ import { callTo, hint } from "../../hint.js";
 import { quoteWord } from "../../system/quote-word.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import { commandMark } from "../logs/command-lines.js";
-import type { CallContext } from "../model.js";
+import type { CallContext, CommandRequest } from "../model.js";
 import type { ExecRequest, ExecResult } from "../runtime.js";
 import type { CommandOutcome } from "../schemas/commands.js";
 import type { ProjectRecords } from "../storage/project-records.js";
@@ -18,23 +18,6 @@ const PROGRESS_MS = 2000;
 const SHOWN_CHARACTERS = 200;
 /** Maximum characters of a progress message, which clients show on one line. */
 const PROGRESS_CHARACTERS = 200;
-
-export interface CommandRequest {
-  service: string;
-  command: readonly string[] | string;
-  shell?: boolean;
-  environment?: Record<string, string>;
-  workdir?: string;
-  stdin?: string;
-  /** Run in a fresh instance even when the service is running. Default false. */
-  oneOff?: boolean;
-  /** Start the service's dependencies first when the stack is not running. Default false. */
-  dependencies?: boolean;
-  /** Milliseconds after which the command is terminated. */
-  timeoutMs: number;
-  /** Maximum UTF-8 bytes of output in the answer. */
-  maxBytes: number;
-}
 
 /** Where the command runs. */
 export interface CommandTarget {
@@ -94,7 +77,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
   });
   const commandLine = records.clean(commandText(argv));
   const { terminal } = call;
-  output.note(`$ ${commandLine}${terminal === undefined ? "" : " (in a terminal; its output is not kept)"}`);
+  output.note(`$ ${commandLine}${terminal === undefined ? "" : " (in a terminal; its output is not stored)"}`);
   events.add({ type: "command_started", service: name, message: `${name}: ${commandLine}`, actor: call.actor });
   const total = request.timeoutMs / 1000;
   const environment = {

@@ -36,7 +36,7 @@ function retried<T>(
     ...host.retry,
     signal,
     onRetry: ({ attempt, delayMs, error }) =>
-      retrying(`${verb} ${name} failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`),
+      retrying(`${verb} ${name} failed (attempt ${attempt}); retrying in ${delayMs} ms: ${(error as Error).message}`),
   });
 }
 

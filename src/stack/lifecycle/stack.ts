@@ -117,12 +117,12 @@ export class Stack {
     return [...this.units.values()].filter((unit) => unit.name === name || unit.definition.instanceOf === name);
   }
 
-  /** Starts all services. On failure, all of them are stopped again. */
-  async bringUp(scope: Scope): Promise<void> {
+  /** Starts all services. On failure, all of them are stopped again, unless `keepsRunning` is true for the failure. */
+  async bringUp(scope: Scope, keepsRunning = (_error: unknown): boolean => false): Promise<void> {
     const { units } = this;
     const names = [...units.keys()];
     this.usage.start();
-    await this.#change(names, () => startServices({ units, names, scope: this.#within(scope) }));
+    await this.#change(names, () => startServices({ units, names, scope: this.#within(scope), keepsRunning }));
   }
 
   /**
@@ -142,12 +142,12 @@ export class Stack {
       return (ranWith === undefined ? latest : compareDefinitions(ranWith, next).changed).includes(name);
     });
     // A service that does not run again now does so when a later start names it.
-    const held = new Set(options.namedBefore.filter((name) => this.units.get(name)?.state === "completed"));
+    const completed = new Set(options.namedBefore.filter((name) => this.units.get(name)?.state === "completed"));
     // Let the runtime refuse the definition before any service changes.
     const affected = await this.runtimeStack.update(next);
     const replaced = new Map<string, string>();
     const replace = (name: string, reason: string): void => {
-      if (this.units.has(name) && !held.has(name) && !replaced.has(name)) replaced.set(name, reason);
+      if (this.units.has(name) && !completed.has(name) && !replaced.has(name)) replaced.set(name, reason);
     };
     for (const name of changed) replace(name, "its definition changed");
     for (const [name, reason] of Object.entries(affected)) replace(name, reason);
@@ -173,7 +173,9 @@ export class Stack {
       }
       this.#units = units;
       this.#ranWith = new Map(
-        changed.filter((name) => held.has(name)).map((name) => [name, this.#ranWith.get(name) ?? former.definition]),
+        changed
+          .filter((name) => completed.has(name))
+          .map((name) => [name, this.#ranWith.get(name) ?? former.definition]),
       );
       this.#definition = next;
       const starts = (unit: ServiceController): boolean => replaced.has(unit.name) || idle(unit);
@@ -253,6 +255,11 @@ export class Stack {
     this.#definition = former.definition;
     const signal = AbortSignal.any([this.#life.signal, timeoutSignal(restoreMs)]);
     return startFormer(former, this.runtimeStack, { ...scope, signal });
+  }
+
+  /** Reports a later start that failed before its services existed as the reason why the services are stopped. */
+  notStarted(cause: unknown): void {
+    for (const unit of this.units.values()) unit.notStarted(cause);
   }
 
   /** Ends changes in progress, for a stop that follows. */

@@ -19,6 +19,8 @@ export interface Startup {
   scope: Scope;
   /** After a failure, start the services that do not depend on the failed one. Default: stop all of them. */
   independent?: boolean;
+  /** True for a failure after which running services stay as they are. Default: stop them. */
+  keepsRunning?: (error: unknown) => boolean;
 }
 
 interface Awaited {
@@ -108,10 +110,11 @@ function preparations({ units, names, scope, independent }: Startup) {
 
 /**
  * Starts the named services; resolves when all are up. After the first failure, the other starts are cancelled, and the
- * services started so far are stopped again, dependents first.
+ * services started so far are stopped again, dependents first, unless `keepsRunning` says otherwise.
  * @throws the first failure, or the signal's reason
  */
-export async function startServices({ units, names, scope, independent = false }: Startup): Promise<void> {
+export async function startServices(startup: Startup): Promise<void> {
+  const { units, names, scope, independent = false, keepsRunning = () => false } = startup;
   const abort = new AbortController();
   const together = { ...scope, signal: AbortSignal.any([scope.signal, abort.signal]) };
   let failure: { error: unknown } | undefined;
@@ -158,7 +161,8 @@ export async function startServices({ units, names, scope, independent = false }
   const started = names.flatMap((name) => units.get(name) ?? []);
   // A service that ended on its own keeps its state, which shows the failure.
   const active = started.filter((unit) => unit.running || unit.restartPending || unit.state === "pending");
-  const stopping = independent ? active.filter((unit) => !unit.up) : active;
+  const kept = keepsRunning(error);
+  const stopping = active.filter((unit) => (kept ? unit.state === "pending" : !independent || !unit.up));
   const reasons = new Map(stopping.map((unit) => [unit.name, whyStopped(unit, error)]));
   await stopServices(stopping, { actor: scope.actor, reason: (name) => reasons.get(name) ?? stoppedWith(error) });
   await Promise.all(started.filter((unit) => !unit.up).map((unit) => unit.removeNewData()));

@@ -16,6 +16,7 @@ import { sanitizeError } from "../text/sanitize-error.js";
 import { hiddenSecrets } from "../text/visible-values.js";
 import { applyLimits } from "./apply-limits.js";
 import { DefinitionReader, generatedIn, notGenerated } from "./definition-reader.js";
+import { hasFailedServices, withLeftOut } from "./left-out.js";
 import { checkLimits } from "./limits.js";
 import { overrideNotes } from "./overrides.js";
 import { hasMoved, movedPorts } from "./port-plan.js";
@@ -63,10 +64,6 @@ function elsewhere(before: RuntimeName | null, now: RuntimeName, volumes: string
   return ` The project ran on ${before} before, and the data of its volumes (${volumes.join(", ")}) is there, not on this runtime. To use it, set \`runtime: ${before}\` in the configuration.`;
 }
 
-/** True when services were started and did not come up. */
-const hasFailedServices = (error: unknown): error is StackwardenError =>
-  error instanceof StackwardenError && ["SERVICE_START_FAILED", "START_TIMEOUT"].includes(error.code);
-
 /** Explains failed checks of the built-in stack, which are not in any file of the project. */
 function explainBuiltIn(error: unknown, source: string): unknown {
   if (!hasFailedServices(error) || !source.startsWith("built-in:")) return error;
@@ -77,21 +74,22 @@ function explainBuiltIn(error: unknown, source: string): unknown {
 
 /** A volume that was renamed or removed in the compose file: another one, which is empty, can be in its place. */
 const dataUnused = (volume: string): string =>
-  `the compose file has no volume ${volume} any more, and the stack runs without its data, which is kept`;
+  `the compose file no longer has the volume ${volume}; its data is kept, and the stack runs without it`;
 
 function removedBecause(service: string, { without = [], files, profiles }: StartRequest): string {
   if (without.includes(service)) return "this call excludes it";
   return files === undefined && profiles === undefined
-    ? "it is not in the definition any more"
+    ? "the definition no longer has it"
     : "the files and profiles of this call do not have it";
 }
 
-/** Adds the services that are left out to a failed start: their absence can be its cause. */
-function withLeftOut(error: unknown, services: readonly string[] = []): unknown {
-  if (!hasFailedServices(error) || services.length === 0) return error;
-  const them = services.length === 1 ? "it" : "them";
-  const call = hint` Left out by a call: ${services.join(", ")}; ${callTo("start_stack", { services: [...services] })} includes ${them}.`;
-  return withHint(error, [...error.hintParts, ...call], { ...error.details, left_out: [...services] });
+/** Adds the call that leaves an unhealthy service running, so that it can be inspected. */
+function withInspection(error: unknown): unknown {
+  if (!hasFailedServices(error)) return error;
+  const { code, details } = error;
+  if (code !== "START_TIMEOUT" && details?.state !== "unhealthy") return error;
+  const call = hint` To inspect it while it runs, call ${callTo("start_stack", { wait: false })}: such a start keeps services running when one fails.`;
+  return withHint(error, [...error.hintParts, ...call]);
 }
 
 function describeChanges({ replaced, started, removed }: Reconciled, limited: readonly string[]): string[] {
@@ -203,7 +201,12 @@ export class Supervisor {
       scope.signal.throwIfAborted();
       const done =
         target.runtime !== undefined
-          ? await this.#openStack(definition, await target.runtime, settings, scope, steps.launched, records)
+          ? await this.#openStack(definition, await target.runtime, settings, records, {
+              scope,
+              launched: steps.launched,
+              // The caller does not wait for health: it sees a service that fails, as after `docker compose up -d`.
+              keepsRunning: (error) => request.wait === false && hasFailedServices(error),
+            })
           : await this.#reconcile(target.running, definition, {
               restoreMs: settings.startTimeoutMs,
               namedBefore: namedBefore(this.selection, request),
@@ -234,6 +237,7 @@ export class Supervisor {
       const refused = before !== null && !attempt.changed && this.running === before;
       if (!refused) this.#lastFailed = true;
       records?.events.add(refused ? startRefused(explained, actor) : startFailed(explained, actor, attempt.changed));
+      if (before === null && !attempt.changed) this.#stack?.notStarted(explained);
       if (this.running === null) await this.#release();
       throw explained;
     } finally {
@@ -260,7 +264,7 @@ export class Supervisor {
     );
     await stack.stop(scope);
     await this.#release();
-    events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
+    events.add({ type: "stack_stopped", message: "The stack stopped; its data is kept.", actor });
   }
 
   /** Stops some services of the open stack. Does nothing when the stack has stopped meanwhile. */
@@ -410,6 +414,15 @@ export class Supervisor {
     return this.#reader.read(settings, selection, records === null ? notGenerated() : generatedIn(records));
   }
 
+  /** See `DefinitionReader.readKnown`. Generates and stores no secret. */
+  readKnown(
+    settings: StackSettings,
+    selection: ProjectSelection,
+    request: ProjectSelection,
+  ): Promise<[StackDefinition, ProjectSelection]> {
+    return this.#reader.readKnown(settings, selection, request, notGenerated());
+  }
+
   /** @throws UNKNOWN_SERVICE, LIMIT_REFUSED */
   async #checkLimits(requested: Record<string, LimitChange>, definition: StackDefinition): Promise<void> {
     const capacity = this.capacity();
@@ -430,11 +443,11 @@ export class Supervisor {
     read: StackDefinition,
     choice: RuntimeChoice,
     settings: StackSettings,
-    scope: Scope,
-    launched: () => void,
     records: ProjectRecords,
+    how: { scope: Scope; launched(): void; keepsRunning(error: unknown): boolean },
   ): Promise<Done> {
     const { storage } = this.parts;
+    const { scope, launched, keepsRunning } = how;
     const { signal, actor } = scope;
     const { events } = records;
     const { runtime } = choice;
@@ -462,7 +475,7 @@ export class Supervisor {
         onRetry: ({ attempt, delayMs, error }) =>
           events.add({
             type: "retrying",
-            message: `Opening the runtime failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`,
+            message: `Opening the runtime failed (attempt ${attempt}); retrying in ${delayMs} ms: ${(error as Error).message}`,
           }),
       },
     );
@@ -476,10 +489,11 @@ export class Supervisor {
     launched();
     try {
       await storage.keepRuntime(runtime.name);
-      await stack.bringUp(scope);
+      await stack.bringUp(scope, keepsRunning);
     } catch (error) {
-      if (stack.phase === "open") await stack.stop({ actor });
-      throw error;
+      const stays = keepsRunning(error) && [...stack.units.values()].some(({ running }) => running);
+      if (stack.phase === "open" && !stays) await stack.stop({ actor });
+      if (stack.phase !== "open") throw withInspection(error);
     }
     for (const event of [...portsReassigned(stack), stackStarted(stack, actor)]) events.add(event);
     return { reached: "started", changes: [] };
@@ -569,12 +583,13 @@ export class Supervisor {
     const waiting = [...(this.#stack?.units.values() ?? [])].filter((unit) => !unit.up);
     const missing = waiting.map((unit) => `${unit.name} is ${unit.state} (${unit.health().message})`);
     const seconds = timeoutMs / 1000;
+    const last = waiting.flatMap((unit) => unit.lastLines.map((line) => `${unit.name} | ${line}`));
     return new StackwardenError(
       "START_TIMEOUT",
       `The stack did not become healthy within ${seconds} s${missing.length > 0 ? `: ${missing.join("; ")}` : ""}.`,
       {
         hint: hint`The services that had started were stopped. Read the logs of the services named with ${callTo("get_logs", { services: waiting.map((unit) => unit.name) })}; the operator can raise ${setting("start_timeout_seconds")}.`,
-        details: { missing: waiting.map((unit) => unit.name) },
+        details: { missing: waiting.map((unit) => unit.name), last_lines: last },
       },
     );
   }

@@ -30,21 +30,21 @@ export async function watchVolumes(
   if (volumes.length === 0) return;
   const empty = await instance.emptyVolumes;
   if (empty === null) return;
-  const lost = volumes.filter((volume) => empty.includes(volume) && memory.filled.includes(volume));
-  if (lost.length > 0) {
+  const emptied = volumes.filter((volume) => empty.includes(volume) && memory.filled.includes(volume));
+  if (emptied.length > 0) {
     const message =
-      lost.length === 1
-        ? `The volume ${lost[0]} of ${definition.name} is empty at this start, although it had data before.`
-        : `The volumes ${lost.join(", ")} of ${definition.name} are empty at this start, although they had data before.`;
+      emptied.length === 1
+        ? `The volume ${emptied[0]} of ${definition.name} is empty at this start, although it had data before.`
+        : `The volumes ${emptied.join(", ")} of ${definition.name} are empty at this start, although they had data before.`;
     instance.notes.push(message);
     event({
       type: "volumes_empty",
       service: definition.name,
       message,
-      data: { volumes: lost, generation: instance.generation },
+      data: { volumes: emptied, generation: instance.generation },
     });
   }
-  await memory.keep({ filled: volumes.filter((volume) => !empty.includes(volume)), empty: lost });
+  await memory.keep({ filled: volumes.filter((volume) => !empty.includes(volume)), empty: emptied });
 }
 
 /** Remembers the data of a database that became healthy: its server initialises an empty volume. */

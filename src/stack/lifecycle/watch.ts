@@ -27,8 +27,8 @@ const MAX_ENTRIES = 20_000;
 const CLOCK_MS = 50;
 const ACTOR = "stackwarden watch";
 
-/** What the last scans of one rule's path found. */
-interface Seen {
+/** The state of one rule's path after its last scan. */
+interface Scan {
   since: number;
   /** Modification times of files that changed since the watch began. */
   files: Map<string, number>;
@@ -79,7 +79,7 @@ const copiesFiles = ({ definition, instance }: ServiceController, { action, path
 export class Watch {
   #stack: Stack | null = null;
   #timer: NodeJS.Timeout | undefined;
-  readonly #seen = new Map<string, Seen>();
+  readonly #scans = new Map<string, Scan>();
   readonly #pending = new Map<string, Pending>();
 
   constructor(
@@ -114,7 +114,7 @@ export class Watch {
   stop(): void {
     clearTimeout(this.#timer);
     this.#stack = null;
-    this.#seen.clear();
+    this.#scans.clear();
     this.#pending.clear();
   }
 
@@ -131,19 +131,19 @@ export class Watch {
     const stack = this.#open;
     if (stack === null) return;
     const begun = Date.now();
-    let found = false;
+    let hasNewChanges = false;
     for (const unit of watched(stack))
       for (const rule of unit.definition.watch ?? []) {
         const changes = await this.#changes(unit, rule);
         if (changes.changed.length === 0 && changes.removed.length === 0) continue;
         const { folder } = this.parts.storage;
         if (rule.action === "sync" && usesFiles(unit, rule, folder, stack.runtimeStack.runtime)) continue;
-        found = true;
+        hasNewChanges = true;
         this.#add(unit, rule, changes, begun);
       }
     const took = Date.now() - begun;
     for (const [name, pending] of [...this.#pending]) {
-      if (found && Date.now() - pending.since < PATIENCE_MS) continue;
+      if (hasNewChanges && Date.now() - pending.since < PATIENCE_MS) continue;
       this.#pending.delete(name);
       await this.#apply(name, pending);
     }
@@ -183,8 +183,8 @@ export class Watch {
     const { folder } = this.parts.storage;
     const key = JSON.stringify([unit.name, rule]);
     const begun = Date.now();
-    const seen: Seen = this.#seen.get(key) ?? { since: 0, files: new Map(), paths: null };
-    this.#seen.set(key, seen);
+    const scan: Scan = this.#scans.get(key) ?? { since: 0, files: new Map(), paths: null };
+    this.#scans.set(key, scan);
     const context = unit.definition.build?.context === rule.path ? { buildContext: true as const } : {};
     const ignored = ignoredSources({ path: rule.path, ...context }, folder);
     const chosen = watchIgnores(rule);
@@ -193,7 +193,7 @@ export class Watch {
       const { files, complete } = await newerFiles(rule.path, {
         within: folder,
         // What is older than the instance is part of it.
-        since: Math.max(unit.begunAt, seen.since - CLOCK_MS),
+        since: Math.max(unit.begunAt, scan.since - CLOCK_MS),
         skip: (path, isFolder) => ignored(path, isFolder) || chosen(path, isFolder),
         maxEntries: MAX_ENTRIES,
         onFile: (path) => paths.add(path),
@@ -201,12 +201,12 @@ export class Watch {
       const own = unit.instance?.user.uid ?? null;
       const changed = files.filter(
         ({ path, mtimeMs, uid }) =>
-          seen.files.get(path) !== mtimeMs && !(own !== null && own === uid && own !== process.getuid?.()),
+          scan.files.get(path) !== mtimeMs && !(own !== null && own === uid && own !== process.getuid?.()),
       );
-      for (const { path, mtimeMs } of files) seen.files.set(path, mtimeMs);
-      const removed = complete ? [...(seen.paths ?? [])].filter((path) => !paths.has(path)) : [];
-      seen.since = begun;
-      seen.paths = complete ? paths : null;
+      for (const { path, mtimeMs } of files) scan.files.set(path, mtimeMs);
+      const removed = complete ? [...(scan.paths ?? [])].filter((path) => !paths.has(path)) : [];
+      scan.since = begun;
+      scan.paths = complete ? paths : null;
       return { changed, removed };
     } catch (error) {
       if (error instanceof UnsafePathError) return { changed: [], removed: [] };

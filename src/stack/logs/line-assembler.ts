@@ -6,7 +6,7 @@
 const LF = 10;
 const CR = 13;
 /** Maximum bytes of one line that are held until its end. Further bytes are only counted. */
-export const MAX_HELD_BYTES = 64 * 1024;
+const MAX_HELD_BYTES = 64 * 1024;
 /** Maximum characters of a line that cannot exceed the 8 KiB bound, whatever its characters. */
 const SURELY_SHORT = 2700;
 

@@ -34,7 +34,6 @@ const index = z.object({
 });
 
 export type StoreIndex = z.output<typeof index>;
-export type ServiceIndex = z.output<typeof service>;
 
 const FILE = "store.json";
 

@@ -1,8 +1,8 @@
 /** Counts lines by level and message over time. */
 import { formatCursor } from "./cursor.js";
 import { continues, LOG_LEVELS, type LogLevel, levelOf, levelRank } from "./levels.js";
+import { droppedOf, matching, type QueriedStore, type Settings, takeViews } from "./matching.js";
 import { patternOf } from "./patterns.js";
-import { droppedOf, matching, type QueriedStore, type Settings, takeViews } from "./query.js";
 import { inTraceback, isException, isFrame, mayEndTraceback } from "./stack-traces.js";
 import { isoTime, type StoredLine } from "./stored-line.js";
 import type { LogPage } from "./types.js";

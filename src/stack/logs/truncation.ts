@@ -45,7 +45,7 @@ export const notShown = {
     return later > 0 ? { lines: later, reason: full ? "budget" : "tail", how_to_get: goOn } : null;
   },
 
-  /** Omissions of a wait for a line: lines after the position of its caller, older than those of the answer. */
+  /** Omissions of a wait for a line: lines between the caller's position and the first line of the answer. */
   ofWait(state: { lines: number; full: boolean; position: string; firstTime: string | undefined }): Omitted {
     const { lines, full, position, firstTime } = state;
     if (lines <= 0) return null;

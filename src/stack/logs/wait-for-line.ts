@@ -2,9 +2,10 @@
 import { formatCursor, parseCursor } from "./cursor.js";
 import { textTest } from "./line-filter.js";
 import { oldestFirst } from "./log-view.js";
+import { droppedOf, type QueriedStore, type Settings, takeViews } from "./matching.js";
 import { type MergedLine, mergeLines } from "./merge.js";
 import { costOf, PageBuilder } from "./page-builder.js";
-import { droppedOf, type QueriedStore, type Settings, tailPage, takeViews } from "./query.js";
+import { tailPage } from "./pages.js";
 import { needlesOf } from "./raw-search.js";
 import { notShown } from "./truncation.js";
 import type { LogPage } from "./types.js";
@@ -104,13 +105,13 @@ async function matchPage(
 ): Promise<LogPage> {
   const { context } = settings.query;
   const { service, line } = match;
-  const wanted = context ?? DEFAULT_CONTEXT;
-  const most = Math.max(wanted, settings.tail - 1);
+  const contextLines = context ?? DEFAULT_CONTEXT;
+  const most = Math.max(contextLines, settings.tail - 1);
   const end = store.lastSeq;
-  const earlier = new NewestLines(position === undefined ? wanted : (context ?? most));
+  const earlier = new NewestLines(position === undefined ? contextLines : (context ?? most));
   if (position === undefined) for (const entry of before) earlier.add(entry);
   const shown = [match];
-  let missing = wanted;
+  let missing = contextLines;
   let room = settings.maxBytes - costOf(match);
   for await (const entry of linesBetween(store, settings, position ?? line.seq, end)) {
     if (entry.line.seq < line.seq) {

@@ -11,7 +11,7 @@ const text = z.string();
 const time = z.string();
 
 /** Kinds of causes. `idle_stop`, `starting`, `stopped` and `never_started` are not faults. */
-export const CAUSE_KINDS = [
+const CAUSE_KINDS = [
   "bad_credentials",
   "check_failed",
   "check_program_missing",
@@ -52,10 +52,10 @@ export const CAUSE_KINDS = [
 export type CauseKind = (typeof CAUSE_KINDS)[number];
 
 /** `certain`: observed. `likely`: other causes of the observations are improbable. `possible`: worth checking. */
-export const CONFIDENCES = ["certain", "likely", "possible"] as const;
+const CONFIDENCES = ["certain", "likely", "possible"] as const;
 export type Confidence = (typeof CONFIDENCES)[number];
 
-export const EVIDENCE_SOURCES = ["definition", "event", "exit", "health", "limits", "log", "stats"] as const;
+const EVIDENCE_SOURCES = ["definition", "event", "exit", "health", "limits", "log", "stats"] as const;
 
 /** One observation. */
 export const evidence = z.object({

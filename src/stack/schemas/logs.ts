@@ -6,10 +6,10 @@ const text = z.string();
 /** ISO 8601, UTC, milliseconds. */
 const time = z.string();
 
-export const logStream = z.enum(["stdout", "stderr"]);
+const logStream = z.enum(["stdout", "stderr"]);
 export type LogStream = z.infer<typeof logStream>;
 /** `install`: output of the installation or build before the service's own program. */
-export const lineStream = z.enum(["stdout", "stderr", "install"]);
+const lineStream = z.enum(["stdout", "stderr", "install"]);
 export type LineStream = z.infer<typeof lineStream>;
 
 export const logLine = z.object({
@@ -61,7 +61,7 @@ const page = {
     })
     .exactOptional(),
 };
-export const logPage = z.object(page);
+const logPage = z.object(page);
 export type LogPage = z.infer<typeof logPage>;
 
 export const logReport = z.object({

@@ -3,25 +3,13 @@
 import { appendFile, readFile, rename, stat } from "node:fs/promises";
 import { StackwardenError } from "../../errors.js";
 import { waitUntil } from "../../system/wait.js";
-import type { EventPage, EventType, StackEvent } from "../model.js";
+import type { EventPage, EventQuery, EventType, StackEvent } from "../model.js";
 
 /** The actor of events that no client requested. */
 export const SERVER_ACTOR = "stackwarden";
 const KEPT = 2_000;
 /** Size in bytes at which a new file is started. One older file is kept. */
 const LARGEST_FILE = 4 * 1_048_576;
-
-export interface EventQuery {
-  /** Only events after this `seq`, oldest first; without it, the newest ones. */
-  after?: number;
-  /** 1…1,000. Default 100. */
-  limit?: number;
-  service?: string;
-  types?: EventType[];
-  /** Milliseconds to wait for the first matching event. */
-  waitMs?: number;
-  signal?: AbortSignal;
-}
 
 export interface EventInput {
   type: EventType;

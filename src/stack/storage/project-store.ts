@@ -194,7 +194,7 @@ export class ProjectStore {
     } finally {
       await unlock();
     }
-    // Another server may have taken the lock meanwhile; then the project has begun anew.
+    // Another server may have taken the lock meanwhile; then the project was created again.
     await rmdir(directory).catch(() => undefined);
   }
 
@@ -314,7 +314,7 @@ export class ProjectStore {
     try {
       outcome = await takeLock(file);
     } catch (error) {
-      throw storageError(`The lock ${file} cannot be made`, error);
+      throw storageError(`The lock ${file} cannot be created`, error);
     }
     if (outcome.lock !== null) {
       await removeUnfinished(this.folderOf(project));

@@ -22,7 +22,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 const failed = (file: string, what: string, cause?: unknown): StackwardenError =>
   new StackwardenError("STORAGE_FAILED", `The secrets file ${file} ${what}.`, {
-    hint: "Restore it from a backup. Deleting it makes new passwords, which existing volumes refuse; remove those volumes too.",
+    hint: "Restore it from a backup. If you delete it, the next start generates new passwords, which existing databases refuse: delete their volumes too.",
     cause,
   });
 

@@ -84,14 +84,14 @@ export class SnapshotStore {
       await mkdir(path, { mode: 0o700 });
       await mkdir(data, { mode: 0o700 });
     } catch (error) {
-      throw storageError("A snapshot cannot be begun", error);
+      throw storageError("A snapshot cannot be created", error);
     }
     return {
       data,
       finish: async (record) => {
         await atomicWrite(join(path, RECORD), `${JSON.stringify(record, null, 2)}\n`);
         await rename(path, join(this.folder, record.name)).catch((error: unknown) => {
-          throw storageError(`The snapshot ${record.name} cannot be named`, error);
+          throw storageError(`The snapshot ${record.name} cannot be stored`, error);
         });
         finished = true;
       },
@@ -122,7 +122,7 @@ export class SnapshotStore {
 
   async #make(): Promise<void> {
     await mkdir(this.folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-      throw storageError(`${this.folder} cannot be made`, error);
+      throw storageError(`${this.folder} cannot be created`, error);
     });
   }
 

@@ -72,11 +72,6 @@ const SUSPECT = new RegExp(`[\\n-\\r\\x85\\u2028\\u2029\\ud800-\\udfff${CONTROL}
 const INTRODUCERS = "\\x1b\\x90\\x98\\x9b\\x9d-\\x9f";
 const CONTROL_INTRODUCER = new RegExp(`[${INTRODUCERS}]`);
 
-/** True when `sanitizeText` may change the text. `\n` also counts. */
-export function mayNeedSanitizing(text: string): boolean {
-  return SUSPECT.test(text);
-}
-
 /**
  * Removes escape sequences, control characters (tab stays, line breaks become a space), bidirectional controls,
  * zero-width and other invisible characters, lone surrogates. Linear in the text's length; idempotent.

@@ -11,7 +11,7 @@ const MAC = [
 ];
 
 /** Path of the browser, or the one that `CHROMIUM` names. Null if there is none. */
-export function chromiumPath(): string | null {
+function chromiumPath(): string | null {
   const { CHROMIUM, PATH = "" } = process.env;
   if (CHROMIUM !== undefined && CHROMIUM !== "") return CHROMIUM;
   const folders = PATH.split(delimiter);

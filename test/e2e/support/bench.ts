@@ -47,7 +47,7 @@ export interface CallOptions {
 }
 
 /** Process id of the state directory's background server, when one runs. */
-export const backgroundOf = (state: string): number | null => lockHolder(join(state, "server", "lock"));
+const backgroundOf = (state: string): number | null => lockHolder(join(state, "server", "lock"));
 
 /** Ends the background server and its stacks. @returns its process id */
 export async function endBackground(state: string): Promise<number | null> {

@@ -13,7 +13,7 @@ const IMAGES = { python: "python:3.11-slim", redis: "redis:7-alpine" };
 /** One daemon for both suites. */
 let running: Promise<TestDaemon> | undefined;
 const daemonOf = (): Promise<TestDaemon> => {
-  running ??= startDaemon({ shortFilter: true });
+  running ??= startDaemon({ shortFilter: true, firewall: false });
   return running;
 };
 afterAll(async () => (await running)?.close());

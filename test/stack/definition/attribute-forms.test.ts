@@ -5,7 +5,7 @@ import { hostSettings } from "../../../src/runtimes/docker/container/compose-set
 import { limitFields } from "../../../src/runtimes/docker/service/limits.js";
 import { withDefaults } from "../../../src/runtimes/shared/default-limits.js";
 import { forRuntime } from "../../../src/stack/definition/for-runtime.js";
-import { splitWords } from "../../../src/stack/definition/read-command.js";
+import { splitCommand } from "../../../src/stack/definition/read-command.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import { load as loadProject } from "./project.js";
 
@@ -34,8 +34,8 @@ describe("command and entrypoint", () => {
     ["run $(date) `x y`", ["run", "$(date)", "`x y`"]],
     [`say "never closed`, null],
     ["say 'never closed", null],
-  ])("splitWords(%j) gives the words that a shell would, without expansion", (text, words) => {
-    expect(splitWords(text)).toEqual(words);
+  ])("splitCommand(%j) gives the words that a shell would, without expansion", (text, words) => {
+    expect(splitCommand(text)?.words ?? null).toEqual(words);
   });
 
   it("command and entrypoint accept a list or text, and refuse other forms", async () => {

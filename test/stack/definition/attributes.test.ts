@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import { ATTRIBUTES, attributeOf } from "../../../src/stack/definition/attributes.js";
+import { ATTRIBUTES } from "../../../src/stack/definition/attributes.js";
 
 interface Schema {
   $ref?: string;
@@ -54,7 +54,9 @@ describe("ATTRIBUTES", () => {
 
   it("every attribute of the official schema has a row", () => {
     expect(paths.length).toBeGreaterThan(300);
-    const missing = paths.filter((path) => !SECTIONS.includes(path) && attributeOf(path) === undefined);
+    const hasRow = (path: string): boolean =>
+      Object.keys(ATTRIBUTES).some((row) => path === row || path.startsWith(`${row}.`));
+    const missing = paths.filter((path) => !SECTIONS.includes(path) && !hasRow(path));
     // A group needs no row when all of its members have one.
     expect(missing.filter((path) => !Object.keys(ATTRIBUTES).some((row) => row.startsWith(`${path}.`)))).toEqual([]);
   });

@@ -11,11 +11,11 @@ describe("forRuntime", () => {
       "services:\n  a: { image: a, logging: { driver: syslog } }\n  b: { image: b, logging: { driver: none }, tty: true, stdin_open: false }\n",
     );
     expect(forRuntime(definition, "local").notes).toEqual([
-      "logging (a, b) has no effect on the local runtime: Stackwarden keeps what services print.",
+      "logging (a, b) has no effect on the local runtime: Stackwarden stores the output of services.",
       "tty (b) has no effect on the local runtime: Services have no terminal.",
     ]);
     expect(forRuntime(definition, "docker").notes).toEqual([
-      "logging (a, b) has no effect on the docker runtime: Stackwarden keeps what services print.",
+      "logging (a, b) has no effect on the docker runtime: Stackwarden stores the output of services.",
     ]);
   });
 
@@ -32,7 +32,7 @@ describe("forRuntime", () => {
     const { services, notes } = forRuntime(definition, "local");
     expect(services.dns?.ports).toEqual([{ containerPort: 80, hostPort: 80, protocol: "tcp" }]);
     expect(notes).toEqual([
-      "Port 53/udp of dns is not published: this runtime publishes TCP ports alone.",
+      "Port 53/udp of dns is not published: this runtime publishes only TCP ports.",
       "Port 80/tcp of dns is published once, not on 8080 as well: this runtime publishes each port once.",
       "scale (dns) has no effect on the local runtime: One instance runs: processes of this machine share its ports.",
     ]);
@@ -58,7 +58,7 @@ volumes: { shared: {} }
     expect(Object.keys(proxy?.dependsOn ?? {}).sort()).toEqual(["web", "web-2", "web-3"]);
     expect(proxy?.dependsOn["web-3"]).toMatchObject({ condition: "service_healthy" });
     expect(volumes.sort()).toEqual(["shared", "web-cache", "web-cache-2", "web-cache-3"]);
-    expect(notes).toEqual(["web has 3 instances: web, web-2, web-3; the name web leads to all of them."]);
+    expect(notes).toEqual(["web has 3 instances: web, web-2, web-3; the name web resolves to all of them."]);
     expect(Object.keys(forRuntime(definition, "local").services)).toEqual(["web", "db", "proxy"]);
   });
 
@@ -91,10 +91,10 @@ volumes: { shared: {} }
       "a runs once, not 9 times: the stack has another service a-9.",
     ]);
     expect(await notesOf("image: x, scale: 2, expose: [80]", "dagger")).toEqual([
-      `${once}on the dagger runtime its name leads to one instance alone, and it has ports.`,
+      `${once}it has ports, and on the dagger runtime its name resolves to one instance only.`,
     ]);
     const worker = forRuntime(await load("services: { a: { image: x, deploy: { replicas: 2 } } }"), "dagger");
-    expect(worker.notes).toEqual(["a has 2 instances: a, a-2; the name a leads to the first one."]);
+    expect(worker.notes).toEqual(["a has 2 instances: a, a-2; the name a resolves to the first one."]);
   });
 
   it("forRuntime does not change the definition", async () => {

@@ -233,11 +233,15 @@ describe("refused files", () => {
   });
 
   it.each([
-    ["an anchor that merges itself", "services: { app: &a { <<: *a, image: x } }", /:1: services\.app.*inside of what/],
+    [
+      "an anchor that merges itself",
+      "services: { app: &a { <<: *a, image: x } }",
+      /:1: services\.app.*inside the node/,
+    ],
     [
       "a list that contains itself",
       "x-a: &a [*a]\nservices: { app: { image: x, command: *a } }",
-      /:1: .*inside of what/,
+      /:1: .*inside the node/,
     ],
     [
       "keys that are equal once read",

@@ -90,7 +90,7 @@ describe("the text of a compose file", () => {
     ["services: { 'a b': { image: x } }", 'services."a b"', '"a b" is not a service name'],
     ["nope: 1", "nope", "is not a key that Compose has here"],
     ["services: { app: { image: x, image: y } }", "", 'the key "image" appears twice in the same mapping'],
-    ["services: { app: *nope }", "services.app", "*nope refers to an anchor that does not stand above it"],
+    ["services: { app: *nope }", "services.app", "*nope refers to an anchor that is not defined above it"],
     ["services: { app: { <<: 5 } }", "services.app", "has a merge key `<<` whose value is not a mapping"],
     ["services: { [a]: { image: x } }", "services", "has a key that is not text"],
     [

@@ -69,7 +69,7 @@ describe("diagnose: stacks that are healthy or do not run", () => {
     expect(cause?.explanation).toMatch(
       /^The stack is not running: a client stopped it, at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.$/,
     );
-    expect(cause?.evidence[0]?.text).toBe("The stack stopped; its data stays. (by claude/7)");
+    expect(cause?.evidence[0]?.text).toBe("The stack stopped; its data is kept. (by claude/7)");
     expect(events.at(-1)).toMatchObject({ type: "stack_stopped", actor: "claude/7" });
   });
 

@@ -108,7 +108,7 @@ describe("start_stack on a running stack that fails", () => {
     const { end } = domain.runtime.service("api");
     domain.runtime.scripts.cache = {
       startMs: 200,
-      startErrors: [new StackwardenError("UNSUPPORTED", "No such option.")],
+      startErrors: [new StackwardenError("UNSUPPORTED", "No such option.", { retryable: true })],
       probe,
     };
     domain.project("shop", compose(service("cache", "command: [other]"), api, service("db")));
@@ -116,7 +116,11 @@ describe("start_stack on a running stack that fails", () => {
     await until("cache stopped", () => domain.runtime.calls.includes("stop cache SIGTERM"));
     end({ exitCode: 1 });
     const error = await failing;
-    expect(error).toMatchObject({ code: "UNSUPPORTED", details: { rolled_back: ["cache"], down: ["api"] } });
+    expect(error).toMatchObject({
+      code: "UNSUPPORTED",
+      retryable: true,
+      details: { rolled_back: ["cache"], down: ["api"] },
+    });
     expect(error.message).toMatch(
       /cache was restarted with the former definition\. This service is down: api \(.*code 1/,
     );
@@ -356,7 +360,7 @@ describe("result of start_stack on a running stack", () => {
     );
     const outcome = await start();
     expect(outcome.message).toBe(
-      "The running stack was brought in line with its definition: api replaced (its definition changed), worker replaced (it follows api), web started (it was crashed), new started, old stopped (it is not in the definition any more), limits of db changed; every service is healthy.",
+      "The running stack was brought in line with its definition: api replaced (its definition changed), worker replaced (it follows api), web started (it was crashed), new started, old stopped (the definition no longer has it), limits of db changed; every service is healthy.",
     );
     expect((await eventsOf(manager, "shop", "service_replaced")).map(({ message }) => message)).toEqual([
       "api was replaced: its definition changed.",

@@ -102,7 +102,7 @@ describe("limitsHold, notEnforced and pressure", () => {
       expect.stringMatching(/^memory: 500 of 512 MB/),
       expect.stringMatching(/1 process\(es\) were killed/),
       expect.stringMatching(/^cpu: 0\.99 of 1 cores/),
-      "cpu: held back for 2.35 s in all",
+      "cpu: throttled for 2.35 s in total",
       "pids: 95 of 100 in use",
     ]);
     const unknown = stats({ memory_mb: null, cpu_cores: null, pids: null, throttled_seconds: null, oom_kills: null });

@@ -193,7 +193,7 @@ it("a preparation is repeated after a transient failure", async () => {
   expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
   expect(attempts).toBe(2);
   const [retry] = await eventsOf(manager, "shop", "retrying");
-  expect(retry?.message).toContain("Preparing web failed (try 1)");
+  expect(retry?.message).toContain("Preparing web failed (attempt 1)");
 });
 
 it("a file that changes between the preparation and the start makes the service stale", async () => {

@@ -435,7 +435,7 @@ it("a start after a volume was renamed says that the stack runs without the data
   await manager.start({ project: "shop" }, call());
   domain.project("shop", SHOP.replaceAll("data:", "data2:"));
   const { message } = await manager.start({ project: "shop" }, call());
-  const kept = "the compose file has no volume data any more, and the stack runs without its data, which is kept";
+  const kept = "the compose file no longer has the volume data; its data is kept, and the stack runs without it";
   expect(message).toContain(kept);
   expect((await eventsOf(manager, "shop", "warning")).map((event) => event.message)).toContain(`T${kept.slice(1)}.`);
 });

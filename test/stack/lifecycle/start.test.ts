@@ -1,10 +1,11 @@
 /** Starts of a stack: order, readiness, rollback, and callers that join or cancel. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
+import type { StackSettings } from "../../../src/stack/settings.js";
 import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
-import { FakeRuntime } from "../../support/fake-runtime.js";
+import { FakeRuntime, type Script } from "../../support/fake-runtime.js";
 
 let domain: Domain;
 beforeEach(() => {
@@ -225,16 +226,82 @@ it("a start fails when its checks fail too often", async () => {
     .catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "SERVICE_START_FAILED" });
   expect((error as Error).message).toContain("its health check (fake) failed 2 times: HTTP 500");
+  expect((error as StackwardenError).hint).toMatch(
+    / To inspect it while it runs, call start_stack \{"wait": false\}: such a start keeps services running when one fails\.$/,
+  );
+});
+
+describe("a first start with wait: false in which a service fails", () => {
+  const failing = service("app", "depends_on: [db]").replace("start_period: 10s", "start_period: 0s");
+  const dependent = service("web", "depends_on: { app: { condition: service_healthy } }");
+  const begin = async (script: Script, settings: Partial<StackSettings> = {}) => {
+    domain.project("shop", compose(service("db"), failing, dependent));
+    domain.runtime.scripts = { app: script };
+    const manager = domain.manager(settings);
+    await manager.start({ project: "shop", wait: false, idleStopMs: 60_000 }, call());
+    await until("the start ends", async () => (await manager.report("shop")).state !== "starting");
+    return manager;
+  };
+  const running = () => [...domain.runtime.alive].map(({ service: name }) => name);
+
+  it("the unhealthy service and its dependencies keep running, and a later start completes the stack", async () => {
+    let answer: true | string = "HTTP 500";
+    const manager = await begin({ probe: () => answer });
+    expect(running()).toEqual(["db", "app"]);
+    const { state, services, idle_stop } = await manager.report("shop");
+    expect({ state, idle_stop }).toMatchObject({ state: "degraded", idle_stop: { seconds: 60 } });
+    expect(services).toMatchObject({
+      db: { state: "healthy" },
+      app: { state: "unhealthy" },
+      web: { state: "stopped" },
+    });
+    const { services: health } = await manager.health({ project: "shop" }, call());
+    expect(health.web?.message).toBe(
+      "Not started: The service app did not start: its health check (fake) failed 2 times: HTTP 500.",
+    );
+    expect(await eventsOf(manager, "shop", "stack_started", "stack_start_failed")).toMatchObject([
+      { message: "The stack started, but not every service is up: app is unhealthy, web is stopped." },
+    ]);
+    answer = true;
+    expect(await manager.start({ project: "shop" }, call())).toMatchObject({ status: "reconciled", verified: true });
+    expect(domain.runtime.started()).toEqual(["db", "app", "web"]);
+  });
+
+  it("services keep running when another one ends", async () => {
+    const manager = await begin({ ends: [{ afterMs: 100, exitCode: 3 }], probe: () => "not yet" });
+    expect(running()).toEqual(["db"]);
+    expect((await manager.health({ project: "shop" }, call())).services.app?.message).toContain("exited with code 3");
+  });
+
+  it("services keep running when the start exceeds its deadline", async () => {
+    await begin({ probe: () => ({ starting: "not ready" }) }, { startTimeoutMs: 1500 });
+    expect(running()).toEqual(["db", "app"]);
+  });
+
+  it("nothing keeps running when the start is stopped or a service is refused before it runs", async () => {
+    const manager = await begin({ startErrors: [new StackwardenError("UNSUPPORTED", "no such image")] });
+    expect(running()).toEqual([]);
+    expect((await manager.report("shop")).state).toBe("stopped");
+    domain.runtime.scripts = { app: { probe: () => ({ starting: "not ready" }) } };
+    await manager.start({ project: "shop", wait: false }, call());
+    await until("app runs", () => running().includes("app"));
+    await manager.stop({ project: "shop" }, call());
+    expect(running()).toEqual([]);
+  });
 });
 
 it("a start that exceeds its deadline fails and names the missing services", async () => {
   domain.project("shop", THREE);
-  domain.runtime.scripts = { api: { probe: () => "not ready" } };
+  domain.runtime.scripts = { api: { probe: () => "not ready", prints: "waiting for a licence" } };
   const error = await domain
     .manager({ startTimeoutMs: 3000 })
     .start({ project: "shop" }, call())
     .catch((thrown: unknown) => thrown);
-  expect(error).toMatchObject({ code: "START_TIMEOUT", details: { missing: ["web", "api"] } });
+  expect(error).toMatchObject({
+    code: "START_TIMEOUT",
+    details: { missing: ["web", "api"], last_lines: ["api | waiting for a licence"] },
+    hint: expect.stringContaining('start_stack {"wait": false}'),
+  });
   expect((error as Error).message).toMatch(/within 3 s: .*api is starting/);
   expect([...domain.runtime.alive]).toEqual([]);
 });

@@ -153,11 +153,11 @@ describe("develop.watch", () => {
     await up(compose(watching("restart")), true);
     const ended = await manager.start({ project: "shop", watch: false }, call());
     expect(ended.after).not.toHaveProperty("watching");
-    expect(ended.message).toContain("Changes of files are not applied any more (watch).");
+    expect(ended.message).toContain("File changes are no longer applied (watch).");
     const begun = await manager.start({ project: "shop", watch: true }, call());
     expect(begun).toMatchObject({
       status: "already_running",
-      message: expect.stringContaining("Changes of files are applied from now on (watch): app."),
+      message: expect.stringContaining("File changes are applied from now on (watch): app."),
     });
     expect((await manager.start({ project: "shop", watch: true }, call())).message).not.toContain("(watch)");
     await manager.stop({ project: "shop" }, call());

@@ -45,8 +45,10 @@ describe("LogStore.query: paging", () => {
         };
         const start = (await store.query({})).next_cursor;
         // Less than the memory limit is written between flushes, so that no line is dropped.
-        for (const part of before)
-          for (let left = part.count; left > 0; left -= 4) await write({ ...part, count: Math.min(4, left) });
+        for (const part of before) {
+          const most = part.text.length > 100 ? 4 : 20;
+          for (let left = part.count; left > 0; left -= most) await write({ ...part, count: Math.min(most, left) });
+        }
         const rest = [...during];
         let writing = Promise.resolve();
         const lines = await readAll(store, { tail, maxBytes, collapse }, start, async () => {

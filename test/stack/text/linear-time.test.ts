@@ -7,6 +7,7 @@ import { createRedactor } from "../../../src/stack/text/redaction.js";
 import { PATTERNS, redactPatterns } from "../../../src/stack/text/redaction-patterns.js";
 import { sanitizeText } from "../../../src/stack/text/sanitize-text.js";
 import { NPM_CREDENTIAL } from "../../../src/stack/text/secret-names.js";
+import { processorClock } from "../../support/processor-time.js";
 
 /** Length of the shorter text; the longer one is four times as long. */
 const SIZE = 2 * 1024;
@@ -64,10 +65,9 @@ const CASES = hardCases();
 
 /** Processor time in ms, which excludes other work on the machine. */
 function timeOf(run: (text: string) => unknown, text: string): number {
-  const before = process.cpuUsage();
+  const clock = processorClock();
   run(text);
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1000;
+  return clock();
 }
 
 /** Elapsed time in ms, which is not less than processor time; reading the clock takes far less time. */

@@ -10,7 +10,7 @@ import { own } from "./trees.mjs";
 import { findUser, ownerOf } from "./users.mjs";
 
 const MOST_KEPT = 64 * 1024;
-export const signalNumber = { SIGKILL: 9, SIGTERM: 15 };
+const signalNumber = { SIGKILL: 9, SIGTERM: 15 };
 
 /** Copies of mounted folders, so that a container can write to them and their owner matters. */
 function prepared(session, container, folder) {

@@ -114,6 +114,17 @@ export function libraries(programs) {
   return [...new Set([...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path]) => /** @type {string} */ (path)))];
 }
 
+/** Those folders of pip and setuptools that the machine's Python has. @param {string} python @returns {string[]} */
+function installedPackages(python) {
+  const program = `import importlib.util
+for name in ["pip", "setuptools", "pkg_resources", "_distutils_hack"]:
+    found = importlib.util.find_spec(name)
+    if found: print(found.submodule_search_locations[0])`;
+  return spawnSync(python, ["-c", program], { encoding: "utf8" })
+    .stdout.split("\n")
+    .filter((line) => line !== "");
+}
+
 /** @param {string} root */
 function fileSystem(root) {
   const write = (/** @type {string} */ path, /** @type {string} */ text, mode = 0o644) => {
@@ -155,12 +166,10 @@ function fileSystem(root) {
     preserveTimestamps: true,
     filter: (path) => !left.test(path),
   });
-  const pip = spawnSync(pythonProgram, ["-c", "import pip; print(*pip.__path__)"], { encoding: "utf8" });
-  if (pip.status === 0) {
-    // As in the official images.
-    copy(pip.stdout.trim(), join(relative("/", standard), "site-packages/pip"));
-    write(join(standard, "ensurepip/__main__.py"), ENSUREPIP);
-  }
+  // As in the official images. Their compiled modules are copied into each virtual environment.
+  const packages = installedPackages(pythonProgram);
+  for (const folder of packages) copy(folder, join(relative("/", standard), "site-packages", basename(folder)));
+  if (packages.some((folder) => basename(folder) === "pip")) write(join(standard, "ensurepip/__main__.py"), ENSUREPIP);
   copy(realpathSync(pythonProgram), "usr/bin/python3");
   copy(realpathSync(pythonProgram), relative("/", realpathSync(pythonProgram)));
   symlinkSync("python3", join(root, "usr/bin/python"));

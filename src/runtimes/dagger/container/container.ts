@@ -186,7 +186,7 @@ function commandOf(service: ServiceDefinition, facts: ImageFacts): string[] {
   if (words.length > 0) return words;
   throw new StackwardenError(
     "SERVICE_START_FAILED",
-    `Neither the image of ${service.name} nor the compose file says what to run.`,
+    `Neither the image of ${service.name} nor the compose file names a command.`,
     {
       hint: `Add services.${service.name}.command.`,
       details: { service: service.name },

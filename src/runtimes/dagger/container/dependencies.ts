@@ -95,7 +95,7 @@ async function run(options: InstallOptions, what: string, container: Container):
       onRetry: ({ attempt, delayMs }) =>
         notice(
           "retrying",
-          `${what} for ${service.name} met a network failure (try ${attempt}); again in ${delayMs} ms.`,
+          `${what} for ${service.name} failed because of the network (attempt ${attempt}); retrying in ${delayMs} ms.`,
         ),
     });
   } catch (error) {

@@ -6,7 +6,7 @@ import { CPU_PERIOD_US, MB } from "./limit-values.js";
 import type { HostUser } from "./types.js";
 
 /** The reason why a limit has no value although it is visible. */
-export const NO_LIMIT = "no limit was asked for";
+export const NO_LIMIT = "no limit was requested";
 /** Kernels represent "unlimited" as a number near 2^63. */
 const UNLIMITED_BYTES = 2 ** 60;
 
@@ -63,7 +63,7 @@ export function parseLimits(snapshot: HostSnapshot): AppliedLimits {
         ? `cgroup ${version}`
         : snapshot.has(file)
           ? NO_LIMIT
-          : `the service shows no ${file}, so that a limit could not be read back`;
+          : `the limit cannot be read back: the service's cgroup shows no ${file}`;
     return { value, enforcement: { level, reason } };
   };
   if (version === "v2") {

@@ -52,7 +52,7 @@ export class Containers {
           "SERVICE_START_FAILED",
           `The engine's host shows no running container of the service after ${waitMs / 1000} s.`,
           {
-            hint: "The engine may run on another machine than its address says; `stackwarden doctor` names where it was looked for.",
+            hint: "The engine may run on another machine than its address says; `stackwarden doctor` shows which machine was searched.",
           },
         );
       await delay(PAUSE_MS, undefined, { signal }).catch(() => {});

@@ -67,7 +67,7 @@ group=
 `;
 
 /** Encodes a word for `printf %b` in the script: all characters except plain ones in octal. */
-export function encodeWord(word: string): string {
+function encodeWord(word: string): string {
   if (word.includes("\0")) throw new TypeError("An argument cannot hold a NUL.");
   const bytes = [...Buffer.from(word)].map((byte) => {
     const character = String.fromCharCode(byte);

@@ -37,7 +37,7 @@ interface Pending {
 }
 
 /** The helper ended before it answered a request. */
-export class HelperEnded extends Error {
+class HelperEnded extends Error {
   override readonly name = "HelperEnded";
 }
 

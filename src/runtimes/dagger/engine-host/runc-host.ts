@@ -144,7 +144,7 @@ export class RuncHost implements EngineHost {
             ? `after ${APPLY_MS / 1000} s the service shows ${off.map((name) => `${name} ${appliedLimits[name].value ?? "unlimited"}`).join(", ")}`
             : lastLine(text(answer));
         throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${why}.`, {
-          hint: "A limit below present use is refused; stop the service or choose a higher one.",
+          hint: "The kernel refuses a limit below current usage: choose a higher limit, or stop the service first.",
           details: { asked: limits },
         });
       }
@@ -179,7 +179,7 @@ export class RuncHost implements EngineHost {
     return {
       cpu_cores: this.#cores(id, at, usage.cpu_seconds_total),
       ...usage,
-      reason: missing.length === 0 ? null : `the engine's host does not count ${missing.join(", ")}`,
+      reason: missing.length === 0 ? null : `the engine's host does not measure ${missing.join(", ")}`,
     };
   }
 

@@ -38,7 +38,7 @@ async function hostEnforcement(options: CheckOptions, runnerHost: string | null)
   late.abort();
   return {
     level: "none",
-    reason: `the engine's host did not answer within ${HOST_MS} ms; what holds shows when a stack runs`,
+    reason: `the engine's host did not answer within ${HOST_MS} ms; the first start of a stack shows what it enforces`,
   };
 }
 
@@ -47,7 +47,7 @@ const unusable: Enforcement = { level: "none", reason: "no engine can be used he
 /** Network isolation between stacks, and from other machines on the network. */
 const network = (tunnel: boolean): Enforcement => ({
   level: tunnel ? "none" : "advisory",
-  reason: `Names are each stack's own and published ports listen on ${
+  reason: `Service names are separate for each stack, and published ports listen on ${
     tunnel
       ? "every address of this machine, open to the network, by Dagger's own tunnel (dagger_tunnel)"
       : "127.0.0.1 only"

@@ -118,7 +118,7 @@ async function socketReach(
 
 /** The first container runtime on PATH whose daemon responds. */
 async function containerRuntime(names: readonly string[], env: NodeJS.ProcessEnv, deadlineMs: number): Promise<Reach> {
-  const tried = await Promise.all(
+  const results = await Promise.all(
     names.map(async (name) => {
       const path = await findProgram(name, { env });
       if (path === null) return `${name} was not found on PATH`;
@@ -127,11 +127,11 @@ async function containerRuntime(names: readonly string[], env: NodeJS.ProcessEnv
       return `${name} does not answer (${answer.kind === "silence" ? `nothing within ${deadlineMs} ms` : answer.reason})`;
     }),
   );
-  const at = tried.indexOf(null);
+  const at = results.indexOf(null);
   if (at >= 0) return { ok: true, message: `${names[at]} answers: the CLI starts an engine with it where none runs.` };
   return {
     ok: false,
-    message: `No container runtime can start an engine: ${tried.join("; ")}.`,
+    message: `No container runtime can start an engine: ${results.join("; ")}.`,
     fix: `Start ${names.join(" or ")}, or name a running engine in engines of the server's configuration.`,
   };
 }
@@ -213,8 +213,8 @@ async function reach(runnerHost: string, env: NodeJS.ProcessEnv, deadlineMs: num
       return named ? containerReach(address.protocol.split("-")[0] as string, name, env, deadlineMs) : unusable;
     case "container:": {
       if (!named) return unusable;
-      const tried = await Promise.all(CONTAINER_RUNTIMES.map((one) => containerReach(one, name, env, deadlineMs)));
-      return tried.find((one) => one.ok) ?? (tried[0] as Reach);
+      const results = await Promise.all(CONTAINER_RUNTIMES.map((one) => containerReach(one, name, env, deadlineMs)));
+      return results.find((one) => one.ok) ?? (results[0] as Reach);
     }
     case "kube-pod:":
       return named ? podReach(address, env, deadlineMs) : unusable;

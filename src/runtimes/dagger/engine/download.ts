@@ -200,7 +200,7 @@ export async function downloadCli(options: DownloadOptions): Promise<string> {
         signal: bound,
         classify: (error) => !(error instanceof Refused) && isTransient(error),
         onRetry: ({ attempt, delayMs }) =>
-          report(`The download of the Dagger CLI failed (attempt ${attempt}); again in ${delayMs} ms.`),
+          report(`The download of the Dagger CLI failed (attempt ${attempt}); retrying in ${delayMs} ms.`),
       });
       return downloadPath(folder);
     } catch (error) {

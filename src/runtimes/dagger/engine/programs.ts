@@ -26,8 +26,8 @@ export async function ask(
       (error, stdout, stderr) => {
         if (error === null) return resolve({ kind: "answer", text: stdout.trim() });
         if (error.killed === true) return resolve({ kind: "silence" });
-        const lastWords = lastLine(stderr);
-        resolve({ kind: "refusal", reason: lastWords === "" ? `it ended with ${error.code}` : lastWords });
+        const lastError = lastLine(stderr);
+        resolve({ kind: "refusal", reason: lastError === "" ? `it ended with ${error.code}` : lastError });
       },
     );
   });

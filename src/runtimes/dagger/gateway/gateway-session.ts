@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
 import type { Container, NetworkProtocol } from "@dagger.io/dagger";
-import { StackwardenError } from "../../../errors.js";
+import { changedError, StackwardenError } from "../../../errors.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
 import { heldEnd } from "../../../stack/text/sanitize-text.js";
 import { raceAbort } from "../../../system/wait.js";
@@ -20,9 +20,8 @@ const STOP_MS = 3000;
 /** The image is a server setting, so that the hint addresses the operator. */
 const ofTheOperator = (error: unknown, image: string): unknown =>
   error instanceof StackwardenError && error.code === "SERVICE_START_FAILED"
-    ? new StackwardenError(error.code, error.message, {
+    ? changedError(error, {
         hint: `${image} is the server's setting gateway_image: an image that must have node 18 or later.`,
-        cause: error,
       })
     : error;
 
@@ -41,7 +40,7 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
     const tcp = "TCP" as NetworkProtocol;
     const ours = client.host().service([{ frontend, backend, protocol: tcp }], { host: "127.0.0.1" });
     const image = await client.container().from(spec.image).sync();
-    let made = image
+    let definition = image
       .withMountedFile(spec.script.path, script)
       .withUser(spec.user)
       .withServiceBinding(hostname, ours)
@@ -49,11 +48,11 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
     // The engine would wait for the image's exposed ports, on which the gateway never listens.
     for (const one of await image.exposedPorts()) {
       const [port, protocol] = await Promise.all([one.port(), one.protocol()]);
-      made = made.withoutExposedPort(port, { protocol });
+      definition = definition.withoutExposedPort(port, { protocol });
     }
     for (const [name, value] of Object.entries(spec.secretEnvironment))
-      made = made.withSecretVariable(name, client.setSecret(`${instance}.${name}`, value));
-    return made.withEnvVariable(INSTANCE_VARIABLE, instance);
+      definition = definition.withSecretVariable(name, client.setSecret(`${instance}.${name}`, value));
+    return definition.withEnvVariable(INSTANCE_VARIABLE, instance);
   };
 
   /** The gateway works without limits; the operator gets a warning. */
@@ -73,28 +72,28 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
       const instance = randomBytes(12).toString("hex");
       const over = new AbortController();
       let words = "";
-      let tell: (end: { reason: string }) => void = () => {};
+      let settle: (end: { reason: string }) => void = () => {};
       const ended = new Promise<{ reason: string }>((resolve) => {
-        tell = resolve;
+        settle = resolve;
       });
       const forget = session.telemetry.listen(trace.traceId, {
         output: (_stream, chunk) => {
           words = heldEnd(words + Buffer.from(chunk).toString());
         },
         exited: ({ exitCode }) =>
-          tell({ reason: `it ended with code ${exitCode ?? "unknown"}${words === "" ? "" : `: ${words.trim()}`}` }),
+          settle({ reason: `it ended with code ${exitCode ?? "unknown"}${words === "" ? "" : `: ${words.trim()}`}` }),
       });
       void ended.then(() => {
         over.abort();
         forget();
       });
-      const lost = () => tell({ reason: "the session ended" });
-      session.ended.addEventListener("abort", lost, { once: true });
+      const onSessionEnd = () => settle({ reason: "the session ended" });
+      session.ended.addEventListener("abort", onSessionEnd, { once: true });
       try {
-        const made = await (await container(spec, signal, instance)).sync();
+        const image = await (await container(spec, signal, instance)).sync();
         const id = await session
           .client({ trace, signal })
-          .loadContainerFromID((await made.id()) as never)
+          .loadContainerFromID((await image.id()) as never)
           .asService({ args: spec.args })
           .id();
         const service = session.client({ trace }).loadServiceFromID(id as never);
@@ -105,7 +104,7 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
           const timer = setTimeout(() => void service.stop({ kill: true }).catch(() => undefined), STOP_MS);
           await Promise.race([stopping, ended]);
           clearTimeout(timer);
-          tell({ reason: "it was stopped" });
+          settle({ reason: "it was stopped" });
         };
         if (signal.aborted) {
           await stop();
@@ -113,11 +112,11 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
         }
         return { ended, stop };
       } catch (error) {
-        tell({ reason: "it did not start" });
+        settle({ reason: "it did not start" });
         signal.throwIfAborted();
         throw ofTheOperator(startError(error, NAME, `starting it from ${spec.image}`), spec.image);
       } finally {
-        if (session.ended.aborted) lost();
+        if (session.ended.aborted) onSessionEnd();
       }
     },
   };

@@ -150,8 +150,8 @@ class Launch {
       }
       const startedAt = Date.now();
       await this.#within(this.#untilVisible(instance, container), signal, "its container did not show");
-      const word = await this.#within(
-        this.#word(instance, container, limitedContainer),
+      const startReport = await this.#within(
+        this.#startReport(instance, container, limitedContainer),
         signal,
         "its program did not begin",
         WORD_MS,
@@ -162,7 +162,7 @@ class Launch {
       ]);
       // The engine reported a start before it knew that the process could not be created.
       if (this.#output.failure !== null) throw new EngineError(this.#output.failure);
-      const user = await this.#user(observed.id, word);
+      const user = await this.#user(observed.id, startReport);
       this.#refuseRoot(service, user.uid);
       signal.throwIfAborted();
       // Open no ports for an instance that has ended.
@@ -177,7 +177,7 @@ class Launch {
         user,
         imageHealthcheck: ready.imageHealthcheck,
         emptyVolumes: this.#emptyVolumes(exited),
-        notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? []), ...unhooked],
+        notes: [...ready.notes, ...this.#notes(startReport), ...(published?.notes ?? []), ...unhooked],
         closed: published?.closed ?? exited,
         instance,
         host,
@@ -250,7 +250,7 @@ class Launch {
     }
   }
 
-  async #word(
+  async #startReport(
     instance: Instance,
     container: Promise<ObservedUser>,
     limitedContainer: Promise<ObservedUser>,
@@ -282,7 +282,7 @@ class Launch {
     return Promise.race([reported, exited.then(() => null)]);
   }
 
-  async #user(containerId: string | null, word: StartReport | null): Promise<RuntimeService["user"]> {
+  async #user(containerId: string | null, startReport: StartReport | null): Promise<RuntimeService["user"]> {
     const { host, ready, request } = this.options;
     const requestedUser = ready.user.split(":")[0] ?? ready.user;
     const name = request.service.user?.split(":")[0] ?? requestedUser;
@@ -291,18 +291,18 @@ class Launch {
       name,
       enforcement: { level: "enforced", reason },
     });
-    if (word !== null) return observedAs(word.uid, word.source);
+    if (startReport !== null) return observedAs(startReport.uid, startReport.source);
     const hostUser = containerId === null ? null : await host.user(containerId).catch(() => null);
     if (hostUser !== null) return observedAs(hostUser.uid, observedUser(host));
     const enforcement: Enforcement = {
       level: "advisory",
-      reason: "asked of the engine; nothing here can look into the container",
+      reason: "requested from the engine, not verified: this server cannot look into the container",
     };
     return { uid: null, name, enforcement };
   }
 
-  #notes(word: StartReport | null): string[] {
-    if (word === null || word.noNewPrivileges || this.options.ready.token === null) return [];
+  #notes(startReport: StartReport | null): string[] {
+    if (startReport === null || startReport.noNewPrivileges || this.options.ready.token === null) return [];
     return ["Its image has no setpriv: set-uid programs in it are not disarmed (no_new_privs is off)."];
   }
 

@@ -58,7 +58,7 @@ export function waitForProgramStart(options: BeginningOptions): Promise<StartRep
       "SERVICE_START_FAILED",
       `${service} was not started: its limits were not in force after ${waitedSeconds} s.`,
       {
-        hint: "The engine's host did not take them. Run `stackwarden doctor`; the server's log says more.",
+        hint: "The engine's host did not apply them. Run `stackwarden doctor`; the server's log has the details.",
         details: { service },
       },
     );

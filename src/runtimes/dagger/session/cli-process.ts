@@ -43,7 +43,7 @@ export interface CliProcess {
 }
 
 /** Last output of the CLI, without colours and progress. */
-const lastWords = (text: string): string =>
+const lastText = (text: string): string =>
   text
     // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal sequences are what is removed here.
     .replace(/\u001b\[[0-9;?]*[A-Za-z]/g, "")
@@ -100,7 +100,7 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
   });
   const exited = childExit(child).then(({ how, error }) => {
     if (error !== undefined) return { reason: how, error };
-    const lastOutput = lastWords(words);
+    const lastOutput = lastText(words);
     return { reason: `the session's process ${how}${lastOutput === "" ? "" : `: ${lastOutput}`}`, error };
   });
   let ending: Promise<void> | undefined;
@@ -125,7 +125,7 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
         throw unavailable(`No Dagger session could be opened: ${reason}.`, error);
       }),
     ]);
-    const lastOutput = (): string => (words === "" ? "" : `: ${lastWords(words)}`);
+    const lastOutput = (): string => (words === "" ? "" : `: ${lastText(words)}`);
     const line = await within(opened, {
       ms: startTimeoutMs,
       signal,

@@ -4,18 +4,26 @@ import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { OpenStackRequest } from "../../../stack/runtime.js";
 import { removeStaged } from "../container/staging.js";
-import type { DaggerParts } from "../dagger-runtime.js";
 import { findCli } from "../engine/discovery.js";
 import type { Engine } from "../engine/engines.js";
 import { SDK_VERSION } from "../engine/versions.js";
+import type { EngineHost, EngineHostOptions } from "../engine-host/types.js";
 import { gatewaySession } from "../gateway/gateway-session.js";
-import type { GatewaySession } from "../gateway/types.js";
+import type { Gateway, GatewayOptions, GatewaySession } from "../gateway/types.js";
+import type { OpenSession } from "../session/types.js";
 import type { DaggerSettings } from "../settings.js";
 import { sessionTunnels } from "../tunnel/session-tunnel.js";
 import { openTunnels } from "../tunnel/tunnels.js";
 import type { OpenTunnel } from "../tunnel/types.js";
 import { DaggerStack } from "./dagger-stack.js";
 import { throughGateway } from "./published-ports.js";
+
+/** Components of an open stack; tests replace them. */
+export interface DaggerParts {
+  openSession: OpenSession;
+  openEngineHost(options: EngineHostOptions): Promise<EngineHost>;
+  openGateway(options: GatewayOptions): Gateway;
+}
 
 export interface OpenStackOptions {
   request: OpenStackRequest;

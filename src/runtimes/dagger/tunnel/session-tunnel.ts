@@ -40,8 +40,8 @@ export function sessionTunnels(session: DaggerSession): OpenTunnel {
     };
     try {
       const forwards = ports.map(({ frontend, backend }) => ({ frontend, backend, protocol }));
-      const made = await session.client({ signal }).host().tunnel(behind, { ports: forwards }).id();
-      tunnel = client.loadServiceFromID(made as never);
+      const tunnelId = await session.client({ signal }).host().tunnel(behind, { ports: forwards }).id();
+      tunnel = client.loadServiceFromID(tunnelId as never);
       await raceAbort(tunnel.start(), signal);
       return { stop };
     } catch (error) {
@@ -49,9 +49,9 @@ export function sessionTunnels(session: DaggerSession): OpenTunnel {
       if (tunnel !== undefined && !session.ended.aborted) await settled(tunnel.stop());
       signal.throwIfAborted();
       session.ended.throwIfAborted();
-      const taken = ports.find(({ frontend }) => frontend === takenPort(error));
-      if (taken !== undefined)
-        throw portsInUse([{ service: name, port: taken.frontend, container_port: taken.backend }]);
+      const conflict = ports.find(({ frontend }) => frontend === takenPort(error));
+      if (conflict !== undefined)
+        throw portsInUse([{ service: name, port: conflict.frontend, container_port: conflict.backend }]);
       throw startError(error, name, "publishing its ports");
     }
   };

@@ -23,7 +23,7 @@ export interface TunnelsOptions {
   warn(message: string): void;
 }
 
-export class Tunnels implements PublishedPorts {
+class Tunnels implements PublishedPorts {
   // While no tunnel listens on a port, a socket of the server holds it and closes connections.
   readonly #ledger: PortLedger;
   #closed = false;

@@ -92,7 +92,7 @@ export const hasFormerUsers = async ({ stateDir, running, ...user }: FormerUsers
   (await formerVolumeUsers(stateDir, user, running)).length > 0;
 
 /** The recorded instances that mount one of these volumes on this engine. @throws STORAGE_FAILED */
-export async function formerVolumeUsers(
+async function formerVolumeUsers(
   stateDir: string,
   { volumes, runnerHost }: VolumeUser,
   running: ReadonlySet<string>,

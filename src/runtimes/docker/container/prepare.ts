@@ -57,7 +57,7 @@ export interface PreparedContainer {
   secrets: string;
 }
 
-export const instanceLabels = ({
+const instanceLabels = ({
   identity,
   service,
   generation,
@@ -207,7 +207,7 @@ async function prepareAs(
       return null;
     }
     if (knownIds === null && ids !== null && Object.keys(first.HostConfig?.Tmpfs ?? {}).length > 0) {
-      // Only a container of the image tells the ids, which its temporary file systems need at the creation.
+      // Temporary file systems need the user's ids at the creation, and only a container of the image shows them.
       await removeContainer(docker, id);
       id = await create(docker, specFor(placed, ids));
     }
@@ -230,13 +230,13 @@ async function prepareAs(
         );
     const newVolumes = data.volumes.filter((volume) => volume.fresh);
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
-    const made = ownBindSources(data.createdBinds, options.folder, ids);
+    const createdSources = ownBindSources(data.createdBinds, options.folder, ids);
     const readable = binds && ids !== null ? checkBinds(service, image, options.folder, ids) : [];
     return {
       id,
       user: chosen.user,
       uid,
-      notes: [...chosen.notes, ...made, ...readable, ...notes, ...whole],
+      notes: [...chosen.notes, ...createdSources, ...readable, ...notes, ...whole],
       newVolumes,
       secrets,
     };

@@ -3,14 +3,13 @@
  * again when image, user or manifest change.
  */
 import { createHash } from "node:crypto";
-import type Docker from "dockerode";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { installationOf } from "../../shared/installation.js";
-import { isNotFound } from "../engine/errors.js";
 import { LABEL, labelFilter, stackLabels } from "../leftovers/labels.js";
 import type { ServiceVolume } from "../volumes/ensure.js";
 import { volumeLabels, volumeName } from "../volumes/names.js";
+import { createdAt, removeVolume } from "../volumes/volume.js";
 import { type InstallOptions, install } from "./install.js";
 import { type InstallPlan, installPlan, type PlanOptions } from "./plan.js";
 import { recordDependencies, recordedDependencies } from "./record.js";
@@ -32,27 +31,6 @@ const NONE: Dependencies = { volumes: [], environment: {} };
 
 /** A service and its one-off commands wait for one installation. */
 const serial = new KeyedMutex();
-
-/** Time of creation; null for a volume that does not exist. */
-const createdAt = (docker: Docker, name: string): Promise<string | null> =>
-  docker
-    .getVolume(name)
-    .inspect()
-    .then(
-      (volume) => String((volume as { CreatedAt?: string }).CreatedAt ?? ""),
-      (error: unknown) => {
-        if (isNotFound(error)) return null;
-        throw error;
-      },
-    );
-
-const removeVolume = (docker: Docker, name: string): Promise<void> =>
-  docker
-    .getVolume(name)
-    .remove()
-    .catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
 
 /** Deletes earlier installations of the service. A volume that a container still uses stays until the next time. */
 async function removeOthers({ engine, identity, service }: DependencyOptions, current: string): Promise<void> {

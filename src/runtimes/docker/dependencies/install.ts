@@ -205,7 +205,9 @@ export async function install(options: InstallOptions): Promise<void> {
         signal,
         classify: (error) => error instanceof InstallerEnded && isTransient(error.lines.join("\n")),
         onRetry: ({ attempt: count, delayMs }) =>
-          retrying(`${plan.what} for ${service} met a network failure (try ${count}); again in ${delayMs} ms.`),
+          retrying(
+            `${plan.what} for ${service} failed because of the network (attempt ${count}); retrying in ${delayMs} ms.`,
+          ),
       }),
     );
   } catch (error) {

@@ -66,7 +66,7 @@ class BuildFailure extends Error {
 /** The Docker CLI when its `buildx` plugin works, else null. Checked once for each environment. */
 const plugins = new Map<string, Promise<string | null>>();
 
-export function findBuildx(env: NodeJS.ProcessEnv): Promise<string | null> {
+function findBuildx(env: NodeJS.ProcessEnv): Promise<string | null> {
   const key = `${env.PATH}\0${env.HOME}\0${env.DOCKER_CONFIG}`;
   const cachedCheck = plugins.get(key);
   if (cachedCheck !== undefined) return cachedCheck;
@@ -357,7 +357,7 @@ export async function buildImage(options: BuildOptions): Promise<string> {
         signal,
         classify: (error) => error instanceof BuildFailure && isBusy(`${error.message}\n${lines.join("\n")}`),
         onRetry: ({ attempt, delayMs }) =>
-          retrying(`Building ${service} failed (attempt ${attempt}), again in ${delayMs} ms.`),
+          retrying(`Building ${service} failed (attempt ${attempt}); retrying in ${delayMs} ms.`),
       },
     );
     if (before !== null && before !== id) await removeUnused(engine, before);

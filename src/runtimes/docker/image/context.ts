@@ -93,7 +93,7 @@ const WHOLE_BYTES = 1_048_576;
 
 const changed = ({ path }: TreeEntry): StackwardenError => invalid(`${path} changed while it was read.`, "Call again.");
 
-/** Adds the open file, whatever its path leads to by now. */
+/** Adds the open file, because its path may lead to another one now. */
 async function addFile(archive: Pack, header: Headers, entry: TreeEntry): Promise<void> {
   const { size } = entry.stats;
   if (size === 0) return put(archive, header);
@@ -124,10 +124,10 @@ async function addFile(archive: Pack, header: Headers, entry: TreeEntry): Promis
 export function folderArchive(options: ArchiveOptions): Readable {
   const { root, within, exclude, ignores, descends = () => false, prefix = "", owner, first, limits, hint } = options;
   const archive = pack();
-  const left = new Set(exclude.map((one) => resolve(one)));
+  const excluded = new Set(exclude.map((one) => resolve(one)));
   const ids = owner ?? {};
   const choose = (path: string): "take" | "enter" | "skip" => {
-    if (left.has(join(root, path))) return "skip";
+    if (excluded.has(join(root, path))) return "skip";
     if (!ignores(path)) return "take";
     return descends(path) ? "enter" : "skip";
   };
@@ -143,11 +143,11 @@ export function folderArchive(options: ArchiveOptions): Readable {
     archive.finalize();
   };
   // An entry that fails closes the archive without an error.
-  const sent = new PassThrough();
-  archive.on("error", () => undefined).pipe(sent);
-  sent.once("close", () => archive.destroy());
-  fill().catch((error: Error) => sent.destroy(error));
-  return sent;
+  const output = new PassThrough();
+  archive.on("error", () => undefined).pipe(output);
+  output.once("close", () => archive.destroy());
+  fill().catch((error: Error) => output.destroy(error));
+  return output;
 }
 
 /**

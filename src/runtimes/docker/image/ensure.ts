@@ -35,7 +35,7 @@ const pulls = new KeyedMutex();
 export const builderOf = ({ name, instanceOf = name, builtBy = instanceOf }: ServiceDefinition): string => builtBy;
 
 /** Name of the image that a service's build creates. */
-export const buildTag = (identity: StackIdentity, service: string): string =>
+const buildTag = (identity: StackIdentity, service: string): string =>
   `stackwarden/${identity.projectId}-${service.toLowerCase()}:${identityHash(identity)}`;
 
 async function present(options: EnsureOptions, name: string): Promise<Image | null> {
@@ -65,7 +65,7 @@ const HOUR_MS = 3_600_000;
  * Age at which an image is pulled again, in milliseconds; infinite for the policies `missing`, `never` and `build`. An
  * engine that does not report the age of its images pulls missing ones only.
  */
-export function pullAge(policy: string | undefined): number {
+function pullAge(policy: string | undefined): number {
   if (policy === "always") return 0;
   if (policy === undefined) return Number.POSITIVE_INFINITY;
   const every = parseDuration(/^every_(.+)$/.exec(policy)?.[1] ?? "");
@@ -73,7 +73,7 @@ export function pullAge(policy: string | undefined): number {
 }
 
 /** The service's platform where it differs from the engine's. */
-export function foreignPlatform({ engine, service }: Pick<EnsureOptions, "engine" | "service">): string | undefined {
+function foreignPlatform({ engine, service }: Pick<EnsureOptions, "engine" | "service">): string | undefined {
   const { platform } = service;
   return platform === undefined || platformOf(platform) === engine.info.platform ? undefined : platform;
 }
@@ -122,7 +122,7 @@ async function pulled(options: EnsureOptions, name: string): Promise<Image> {
     if (image !== null) return image;
     throw new StackwardenError(
       "SERVICE_START_FAILED",
-      `${service.name}: the image ${name} is not there after its pull.`,
+      `${service.name}: the image ${name} is missing after its pull.`,
       {
         hint: "The engine removed it again; free space on its disk.",
         details: { service: service.name },

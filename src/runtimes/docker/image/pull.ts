@@ -100,7 +100,7 @@ export async function pull(options: PullOptions): Promise<void> {
       jitter: true,
       classify: isRetryable,
       onRetry: ({ attempt, delayMs, error }) =>
-        retrying(`Pulling ${image} failed (attempt ${attempt}), again in ${delayMs} ms: ${engineMessage(error)}`),
+        retrying(`Pulling ${image} failed (attempt ${attempt}); retrying in ${delayMs} ms: ${engineMessage(error)}`),
     });
   } catch (error) {
     signal.throwIfAborted();

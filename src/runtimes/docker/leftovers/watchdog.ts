@@ -91,11 +91,11 @@ export class Watchdog {
       this.#process = null;
       warn(`The watchdog cannot be started: ${error.message}`);
     });
-    const began = Date.now();
+    const startedAt = Date.now();
     watchdog.once("exit", () => {
       if (this.#closed) return;
       warn("The watchdog was ended from outside; it is started again.");
-      const pause = Date.now() - began < SHORT_LIFE_MS ? SHORT_LIFE_MS : 0;
+      const pause = Date.now() - startedAt < SHORT_LIFE_MS ? SHORT_LIFE_MS : 0;
       setTimeout(() => this.#closed || this.#start(), pause).unref();
     });
     for (const message of this.#messages) this.#tell(message);

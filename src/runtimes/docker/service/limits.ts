@@ -51,7 +51,7 @@ export function updateFields(
 
 /** @returns the limits without those that were lifted: the machine's size is the limit of every container */
 export function withoutLifted(applied: AppliedLimits, requested: Limits, info: EngineInfo): AppliedLimits {
-  const none: Enforcement = { level: "none", reason: "no limit was asked for" };
+  const none: Enforcement = { level: "none", reason: "no limit was requested" };
   const lifted = (name: "cpus" | "memory_mb", size: number): boolean =>
     requested[name] === undefined && (applied[name].value ?? 0) >= Math.floor(size);
   return {
@@ -105,7 +105,7 @@ export async function updateContainer(
   }
 }
 
-interface Held {
+interface EffectiveLimits {
   memory: number | null;
   cpus: number | null;
   pids: number | null;
@@ -120,7 +120,7 @@ export interface LimitsOptions {
   pid: number;
 }
 
-async function held({ docker, container, info, pid }: LimitsOptions): Promise<Held> {
+async function effectiveLimits({ docker, container, info, pid }: LimitsOptions): Promise<EffectiveLimits> {
   const kernel = await kernelLimits(pid, container);
   if (kernel !== null)
     return {
@@ -142,14 +142,14 @@ async function held({ docker, container, info, pid }: LimitsOptions): Promise<He
 /** @throws the engine's error */
 export async function readLimits(options: LimitsOptions): Promise<AppliedLimits> {
   const { info } = options;
-  const { memory, cpus, pids, by } = await held(options);
+  const { memory, cpus, pids, by } = await effectiveLimits(options);
   const one = (value: number | null, possible: boolean): { value: number | null; enforcement: Enforcement } => {
     if (!possible)
       return {
         value: null,
         enforcement: { level: "none", reason: "the engine's kernel or its set-up has no such limit" },
       };
-    if (value === null) return { value: null, enforcement: { level: "none", reason: "no limit was asked for" } };
+    if (value === null) return { value: null, enforcement: { level: "none", reason: "no limit was requested" } };
     return { value, enforcement: { level: "enforced", reason: by } };
   };
   return {

@@ -70,8 +70,11 @@ export async function observeUser(
     // The engine itself sets the user of a container's first process.
     enforcement:
       requested === null
-        ? { level: "advisory", reason: "asked of the engine; the container could not be looked into" }
-        : { level: "enforced", reason: "set by the engine; the container ended before it could be looked into" },
+        ? {
+            level: "advisory",
+            reason: "requested from the engine, not verified: this server could not look into the container",
+          }
+        : { level: "enforced", reason: "set by the engine; the container ended before this server could look into it" },
     noNewPrivileges: null,
   };
 }

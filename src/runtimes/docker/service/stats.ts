@@ -30,7 +30,7 @@ export class ContainerStats {
     const raw = (await kernelUsage(this.pid, this.container)) ?? (await this.#ofEngine());
     const used = raw.cpu_stats?.cpu_usage?.total_usage;
     const { usage, max_usage, stats } = raw.memory_stats ?? {};
-    if (used === undefined || usage === undefined) return { ...NO_STATS, reason: "the engine counts nothing for it" };
+    if (used === undefined || usage === undefined) return { ...NO_STATS, reason: "the engine reports no usage for it" };
     const now = { at: Date.now(), seconds: used / NANO };
     const before = this.#last;
     this.#last = now;

@@ -285,10 +285,10 @@ export class DockerStack implements RuntimeStack {
   async #image(request: InstanceRequest): Promise<Image> {
     if (request.service.build === undefined) return ensureImage(this.#preparing(request));
     const builder = builderOf(request.service);
-    const asked = performance.now();
+    const requestedAt = performance.now();
     return this.#builds.run([builder], async () => {
       const last = this.#lastBuilds.get(builder);
-      if (last !== undefined && last.begun >= asked) return last.image;
+      if (last !== undefined && last.begun >= requestedAt) return last.image;
       const begun = performance.now();
       const image = await ensureImage(this.#preparing(request));
       this.#lastBuilds.set(builder, { begun, image });
@@ -345,7 +345,7 @@ export class DockerStack implements RuntimeStack {
     this.parts.watch.over.signal.throwIfAborted();
     if (this.#closing !== undefined)
       throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", {
-        hint: "Call start_stack to start it again.",
+        hint: "Start it again with start_stack.",
       });
   }
 

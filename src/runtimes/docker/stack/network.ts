@@ -131,7 +131,7 @@ async function create(
   }
 }
 
-export const DEFAULT_NETWORK = "default";
+const DEFAULT_NETWORK = "default";
 
 /** Names of a service's networks in the compose file. */
 export function networkNames({ networks, networkMode }: ServiceDefinition): string[] {

@@ -6,23 +6,11 @@ import { pipeline } from "node:stream/promises";
 import type Docker from "dockerode";
 import type { CopyVolumesRequest } from "../../../stack/runtime.js";
 import { snapshotTooLarge } from "../../shared/snapshot-too-large.js";
-import { isNotFound } from "../engine/errors.js";
 import { VOLUME, withVolume } from "./archive-container.js";
 import { volumeName } from "./names.js";
+import { createdAt } from "./volume.js";
 
 export const archiveName = (volume: string): string => `${volume}.tar`;
-
-const exists = (docker: Docker, name: string): Promise<boolean> =>
-  docker
-    .getVolume(name)
-    .inspect()
-    .then(
-      () => true,
-      (error: unknown) => {
-        if (isNotFound(error)) return false;
-        throw error;
-      },
-    );
 
 /** @throws SNAPSHOT_TOO_LARGE, the engine's error, the signal's reason */
 export async function copyVolumes(
@@ -35,7 +23,7 @@ export async function copyVolumes(
   const present: { volume: string; name: string }[] = [];
   for (const volume of request.volumes) {
     const name = volumeName(identity, volume);
-    if (await exists(docker, name)) present.push({ volume, name });
+    if ((await createdAt(docker, name)) !== null) present.push({ volume, name });
   }
   const sizes: Record<string, number> = {};
   let total = 0;

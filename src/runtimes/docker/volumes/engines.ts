@@ -46,7 +46,7 @@ const change = (stateDir: string, task: (records: EngineRecord[]) => EngineRecor
     if (records !== null) await atomicWrite(join(stateDir, FILE), `${JSON.stringify(records.map(plain))}\n`);
   });
 
-/** Adds an engine that answers; one that is recorded loses what is recorded of it besides its address. */
+/** Adds an engine that responds. Of a recorded engine only the address remains in the record. */
 export const rememberEngine = (stateDir: string, host: string): Promise<void> =>
   change(stateDir, (records) => {
     const present = records.find((record) => record.host === host);

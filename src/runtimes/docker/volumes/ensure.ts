@@ -1,10 +1,10 @@
 /** Creates the volumes of one service before its container. */
 import type Docker from "dockerode";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
-import { isNotFound } from "../engine/errors.js";
 import type { Image } from "../image/image.js";
 import type { StackIdentity } from "../leftovers/labels.js";
 import { imageVolumeName, volumeLabels, volumeName } from "./names.js";
+import { createdAt } from "./volume.js";
 
 export interface ServiceVolume {
   /** Name on the engine. */
@@ -34,12 +34,7 @@ const trimmed = (path: string): string => (path.length > 1 ? path.replace(/\/+$/
 
 /** Named volumes of the definition, and volumes that the image declares at paths without a mount. */
 async function ensureOne(docker: Docker, name: string, labels: Record<string, string>): Promise<boolean> {
-  try {
-    await docker.getVolume(name).inspect();
-    return false;
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
+  if ((await createdAt(docker, name)) !== null) return false;
   await docker.createVolume({ Name: name, Labels: labels });
   return true;
 }

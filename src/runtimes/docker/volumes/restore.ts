@@ -8,21 +8,13 @@ import type Docker from "dockerode";
 import { extract, type Headers, pack } from "tar-stream";
 import type { VolumesRequest } from "../../../stack/runtime.js";
 import type { Engine } from "../engine/engine.js";
-import { isNotFound } from "../engine/errors.js";
 import { sendArchive } from "../engine/send-archive.js";
 import { sweepProject } from "../leftovers/sweep.js";
 import { VOLUME, withVolume } from "./archive-container.js";
 import { archiveName } from "./copy.js";
 import { moveEntries } from "./move-entries.js";
 import { volumeLabels, volumeName } from "./names.js";
-
-const remove = (docker: Docker, name: string): Promise<void> =>
-  docker
-    .getVolume(name)
-    .remove()
-    .catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
+import { removeVolume } from "./volume.js";
 
 /** The folder that an archive is the copy of; null for an archive that does not say. */
 function rootEntry(path: string): Promise<Headers | null> {
@@ -102,9 +94,9 @@ export async function restoreVolumes(engine: Engine, request: VolumesRequest, ar
     for (const Name of trials) await docker.createVolume({ Name, Labels: volumeLabels(identity) });
     await unpack(engine, request, trials, archives);
   } finally {
-    for (const name of trials) await remove(docker, name).catch(() => undefined);
+    for (const name of trials) await removeVolume(docker, name).catch(() => undefined);
   }
-  for (const volume of volumes) await remove(docker, volumeName(identity, volume));
+  for (const volume of volumes) await removeVolume(docker, volumeName(identity, volume));
   const names = archived.map((volume) => volumeName(identity, volume));
   for (const [at, Name] of names.entries())
     await docker.createVolume({ Name, Labels: volumeLabels(identity, archived[at] as string) });

@@ -44,7 +44,7 @@ export async function ensureDir(path: string, mode: number, user?: Owner): Promi
 }
 
 /**
- * Writes a file that only `user` can read. It is created anew each time, so that a link or the mode of an older file
+ * Writes a file that only `user` can read. It is created again each time, so that a link or the mode of an older file
  * has no effect.
  */
 export async function writePrivateFile(path: string, content: string | Uint8Array, user?: Owner): Promise<string> {

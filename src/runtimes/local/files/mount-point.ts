@@ -45,8 +45,8 @@ function folderBeneath(path: string, within: string): ReturnType<typeof openBene
 
 /** Removes the folders that `ensureMountPoint` created for a project and that are empty. */
 export async function removeMountPoints(stateDir: string): Promise<void> {
-  const made = (await recorded(stateDir)).sort((one, other) => other.path.length - one.path.length);
-  for (const { path, within } of made) {
+  const records = (await recorded(stateDir)).sort((one, other) => other.path.length - one.path.length);
+  for (const { path, within } of records) {
     const parent = folderBeneath(dirname(path), within);
     if (parent === undefined) continue;
     try {
@@ -89,11 +89,11 @@ export async function ensureMountPoint(
         await mkdir(folder.at(name), { mode: 0o755 });
         await record(stateDir, { path, within });
         if (!isRootServer()) return;
-        const made = await folder.folder(name);
+        const created = await folder.folder(name);
         try {
-          await made.chown(stats.uid, stats.gid);
+          await created.chown(stats.uid, stats.gid);
         } finally {
-          await made.close();
+          await created.close();
         }
       } catch (error) {
         if (codeOf(error) !== "EEXIST") throw error;

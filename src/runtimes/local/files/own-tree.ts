@@ -14,7 +14,7 @@ type Owner = Pick<ServiceUser, "uid" | "gid">;
 const MAX_DEPTH = 200;
 const MAX_MS = 10 * 60_000;
 
-/** What a change makes of an entry. */
+/** The owner and the mode that a change gives to an entry. */
 interface Result {
   /** Whether an entry of this owner may be changed. */
   accepts(stats: Stats): boolean;
@@ -37,7 +37,10 @@ class Change {
     private readonly result: Result,
   ) {
     this.#budget = new Budget({ milliseconds: MAX_MS }, () =>
-      this.#failed("was not finished within ten minutes", "Call again: what was changed stays changed."),
+      this.#failed(
+        "was not finished within ten minutes",
+        "Call again to continue: entries that were changed stay changed.",
+      ),
     );
   }
 

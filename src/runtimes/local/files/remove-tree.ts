@@ -47,7 +47,10 @@ class Removal {
 
   constructor(private readonly displayPath: string) {
     this.#budget = new Budget({ milliseconds: MAX_MS }, () =>
-      this.#failed("was not finished within ten minutes", "Call again: what was removed stays removed."),
+      this.#failed(
+        "was not finished within ten minutes",
+        "Call again to continue: entries that were removed stay removed.",
+      ),
     );
   }
 
@@ -64,8 +67,8 @@ class Removal {
       this.#moved = false;
     }
     throw this.#failed(
-      "failed: a folder in it belongs to another user, or is filled again all the time",
-      "End what writes there, or remove the folder by hand.",
+      "failed: a folder in it belongs to another user, or a program keeps writing into it",
+      "Stop the program that writes there, or remove the folder by hand.",
     );
   }
 

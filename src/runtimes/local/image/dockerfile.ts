@@ -76,9 +76,7 @@ function argumentsOf(instruction: Instruction, lines: readonly string[]): string
   raw[0] = (raw[0] ?? "").slice(start.character);
   const first = raw[0].replace(/^(?:--[a-z-]+(?:=\S+)?\s+)+/, "");
   const text = [first, ...raw.slice(1).filter((line) => !/^\s*#/.test(line))].join("\n");
-  return text.replace(/[\\`][ \t]*\n\s*(--[a-z-]+=\S+\s+)?/g, (_whole, flag?: string) =>
-    flag === undefined ? " " : " ",
-  );
+  return text.replace(/[\\`][ \t]*\n\s*(?:--[a-z-]+=\S+\s+)?/g, " ");
 }
 
 /** The body of `<<EOF`, which is a shell script when it is the argument of RUN. */
@@ -150,7 +148,7 @@ class Reader {
   }
 
   #readStage(stage: Stage, from: readonly Stage[]): ImageRecipe {
-    const parent = from.includes(stage) ? undefined : this.#stage(stage.base);
+    const parent = this.#stage(stage.base);
     const earlier = parent !== undefined && this.#stages.indexOf(parent) < this.#stages.indexOf(stage);
     const recipe: ImageRecipe = earlier
       ? { ...this.#readStage(parent, [...from, stage]) }

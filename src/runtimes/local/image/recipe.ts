@@ -68,7 +68,7 @@ const LANGUAGES: Readonly<Record<string, Toolchain["language"]>> = {
 };
 
 /** The language and version of an official image. */
-export function toolchainOf(image: string): Toolchain | null {
+function toolchainOf(image: string): Toolchain | null {
   const { path, tag, onDockerHub } = parseImageName(image);
   const language = onDockerHub ? LANGUAGES[path] : undefined;
   if (language === undefined) return null;
@@ -82,7 +82,7 @@ export const isLanguageImage = (image: string): boolean =>
 const trimmed = (path: string): string => (path === "/" ? path : path.replace(/\/+$/, ""));
 
 /** Translates between paths of the container and of this machine. */
-export class Paths {
+class Paths {
   readonly #exact = new Map<string, string>();
   readonly #inferred = new Map<string, string>();
 

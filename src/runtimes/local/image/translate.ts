@@ -12,20 +12,11 @@ import type {
   StackDefinition,
 } from "../../../stack/definition/types.js";
 import { readRegularText, UnsafePathError } from "../../../system/read-regular-file.js";
-import { type ServerName, serverOfImage } from "../servers/images.js";
+import { serverOfImage } from "../servers/images.js";
 import { requireOptions } from "../servers/require-options.js";
+import type { TranslatedService } from "../types.js";
 import type { ImageRecipe } from "./dockerfile.js";
 import { type AppRecipe, appRecipe, isLanguageImage } from "./recipe.js";
-
-/** A service with what the local runtime derived for it. */
-export interface TranslatedService extends ServiceDefinition {
-  /** Absent for providers and for services with `x-local.command`. */
-  recipe?: AppRecipe;
-  /** A server of the machine that replaces the image. */
-  server?: ServerName;
-  /** The image whose version the service asks for: its own, or that of its Dockerfile. */
-  baseImage?: string;
-}
 
 const MAX_DOCKERFILE = 262_144;
 

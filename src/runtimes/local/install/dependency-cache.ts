@@ -126,7 +126,7 @@ async function install(context: InstallContext, { build, exclusive }: Environmen
 }
 
 /**
- * Sets who can enter: the group of the service while it is the only user, every user that knows the path when several
+ * Permits entering: the group of the only service that uses it, or every user that knows the path when several
  * services share it.
  */
 async function open(context: InstallContext, dir: string, shared: boolean): Promise<void> {

@@ -56,7 +56,7 @@ export async function installStep(
       signal,
       classify: (error) => error instanceof StepFailure && !error.result.timedOut && isTransient(error.result.output),
       onRetry: ({ attempt: failed, delayMs, error }) => {
-        const message = `${what} ${(error as Error).message}: a network failure; try ${failed + 1} of ${retry.maxRetries + 1} in ${delayMs} ms.`;
+        const message = `${what} ${(error as Error).message} because of the network; retrying in ${delayMs} ms (attempt ${failed + 1} of ${retry.maxRetries + 1}).`;
         context.notice({ type: "retrying", service, message });
         sink.line("stderr", `[stackwarden] ${message}`);
       },

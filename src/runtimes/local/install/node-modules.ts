@@ -7,10 +7,10 @@ import { StackwardenError } from "../../../errors.js";
 import { NODE_LOCKS, OWN_SCRIPTS } from "../../shared/manifests/node.js";
 import { manifestError, readManifestText } from "../../shared/manifests/read-manifest.js";
 import { workspaceManifests, workspaceRoot } from "../../shared/manifests/workspaces.js";
-import { npmScript } from "../binaries.js";
 import { ensureDir, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
 import type { NodeTool } from "../image/classify.js";
+import { npmScript } from "../toolchain/binaries.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
 import type { InstallContext } from "./install-context.js";
 import { installStep } from "./install-step.js";
@@ -58,18 +58,21 @@ export interface InstalledModules {
 }
 
 interface Manifest {
+  /** Relative to the root. */
   path: string;
+  /** Relative to the project's folder, for messages. */
+  displayPath: string;
   text: string;
 }
 
 const record = (value: unknown): Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 
-function parse({ path, text }: Manifest): Record<string, unknown> {
+function parse({ displayPath, text }: Pick<Manifest, "displayPath" | "text">): Record<string, unknown> {
   try {
     return record(JSON.parse(text));
   } catch {
-    throw manifestError(`${path} is not valid JSON.`);
+    throw manifestError(`${displayPath} is not valid JSON.`);
   }
 }
 
@@ -104,14 +107,20 @@ function manifestsOf(root: string, tool: NodeTool, project: string): Manifest[] 
   };
   for (const name of ["package.json", ...LOCKS[tool], ...SETTINGS, ...OTHERS]) add(name);
   const text = files.get("package.json");
-  if (text === undefined) throw manifestError(`${relative(project, join(root, "package.json"))} does not exist.`);
-  const parsed = parse({ path: "package.json", text });
+  const displayPath = relative(project, join(root, "package.json"));
+  if (text === undefined) throw manifestError(`${displayPath} does not exist.`);
+  const parsed = parse({ displayPath, text });
   if (parsed.workspaces !== undefined || files.has("pnpm-workspace.yaml") || files.has("lerna.json"))
-    for (const path of workspaceManifests(root, project)) add(relative(root, path));
+    // In the order of their names: that of a folder's entries would decide whether the same packages are installed again.
+    for (const path of workspaceManifests(root, project).sort()) add(relative(root, path));
   const patches = [record(parsed.pnpm).patchedDependencies, parsed.patchedDependencies];
   for (const patch of patches.flatMap((one) => Object.values(record(one))))
     if (typeof patch === "string" && !patch.startsWith("/") && !patch.includes("..")) add(patch);
-  return [...files].map(([path, content]) => ({ path, text: content }));
+  return [...files].map(([path, content]) => ({
+    path,
+    displayPath: relative(project, join(root, path)),
+    text: content,
+  }));
 }
 
 const FROZEN: Readonly<Record<NodeTool, { locked: string[]; free: string[] }>> = {
@@ -128,10 +137,7 @@ const NO_DEV: Readonly<Record<NodeTool, string>> = {
 };
 
 /** Arguments of an installation. */
-export function installArguments(
-  tool: NodeTool,
-  options: { locked: boolean; omitDev: boolean; berry: boolean },
-): string[] {
+function installArguments(tool: NodeTool, options: { locked: boolean; omitDev: boolean; berry: boolean }): string[] {
   const { locked, omitDev, berry } = options;
   if (tool === "yarn" && berry) return ["install", ...(locked ? ["--immutable"] : [])];
   const quiet = tool === "npm" ? ["--no-audit", "--no-fund", "--no-update-notifier"] : [];
@@ -139,7 +145,7 @@ export function installArguments(
 }
 
 /** Variables that keep the installers' caches in the download cache. */
-export const installVariables = (cache: string): Record<string, string> => ({
+const installVariables = (cache: string): Record<string, string> => ({
   npm_config_cache: join(cache, "npm"),
   npm_config_store_dir: join(cache, "pnpm"),
   npm_config_package_import_method: "copy",

@@ -1,7 +1,7 @@
 /** The loopback interface on which the services of a stack listen. */
 import { type Dial, dialLoopback } from "../../shared/probes/dial.js";
-import { type Forward, forward } from "../forward.js";
-import { type Listener, listeners, recentListeners } from "../ports-listeners.js";
+import { type Listener, listeners, recentListeners } from "../ports/listeners.js";
+import { type Forward, forward } from "./forward.js";
 
 export interface Loopback {
   /** True when other stacks and programs of the machine listen on it too. */
@@ -10,7 +10,7 @@ export interface Loopback {
   readonly dial: Dial;
   /** Its listening sockets; null on platforms without a table of them. */
   listeners(): Promise<Listener[] | null>;
-  /** As `listeners`, for callers that look again and again. */
+  /** As `listeners`, for callers that poll. */
   recentListeners(): Promise<Listener[] | null>;
   /**
    * Listens on an address and forwards to a port of 127.0.0.1, which may change while `shared` is true; null when the

@@ -1,6 +1,6 @@
 /**
  * A network namespace for the services of one stack. Services of different stacks then listen on the same ports without
- * meeting, whatever address they choose. A process inside it (agent.ts) connects the server with its services; pasta
+ * a conflict, whatever address they choose. A process inside it (agent.ts) connects the server with its services; pasta
  * connects the services with the network of the machine.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -11,12 +11,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readKernelFile } from "../../../system/kernel-file.js";
 import { raceAbort } from "../../../system/wait.js";
 import type { Dial } from "../../shared/probes/dial.js";
-import type { Forward } from "../forward.js";
-import { type Listener, listeners, recentListenersOf } from "../ports-listeners.js";
-import { networkOf } from "../process/find-sandbox.js";
+import { type Listener, listeners, recentListenersOf } from "../ports/listeners.js";
 import { ownProgram } from "../process/own-program.js";
+import { networkOf } from "../process/sandbox.js";
 import { INNER_FD, inUserNamespace, OUTER_FD, type UserNamespaces } from "../process/user-namespaces.js";
 import type { AgentAnswer, AgentRequest } from "./agent.js";
+import type { Forward } from "./forward.js";
 import type { Loopback } from "./loopback.js";
 
 export interface NetworkTools {
@@ -161,8 +161,8 @@ export class NetworkNamespace implements Loopback {
       agent.kill("SIGKILL");
       return new Error(`unshare cannot make a network namespace: ${lastLine() || outcome}`);
     };
-    const made = await Promise.race([hasSeparateNetwork(agent), ended, late]);
-    if (made !== true) throw failed(made);
+    const outcome = await Promise.race([hasSeparateNetwork(agent), ended, late]);
+    if (outcome !== true) throw failed(outcome);
     const network = new NetworkNamespace(agent, options);
     void ended.then((how) => network.#end(`the process of its network ended (${how})`));
     try {

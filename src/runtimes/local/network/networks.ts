@@ -70,7 +70,7 @@ export class Networks {
     });
   }
 
-  /** What stacks have, observed by opening a network once. */
+  /** The kind of network that stacks get, detected by opening one. */
   async enforcement(): Promise<Enforcement> {
     if (this.#failure === undefined && typeof this.#tools !== "string") {
       this.#observation ??= this.open().then(
@@ -84,7 +84,7 @@ export class Networks {
       ? {
           level: "enforced",
           reason:
-            "Each stack has a separate network: its services do not meet those of other stacks, and only published ports can be reached from this machine. Outgoing connections are not restricted.",
+            "Each stack has a separate network: its services cannot connect to services of other stacks, and only published ports can be reached from this machine. Outgoing connections are not restricted.",
         }
       : { level: "none", reason: `${SHARED_NETWORK.reason} Stacks have no separate networks: ${reason}.` };
   }

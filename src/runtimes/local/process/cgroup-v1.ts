@@ -151,14 +151,14 @@ export class V1Factory implements CgroupFactory {
 
   async create(name: string): Promise<Cgroup> {
     const cgroup = this.#at(name);
-    const made: string[] = [];
+    const directories: string[] = [];
     try {
       for (const directory of cgroup.directories) {
         await mkdir(directory);
-        made.push(directory);
+        directories.push(directory);
       }
     } catch (error) {
-      await endCgroup(made).catch(() => undefined);
+      await endCgroup(directories).catch(() => undefined);
       throw error;
     }
     return cgroup;

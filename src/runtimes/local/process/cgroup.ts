@@ -54,7 +54,7 @@ export function limitValue(text: string | null): number | null {
 /** Describes a requested limit by the value that was read back. */
 export const applied = (value: number | null, by: Enforcement): { value: number | null; enforcement: Enforcement } => ({
   value,
-  enforcement: value === null && by.level === "enforced" ? { level: "none", reason: "no limit was asked for" } : by,
+  enforcement: value === null && by.level === "enforced" ? { level: "none", reason: "no limit was requested" } : by,
 });
 
 /** The lowest value of a directory and its parents in the hierarchy; null when none has one. */
@@ -116,23 +116,31 @@ export async function killAll(directories: readonly string[], deadlineMs = 5000)
   }
 }
 
+/** Removes the directories that are not in use. @returns the error for one that is; null when none is left */
+async function removeUnused(directories: readonly string[]): Promise<Error | null> {
+  let busy: Error | null = null;
+  for (const directory of directories) {
+    try {
+      await rmdir(directory);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOENT") continue;
+      if (code !== "EBUSY") throw error;
+      busy = error as Error;
+    }
+  }
+  return busy;
+}
+
 /** Kills all processes and removes the directories. The kernel needs a moment after the last process has ended. */
 export async function endCgroup(directories: readonly string[], deadlineMs = 5000): Promise<void> {
   const end = Date.now() + deadlineMs;
-  await killAll(directories, deadlineMs);
-  for (const directory of await trees(directories)) {
-    for (let wait = 2; ; wait = Math.min(100, wait * 2)) {
-      try {
-        await rmdir(directory);
-        break;
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        if (code === "ENOENT") break;
-        if (code !== "EBUSY" || Date.now() > end) throw error;
-        await sleep(wait);
-        // A command may have joined the cgroup meanwhile.
-        await killAll(directories, 0);
-      }
-    }
+  for (let wait = 2; ; wait = Math.min(100, wait * 2)) {
+    await killAll(directories, end - Date.now());
+    // Every round lists the directories again: a command may have joined the cgroup meanwhile, in a new directory below it.
+    const busy = await removeUnused(await trees(directories));
+    if (busy === null) return;
+    if (Date.now() > end) throw busy;
+    await sleep(wait);
   }
 }

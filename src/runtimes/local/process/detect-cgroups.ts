@@ -110,11 +110,11 @@ async function trial(factory: CgroupFactory, pid: number): Promise<string | null
   }
 }
 
-export type Found = { factory: CgroupFactory; reason: null } | { factory: null; reason: string };
+export type Detection = { factory: CgroupFactory; reason: null } | { factory: null; reason: string };
 
 /** Never throws. */
-export async function detectCgroups(options: FindOptions = {}): Promise<Found> {
-  const nothing = (reason: string): Found => ({ factory: null, reason });
+export async function detectCgroups(options: FindOptions = {}): Promise<Detection> {
+  const nothing = (reason: string): Detection => ({ factory: null, reason });
   try {
     const detection = await look(options);
     // In a tree of plain files every move succeeds.
@@ -142,8 +142,8 @@ async function ownPaths(procRoot: string): Promise<{ own: Map<string, string>; u
   return { own, unified };
 }
 
-async function look({ procRoot = "/proc", cgroupRoot = "", pid = process.pid }: FindOptions): Promise<Found> {
-  const nothing = (reason: string): Found => ({ factory: null, reason });
+async function look({ procRoot = "/proc", cgroupRoot = "", pid = process.pid }: FindOptions): Promise<Detection> {
+  const nothing = (reason: string): Detection => ({ factory: null, reason });
   const [table, paths] = await Promise.all([read(procRoot, "self/mountinfo"), ownPaths(procRoot)]);
   if (table === null || paths === null) return nothing("this system has no cgroups");
   const mounts = parseMounts(table, cgroupRoot);

@@ -10,7 +10,7 @@ import { isServiceUid } from "./user-range.js";
 const AT_ONCE = 500;
 
 /** Live processes that have the uid as any of their four user ids; null on systems without /proc. */
-export async function processesOfUser(uid: number): Promise<number[] | null> {
+async function processesOfUser(uid: number): Promise<number[] | null> {
   const names = await readdir("/proc").catch((): string[] => []);
   const pids = names.filter((name) => /^\d+$/.test(name));
   if (pids.length === 0) return null;

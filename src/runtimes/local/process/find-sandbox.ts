@@ -1,11 +1,11 @@
-/** Whether services can have namespaces on this machine, found by making some as for a service. */
-import { closeSync, existsSync, readlinkSync } from "node:fs";
+/** Whether services can have namespaces on this machine, detected by creating namespaces as for a service. */
+import { closeSync, existsSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { isRootServer } from "../../../system/root-server.js";
 import { withinOrNull } from "../../../system/wait.js";
 import type { ServiceUser } from "../types.js";
 import { type Inside, type LaunchSpec, launch, retryMounts } from "./launch.js";
-import { joiningNamespaces, makingNamespaces, type SandboxTools, sandboxArgs } from "./sandbox.js";
+import { joiningNamespaces, makingNamespaces, networkOf, type SandboxTools, sandboxArgs } from "./sandbox.js";
 import { BLOCK_FD, systemFolders } from "./sandbox-check.js";
 import { openUserNamespaces, type UserNamespaces } from "./user-namespaces.js";
 
@@ -28,9 +28,6 @@ export const ownNamespaces = (
 });
 
 type LaunchCheck = Extract<NonNullable<LaunchSpec["namespaces"]>, { kind: "own" }>["check"];
-
-/** Identifies the network namespace of a process. @throws Error when the process has ended or belongs to another user */
-export const networkOf = (pid: number | "self"): string => readlinkSync(`/proc/${pid}/ns/net`);
 
 /** The namespaces of a command that joins those of a process. */
 export const joinedNamespaces = (

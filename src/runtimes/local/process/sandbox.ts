@@ -2,7 +2,7 @@
  * Namespaces of a service, created by bubblewrap: separate process ids, IPC, host name and mounts. All processes of the
  * service end with it. Home folders, other projects and temporary files of others are not visible in it.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { homedir, userInfo } from "node:os";
 import { basename, dirname, isAbsolute, join, sep } from "node:path";
@@ -164,6 +164,9 @@ export function makingNamespaces({ bwrap, nsenter, users }: SandboxTools, networ
   return [...inUserNamespace(nsenter, OUTER_FD, ...network), bwrap, "--userns2", String(INNER_FD)];
 }
 
+/** Identifies the network namespace of a process. @throws Error when the process has ended or belongs to another user */
+export const networkOf = (pid: number | "self"): string => readlinkSync(`/proc/${pid}/ns/net`);
+
 /**
  * Words before a command that runs in the namespaces of a running process.
  * @param hasNetwork whether its network is not the server's
@@ -183,7 +186,7 @@ const windowsHomes = (): string[] =>
  * Home folders of this machine: /root, the entries of /home, the home folders of users in /etc/passwd, and those of
  * Windows.
  */
-export async function homeFolders(passwd = "/etc/passwd"): Promise<string[]> {
+async function homeFolders(passwd = "/etc/passwd"): Promise<string[]> {
   const text = await readFile(passwd, "utf8").catch(() => "");
   const people = text.split("\n").flatMap((line) => {
     const [, , uid = "", , , home = ""] = line.split(":");

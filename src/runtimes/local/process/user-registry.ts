@@ -28,7 +28,7 @@ interface Registry {
 
 const damaged = (file: string, cause: unknown): StackwardenError =>
   new StackwardenError("STORAGE_FAILED", `${file} is damaged or cannot be read.`, {
-    hint: "It records which user has which service's data. Restore it, or remove it while no stackwarden server runs.",
+    hint: "It records which user owns which service's data. Restore it, or remove it while no stackwarden server runs.",
     cause,
   });
 

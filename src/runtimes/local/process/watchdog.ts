@@ -93,14 +93,16 @@ export class Watchdog {
     } catch (error) {
       // Another server may have removed it meanwhile.
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-      warn(`${path} was not understood and is removed: ${(error as Error).message}`);
+      warn(`${path} cannot be read and is removed: ${(error as Error).message}`);
       return rm(path, { force: true });
     }
     const inUse = usersInUse(path);
     const ends = await Promise.allSettled(file.entries.map((entry) => endEntry(entry, false, inUse)));
     const failed = ends.find((end) => end.status === "rejected");
     if (failed !== undefined) {
-      warn(`Not all that server ${file.pid} left behind could be ended: ${(failed.reason as Error).message}`);
+      warn(
+        `Some processes that server ${file.pid} left behind could not be ended: ${(failed.reason as Error).message}`,
+      );
       return;
     }
     if (file.entries.length > 0) warn(`Ended ${file.entries.length} processes that server ${file.pid} left behind.`);
@@ -146,12 +148,12 @@ export class Watchdog {
       this.#process = null;
       this.options.warn(`The watchdog cannot be started: ${error.message}`);
     });
-    const began = Date.now();
+    const startedAt = Date.now();
     watchdog.once("exit", () => {
       if (this.#closed) return;
       this.options.warn("The watchdog ended unexpectedly; starting it again.");
       // A watchdog that fails at once must not be restarted in a loop.
-      const pause = Date.now() - began < SHORT_LIFE_MS ? SHORT_LIFE_MS : 0;
+      const pause = Date.now() - startedAt < SHORT_LIFE_MS ? SHORT_LIFE_MS : 0;
       setTimeout(() => this.#closed || this.#start(), pause).unref();
     });
     for (const entry of this.#entries.values()) this.#tell({ add: entry });

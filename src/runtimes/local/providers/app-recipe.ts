@@ -284,7 +284,7 @@ export async function prepareRecipe(
     preparation.path.push(dirname(path), dirname(realPath(path)));
     if (language === "go") Object.assign(preparation.env, await goVariables(install));
   }
-  pythonSources(preparation, recipe, hostOf);
+  pythonSources(preparation, hostOf);
   await runBuilds(preparation, recipe, { hostOf, place });
   return {
     workspace,
@@ -301,23 +301,21 @@ async function goVariables(install: InstallContext): Promise<Record<string, stri
   return { GOPATH: join(cache, "go"), GOCACHE: join(cache, "go-build"), GOFLAGS: "-modcacherw" };
 }
 
+/** `PYTHONPATH` of a service: the project's sources come before the folders that the definition names. */
+export const pythonPath = (sources: string | undefined, written: string | undefined): Record<string, string> => {
+  const folders = [sources, written].filter((one) => one !== undefined && one !== "");
+  return folders.length === 0 ? {} : { PYTHONPATH: folders.join(":") };
+};
+
 /** A project that was installed as a package is imported from its sources instead. */
-function pythonSources(
-  { recipe, env, context }: Preparation,
-  { environment }: AppRecipe,
-  hostOf: (path: string) => string,
-): void {
+function pythonSources({ recipe, env, context }: Preparation, hostOf: (path: string) => string): void {
   const roots = recipe.installs
     .filter(isPythonStep)
     .filter(
       ({ installation }) => installation.tool !== "pip" || installation.packages.some((one) => one.startsWith(".")),
     )
     .flatMap(({ folder }) => [join(folder, "src"), folder].filter((path) => isInside(path, context.stack.folder)));
-  if (roots.length === 0) return;
-  env.PYTHONPATH = [
-    ...new Set(roots.map(hostOf)),
-    ...(environment.PYTHONPATH === undefined ? [] : [environment.PYTHONPATH]),
-  ].join(":");
+  if (roots.length > 0) env.PYTHONPATH = [...new Set(roots.map(hostOf))].join(":");
 }
 
 async function runBuilds(
@@ -337,7 +335,7 @@ async function runBuilds(
     await installStep({ ...install, mounts }, `Dockerfile line ${build.line}: ${build.text.slice(0, 60)}`, {
       argv: ["/bin/sh", "-c", place(build.text)],
       cwd: hostOf(build.folder),
-      env: { ...base, ...own, ...env, CI: "1" },
+      env: { ...base, ...own, ...env, ...pythonPath(env.PYTHONPATH, own.PYTHONPATH), CI: "1" },
     });
   }
 }

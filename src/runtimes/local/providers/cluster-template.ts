@@ -7,11 +7,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { isRootServer } from "../../../system/root-server.js";
 import { raceAbort } from "../../../system/wait.js";
-import { once, sweepCache } from "../binaries-postgres.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { sealTree } from "../files/own-tree.js";
 import { readOwnBytes } from "../files/read.js";
 import { removeTree } from "../files/remove-tree.js";
+import { once, sweepCache } from "../toolchain/postgres-binaries.js";
 import type { RunResult, RunSpec, ServiceUser } from "../types.js";
 import { newIdentity } from "./cluster-identity.js";
 import type { PrepareContext } from "./launch-plan.js";
@@ -51,11 +51,11 @@ async function create(path: string, context: PrepareContext, make: MakeCluster):
     const work = await ensureDir(join(stage, "work"), 0o700, user);
     const { exitCode, output } = await make(user, work, new AbortController().signal);
     if (exitCode !== 0) throw new Error(output);
-    const made = join(stage, "cluster");
-    await moveInto(join(work, "pgdata"), made);
-    await sealTree(made);
-    await ensureDir(made, 0o755);
-    await moveInto(made, path);
+    const cluster = join(stage, "cluster");
+    await moveInto(join(work, "pgdata"), cluster);
+    await sealTree(cluster);
+    await ensureDir(cluster, 0o755);
+    await moveInto(cluster, path);
     // Removes the templates of earlier recipes, and for earlier locales of this machine.
     const kind = basename(path).replace(/[^-]*$/, "");
     for (const name of await namesIn(cache))

@@ -3,12 +3,11 @@
  * ports are held.
  */
 import type { OpenStackRequest, PrepareServiceRequest } from "../../../stack/runtime.js";
-import type { AddressBook } from "../address-rewrite.js";
-import type { TranslatedService } from "../image/translate.js";
+import type { AddressBook } from "../addresses/address-rewrite.js";
 import type { ProbeContext } from "../probes/probe.js";
 import type { SandboxMount } from "../process/sandbox.js";
 import type { ClientEnvironment } from "../toolchain/candidates.js";
-import type { ProcessHost, ServiceUser } from "../types.js";
+import type { ProcessHost, ServiceUser, TranslatedService } from "../types.js";
 
 /** A preparation or a start of a service whose image or Dockerfile was read. */
 export type LocalStartRequest = PrepareServiceRequest & { service: TranslatedService };

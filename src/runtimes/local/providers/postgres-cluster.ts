@@ -6,10 +6,10 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { findIn } from "../../../system/find-program.js";
-import { firstRunnable, SERVICE_PATH } from "../binaries.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
 import { withStorage } from "../files/storage.js";
+import { firstRunnable, SERVICE_PATH } from "../toolchain/binaries.js";
 import type { ProcessHost, RunResult, RunSpec } from "../types.js";
 import { clusterTemplate, copyTemplate, removeTemplate, throwawayPassword } from "./cluster-template.js";
 import { type InitScripts, RUN_INIT_SCRIPTS } from "./init-scripts.js";
@@ -273,9 +273,9 @@ export async function initialiseCluster(
     const cluster = { fresh, work, bin, login };
     const copy = options.length === 0 ? await copiedCluster(context, step, cluster) : null;
     if (copy === null) {
-      const made = await makeCluster(context, step, { ...cluster, options });
+      const creation = await makeCluster(context, step, { ...cluster, options });
       signal.throwIfAborted();
-      if (made.exitCode !== 0) throw failure("initdb", request.service.name, made);
+      if (creation.exitCode !== 0) throw failure("initdb", request.service.name, creation);
       if (!BUILT_IN.includes(login.database)) {
         const created = await host.run({
           ...step,

@@ -5,8 +5,7 @@ import { StackwardenError } from "../../../errors.js";
 import { parseImageName } from "../../../stack/definition/image-name.js";
 import { findIn, systemDirs } from "../../../system/find-program.js";
 import { MAX_SOCKET_BYTES } from "../../../system/private-socket.js";
-import { LOOPBACK } from "../address-rewrite.js";
-import { SERVICE_PATH } from "../binaries.js";
+import { LOOPBACK } from "../addresses/address-rewrite.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
 import { initScripts, isInitMount, RUN_INIT_SCRIPTS } from "../providers/init-scripts.js";
@@ -14,6 +13,7 @@ import { initStep } from "../providers/init-step.js";
 import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
 import { isOtherVersion, programVersion } from "../providers/program-version.js";
 import { adopt, dataBase, variable } from "../providers/provider-data.js";
+import { SERVICE_PATH } from "../toolchain/binaries.js";
 import { requireServer } from "./find-server.js";
 import { SERVERS } from "./images.js";
 
@@ -171,7 +171,7 @@ async function initialise(
   const step = initStep(context, { work, env, timeoutMs: TIMEOUT_MS });
   try {
     const installer = await findIn(["mariadb-install-db", "mysql_install_db"], [dirname(server), ...systemDirs()]);
-    const made = await host.run({
+    const creation = await host.run({
       ...step,
       argv:
         isMariaDb && installer !== null
@@ -185,7 +185,7 @@ async function initialise(
           : [server, "--no-defaults", "--initialize-insecure", `--datadir=${fresh}`],
     });
     signal.throwIfAborted();
-    if (made.exitCode !== 0) throw failure("Creating the database", service.name, made.output);
+    if (creation.exitCode !== 0) throw failure("Creating the database", service.name, creation.output);
     const file = await writePrivateFile(join(work, "accounts.sql"), accountStatements(login), user);
     const scripts = await initScripts(context);
     if (scripts !== undefined) request.phase("running initialisation scripts");
@@ -220,27 +220,27 @@ function socketIn({ host }: PrepareContext, folder: string): string | null {
 export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan> {
   const { service } = context.request;
   const options = serverOptions(service);
-  const found = await programs(context);
+  const binaries = await programs(context);
   const { base, volume, emptyVolumes, notes } = await dataBase(context, isInitMount, SERVERS.mysql.data);
   const data = join(base, "mysql");
   for (const one of await namesIn(base))
     if (one.startsWith(".init-")) await removeTree(join(base, one), context.stack.stateDir);
-  if ((await ownerOf(data)) === null) await initialise(context, base, data, found);
+  if ((await ownerOf(data)) === null) await initialise(context, base, data, binaries);
   else await adopt(data, context);
   const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 3306) ?? 3306;
   const socket = socketIn(context, context.tmp);
-  const version = await programVersion(found.server, context);
-  const title = found.isMariaDb ? "MariaDB" : "MySQL";
+  const version = await programVersion(binaries.server, context);
+  const title = binaries.isMariaDb ? "MariaDB" : "MySQL";
   const { image } = service;
   const isOther = image !== undefined && version !== null && isOtherVersion(parseImageName(image).tag, version);
-  if (isOther || (found.isMariaDb && service.server === "mysql"))
+  if (isOther || (binaries.isMariaDb && service.server === "mysql"))
     notes.push(`Runs ${title} ${version ?? ""} instead of ${image}.`);
   const login = accounts(context);
   if (isNamed(login.user) && login.password === "")
     notes.push(`The user ${login.user} is not created: MYSQL_PASSWORD is missing or empty.`);
   if (login.rootPassword === "")
     notes.push(`${title} has no root password: every local user of this machine can connect.`);
-  if (volume === null) notes.push("Has no named volume: its data goes when the stack's volumes are removed.");
+  if (volume === null) notes.push("Has no named volume: removing the stack's volumes deletes its data.");
   // Health checks of the file name neither socket nor port.
   const socketLine = socket === null ? "protocol=tcp" : `socket=${socket}`;
   await writePrivateFile(join(context.home, ".my.cnf"), `[client]\n${socketLine}\nport=${port}\n`, context.user);
@@ -253,7 +253,7 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
   };
   return {
     argv: [
-      found.server,
+      binaries.server,
       "--no-defaults",
       ...options,
       `--datadir=${data}`,
@@ -262,7 +262,7 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
       // A relative path is one in the data folder.
       `--socket=${socket ?? "m.sock"}`,
       `--pid-file=${join(context.tmp, "mysqld.pid")}`,
-      ...(found.isMariaDb ? [] : ["--mysqlx=OFF"]),
+      ...(binaries.isMariaDb ? [] : ["--mysqlx=OFF"]),
     ],
     cwd: data,
     env,

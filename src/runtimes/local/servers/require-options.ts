@@ -1,10 +1,10 @@
 /** Refuses options of a server that replaces an image before anything starts: a check and a start find the same. */
 import type { StackDefinition } from "../../../stack/definition/types.js";
-import type { TranslatedService } from "../image/translate.js";
 import { authMethod, initdbOptions, postgresSettings } from "../providers/postgres-options.js";
 import { providerOf } from "../providers/provider-of.js";
 import { redisVariables } from "../providers/redis.js";
 import { redisCommand } from "../providers/redis-command.js";
+import type { TranslatedService } from "../types.js";
 import { serverOptions } from "./mysql.js";
 import { memcachedOptions, requireNoRootUser } from "./others.js";
 

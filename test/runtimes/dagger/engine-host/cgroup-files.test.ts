@@ -96,7 +96,7 @@ describe.each([
         file === "quota_us" ? "quota_us:-1" : file === "limit_in_bytes" ? `${file}:9223372036854771712` : `${file}:max`,
       ),
     );
-    const nothing = { value: null, enforcement: { level: "none", reason: "no limit was asked for" } };
+    const nothing = { value: null, enforcement: { level: "none", reason: "no limit was requested" } };
     expect(parseLimits(open)).toEqual({ cpus: nothing, memory_mb: nothing, pids: nothing });
     const without = parseSnapshot(text.replace(/^memory.*\n/gm, ""));
     expect(parseLimits(without).memory_mb).toMatchObject({

@@ -2,9 +2,7 @@
 
 import { StackwardenError } from "../../../../src/errors.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
-import type { Gateway } from "../../../../src/runtimes/dagger/gateway/types.js";
 import type { DaggerSettings } from "../../../../src/runtimes/dagger/settings.js";
-import { PortLedger } from "../../../../src/runtimes/shared/port-ledger.js";
 import type { AppliedLimits, ServiceStats } from "../../../../src/stack/runtime.js";
 
 /** The environment names the engine. One retry after a short delay. */
@@ -43,23 +41,3 @@ export const remoteHost = (more: Partial<EngineHost> = {}): EngineHost => ({
   close: async () => {},
   ...more,
 });
-
-/** A gateway that holds ports as the real one does and refuses every connection into the session. */
-export function deadGateway(): Gateway {
-  const ledger = new PortLedger((service) =>
-    service.ports.map(({ containerPort, hostPort }) => ({
-      service: service.name,
-      containerPort,
-      published: true,
-      ...(hostPort === undefined ? {} : { hostPort }),
-    })),
-  );
-  return {
-    reserve: (definition) => ledger.apply(definition),
-    endpoints: () => ledger.endpoints(),
-    hostPort: (service, port) => ledger.hostPort(service, port),
-    start: async () => {},
-    dial: () => Promise.reject(Object.assign(new Error("nothing can be dialled"), { code: "ECONNREFUSED" })),
-    close: () => ledger.close(),
-  };
-}

@@ -68,7 +68,7 @@ describe("usage of a container", () => {
       network_rx_bytes: null,
       memory_peak_mb: null,
     });
-    expect((await sample({})).reason).toContain("counts nothing");
+    expect((await sample({})).reason).toContain("reports no usage");
     const stats = new ContainerStats(
       answering({ stats: async () => ({ cpu_stats: { cpu_usage: { total_usage: 1 } }, memory_stats: { usage: 1 } }) }),
       "c",
@@ -186,7 +186,7 @@ describe("limits", () => {
     expect(all).toMatchObject({ cpus: { value: 0.5 }, memory_mb: { value: 64 }, pids: { value: 9 } });
     expect((await held({ CpuQuota: 150_000 })).cpus.value).toBe(1.5);
     expect((await held({ CpuQuota: 50_000, CpuPeriod: 25_000, PidsLimit: null })).cpus.value).toBe(2);
-    expect((await held({})).pids.enforcement).toEqual({ level: "none", reason: "no limit was asked for" });
+    expect((await held({})).pids.enforcement).toEqual({ level: "none", reason: "no limit was requested" });
   });
 
   it("an engine without a limit and an ended instance have no value", async () => {

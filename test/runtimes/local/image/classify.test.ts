@@ -28,6 +28,14 @@ describe("meaningOf", () => {
     ["uv pip install --system -r requirements.txt", python("uv", { requirements: ["requirements.txt"] })],
     ["uv sync --frozen --no-dev --group web", python("uv", { options: ["--no-dev", "--group", "web"] })],
     ["poetry install --no-root --only main", python("poetry", { options: ["--no-root", "--only", "main"] })],
+    ["poetry sync --extra=all", python("poetry", { options: ["--extra=all"] })],
+    ["pipenv install", python("pipenv")],
+    ["pipenv sync", python("pipenv")],
+    [
+      "pip install --find-links /wheels -c limits.txt --requirement a.txt",
+      python("pip", { requirements: ["a.txt"], options: ["--find-links", "/wheels"] }),
+    ],
+    ["npm ci --omit dev --only prod", node("npm", true, true)],
   ])("the command %s is an installation of dependencies", (text, meaning) => {
     expect(meaningOf(text)).toEqual(meaning);
   });
@@ -51,8 +59,40 @@ describe("meaningOf", () => {
     "go mod download",
     "poetry config virtualenvs.create false",
     "echo hello > /etc/motd",
+    "npm uninstall -g left-pad",
+    "pnpm fetch",
+    "pip list",
+    "pip install",
+    "pip install --upgrade pip setuptools wheel",
+    "python -m pip list",
+    "python3 -m venv /venv",
+    "uv venv",
+    "uv cache clean",
+    "poetry cache clear pypi",
+    "poetry install --only-root",
+    "NODE_ENV=production",
+    "A=1 mkdir x",
+    "",
   ])("the command %s has no effect without a container", (text) => {
     expect(meaningOf(text)).toEqual({ kind: "nothing" });
+  });
+
+  it.each([
+    "npm",
+    "npm install left-pad",
+    "uv run x",
+    "poetry run x",
+    "pipenv run x",
+    "python manage.py x",
+    "a | b",
+    "'",
+  ])("the command %s has a meaning of its project", (text) => {
+    expect(meaningOf(text)).toEqual({ kind: "command" });
+  });
+
+  it("cd changes the folder of the commands that follow", () => {
+    expect(meaningOf("cd web")).toEqual({ kind: "directory", to: "web" });
+    expect(meaningOf("cd")).toEqual({ kind: "directory", to: "/" });
   });
 
   it("an apt-get or apk command lists its packages", () => {
@@ -73,7 +113,13 @@ describe("meaningOf", () => {
       expect(meaningOf(text)).toEqual({ kind: "command" });
       expect(isBuildCommand(text)).toBe(true);
     }
-    for (const text of ["find / -name x -delete", "curl https://example.com | sh", "sed -i s/a/b/ x", "cp a /usr/b"])
+    for (const text of [
+      "find / -name x -delete",
+      "curl https://example.com | sh",
+      "sed -i s/a/b/ x",
+      "cp a /usr/b",
+      "",
+    ])
       expect(isBuildCommand(text)).toBe(false);
   });
 });
@@ -87,10 +133,24 @@ describe("shellCommands", () => {
       "npm start",
     ]);
     expect(joinCommands(shellCommands("a && b; c"))).toBe("a && b; c");
+    expect(shellCommands("a;; b;\n")).toEqual([
+      { text: "a", operator: ";" },
+      { text: "b", operator: "" },
+    ]);
+    expect(shellCommands(" ; ")).toEqual([]);
   });
 
   it.each(["a | b && c", "a || b", "if x; then y; fi", "a & b"])("shellCommands keeps %s as one command", (text) => {
     expect(shellCommands(text)).toEqual([{ text, operator: "" }]);
+  });
+
+  it("shellCommands keeps escaped characters, also at the end and within quotes", () => {
+    expect(shellCommands("echo a\\;b; echo 'c\\'; echo d\\").map(({ text }) => text)).toEqual([
+      "echo a\\;b",
+      "echo 'c\\'",
+      "echo d\\",
+    ]);
+    expect(shellCommands("{ a; b; } ; x{y}").map(({ text }) => text)).toEqual(["{ a; b; }", "x{y}"]);
   });
 
   it("shellCommands keeps redirections, substitutions and groups in their command", () => {

@@ -176,7 +176,7 @@ describe("installStep", () => {
       {
         type: "retrying",
         service: "web",
-        message: "pip install ended with 1: a network failure; try 2 of 4 in 5 ms.",
+        message: "pip install ended with 1 because of the network; retrying in 5 ms (attempt 2 of 4).",
       },
     ]);
     expect(fixture.sink.all).toContain("[stackwarden] pip install ended with 1");

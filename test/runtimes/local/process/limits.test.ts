@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { cgroupsOf, HostFixture, hasCgroups, NODE, until } from "./support.js";
+import { endCgroup } from "../../../../src/runtimes/local/process/cgroup.js";
+import { cgroupsOf, HostFixture, hasCgroups, NODE, thisMachine, until } from "./support.js";
 
 let fixture: HostFixture;
 beforeEach(() => {
@@ -49,7 +50,7 @@ describe.runIf(hasCgroups)("limits", () => {
     expect(await values(running.setLimits({}))).toEqual([null, null, 2048]);
     expect((await running.readLimits()).cpus.enforcement).toEqual({
       level: "none",
-      reason: "no limit was asked for",
+      reason: "no limit was requested",
     });
     expect(await values(running.setLimits({ memory_mb: 100 }))).toEqual([null, 100, 2048]);
   });
@@ -89,7 +90,7 @@ describe.runIf(hasCgroups)("limits", () => {
     const running = await fixture.shell("while :; do :; done", { limits: { cpus: 0.05 } });
     const begun = Date.now();
     await running.stats();
-    await until("it is held back", async () => ((await running.stats()).throttled_periods ?? 0) > 15);
+    await until("it is throttled", async () => ((await running.stats()).throttled_periods ?? 0) > 15);
     const held = await running.stats();
     expect(held.throttled_seconds).toBeGreaterThan(0.3);
     expect((held.cpu_seconds_total ?? 0) / ((Date.now() - begun) / 1000)).toBeLessThan(0.1);
@@ -150,6 +151,19 @@ describe.runIf(hasCgroups)("limits", () => {
     for (const end of await Promise.all(commands))
       expect(typeof end === "string" ? end : end.signal).toMatch(/^(SIGKILL|SERVICE_(NOT_STARTED|START_FAILED))$/);
     expect(fixture.warnings).toEqual([]);
+  });
+
+  it("the end of a cgroup removes a directory that a command makes in it meanwhile", async () => {
+    const { factory } = (await thisMachine()).cgroups;
+    const names = ["first", "last"].map((part) => `stackwarden-${process.pid}-ended-${part}`);
+    const cgroups = await Promise.all(names.map((name) => factory?.create(name)));
+    const directories = cgroups.flatMap((cgroup) => cgroup?.directories ?? []);
+    const ending = endCgroup(directories, 500);
+    // The directories are listed without a turn of the event loop, and the second one is removed a turn after the first.
+    for (let turn = 0; turn < 1000; turn += 1) await null;
+    mkdirSync(join(directories.at(-1) as string, "command"));
+    await ending;
+    expect(directories.filter((directory) => existsSync(directory))).toEqual([]);
   });
 
   it("stop ends the processes in nested cgroups and removes the cgroups", async () => {

@@ -1,6 +1,6 @@
 /** Lists the listeners of ports: from the kernel's tables on Linux, by a connection attempt on other platforms. */
 import { connect } from "node:net";
-import { socketCount, socketTables } from "../../system/socket-tables.js";
+import { socketCount, socketTables } from "../../../system/socket-tables.js";
 
 export interface Listener {
   port: number;
@@ -70,7 +70,7 @@ export function loopbackConnections(procNet = "/proc/net"): Connection[] {
 /** How long equal counts stand for equal tables: one socket may have been closed and another one opened. */
 const RECENT_MS = 1000;
 /**
- * As `listeners`, for callers that look again and again: reads the tables only when the number of sockets
+ * As `listeners`, for callers that poll: reads the tables only when the number of sockets
  * changed, or the kernel does not count them.
  * @param procNet folder with the kernel's tables of one network namespace
  */

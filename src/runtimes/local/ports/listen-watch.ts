@@ -3,11 +3,11 @@
  * ports.
  */
 
-import { isRootServer } from "../../system/root-server.js";
-import type { Loopback } from "./network/loopback.js";
-import { type Listener, loopbackConnections } from "./ports-listeners.js";
-import { isServiceUid } from "./process/user-range.js";
-import { instanceOfUser, type RunningInstance, runsElsewhere } from "./running-instances.js";
+import { isRootServer } from "../../../system/root-server.js";
+import type { Loopback } from "../network/loopback.js";
+import { isServiceUid } from "../process/user-range.js";
+import { instanceOfUser, type RunningInstance, runsElsewhere } from "../running-instances.js";
+import { type Listener, loopbackConnections } from "./listeners.js";
 
 const INTERVAL_MS = 5000;
 
@@ -42,7 +42,7 @@ export class ListenWatch {
     this.#timer.unref();
   }
 
-  /** @param isRecent the sockets of a moment ago do */
+  /** @param isRecent a table that was read a moment ago suffices */
   async look({ isRecent = true } = {}): Promise<void> {
     // The owner of the project's folder has other programs, too. What listens in a separate network is not reachable.
     if (!isServiceUid(this.service.uid) || !this.service.loopback.shared) return;
@@ -75,7 +75,7 @@ export class ListenWatch {
 
   /**
    * The reason why a check of the service reaches another program; null when there is no sign of that.
-   * @param isRecent the sockets of a moment ago do; before a password is sent they do not
+   * @param isRecent a table that was read a moment ago suffices; not before a password is sent
    */
   async stranger({ isRecent = false } = {}): Promise<string | null> {
     if (this.#timer === undefined) return null;
