@@ -371,7 +371,9 @@ export class LocalStack implements RuntimeStack {
     const ended = this.#follow(name, process, plan, fixed);
     this.#instances.set(name, { process, plan, ended });
     if (hidden.exposed)
-      allNotes.push("Its command holds a secret, which other users of this machine can read: give it in environment.");
+      allNotes.push(
+        "Its command contains a secret, which other users of this machine can read: give it in environment.",
+      );
     const openPort = this.#openPortWarning(name, allNotes);
     try {
       await refuseRoot(process, name);

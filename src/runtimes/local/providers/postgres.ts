@@ -42,7 +42,7 @@ function access(context: PrepareContext): Login {
   for (const [name, value] of Object.entries({ user, database, password })) {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: The expression rejects control characters.
     if (/[\u0000-\u001f]/.test(value)) {
-      throw new StackwardenError("INVALID_STACK", `The ${name} of "${service.name}" holds a control character.`);
+      throw new StackwardenError("INVALID_STACK", `The ${name} of "${service.name}" contains a control character.`);
     }
   }
   return { user, password, database, method };

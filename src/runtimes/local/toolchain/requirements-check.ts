@@ -136,14 +136,14 @@ async function namespacesFix(reason: string, search: Search): Promise<string> {
 const OWN_VIEW: Enforcement = {
   level: "enforced",
   reason:
-    "Home folders, other projects' data and temporary files do not exist for a service; it sees the rest of the machine's file system with the rights of its own user.",
+    "A service does not see home folders, other projects' data and temporary files; it sees the rest of the machine's file system with the rights of its own user.",
 };
 
 /** Services of a server that is not root have its user. */
 const READ_ONLY_VIEW: Enforcement = {
   level: "enforced",
   reason:
-    "Home folders, /run, other projects' data and temporary files do not exist for a service; it can read the rest of the machine's file system with the rights of the user that runs stackwarden, and can change only its project's folder, its project's data and its temporary files.",
+    "A service does not see home folders, /run, other projects' data and temporary files; it can read the rest of the machine's file system with the rights of the user that runs stackwarden, and can change only its project's folder, its project's data and its temporary files.",
 };
 
 /** Whether the runtime is available: what every stack needs, found without running a program. */
