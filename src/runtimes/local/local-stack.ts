@@ -19,24 +19,24 @@ import type {
 } from "../../stack/runtime.js";
 import { runPostStart } from "../shared/hooks.js";
 import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
-import { type AddressBook, LOOPBACK } from "./address-rewrite.js";
-import { SERVICE_PATH } from "./binaries.js";
+import { type AddressBook, LOOPBACK } from "./addresses/address-rewrite.js";
+import { aliasesOf, withAliases } from "./addresses/name-aliases.js";
+import { ServiceAddresses } from "./addresses/service-addresses.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { recoverRestores } from "./files/copy-volumes.js";
 import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
-import { FixedPorts } from "./fixed-ports.js";
 import { type TranslatedDefinition, translate, translateService } from "./image/translate.js";
-import { ListenWatch } from "./listen-watch.js";
 import { LocalService } from "./local-service.js";
-import { aliasesOf, withAliases } from "./name-aliases.js";
 import { type Loopback, MACHINE_LOOPBACK } from "./network/loopback.js";
 import type { NetworkNamespace } from "./network/namespace.js";
 import { NamespacePorts, type StackPorts } from "./network/stack-ports.js";
-import { explainConflict, OutputTail } from "./port-conflict.js";
-import { portRequests } from "./port-requests.js";
+import { FixedPorts } from "./ports/fixed-ports.js";
+import { ListenWatch } from "./ports/listen-watch.js";
+import { explainConflict, OutputTail } from "./ports/port-conflict.js";
+import { portRequests } from "./ports/port-requests.js";
 import { installDependencies, prepareApp } from "./providers/app.js";
 import type { LaunchPlan, LocalStartRequest, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
@@ -45,8 +45,8 @@ import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import { remember } from "./running-instances.js";
 import { hideSecretWords } from "./secret-words.js";
 import { prepareServer } from "./servers/prepare-server.js";
-import { ServiceAddresses } from "./service-addresses.js";
 import { serviceUser } from "./service-user.js";
+import { SERVICE_PATH } from "./toolchain/binaries.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, to detect a port that another process has taken. */
@@ -371,7 +371,9 @@ export class LocalStack implements RuntimeStack {
     const ended = this.#follow(name, process, plan, fixed);
     this.#instances.set(name, { process, plan, ended });
     if (hidden.exposed)
-      allNotes.push("Its command holds a secret, which other users of this machine can read: give it in environment.");
+      allNotes.push(
+        "Its command contains a secret, which other users of this machine can read: give it in environment.",
+      );
     const openPort = this.#openPortWarning(name, allNotes);
     try {
       await refuseRoot(process, name);

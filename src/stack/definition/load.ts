@@ -21,6 +21,7 @@ import { shareBuilds } from "./shared-builds.js";
 import { refuseSharedDatabases } from "./shared-volumes.js";
 import { entry, type Tree, textOf } from "./tree.js";
 import type { AttributeUse, LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
+import { unknownHosts } from "./unknown-hosts.js";
 
 /** Minimum characters of a redacted value. Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6;
@@ -200,6 +201,7 @@ function readStack(
   );
   const readable = [...Object.values(services), ...others];
   shareBuilds(services, readable);
+  const hosts = unknownHosts(services, others, [...all.keys()], (network) => networks[network]?.external === true);
   const redacted = redactedValues(variables, readable, [...Object.values(secrets.text), ...configs.secret]);
   const inUse = (names: Iterable<string>): string[] => [...new Set(names)];
   const mounted = Object.values(services).flatMap(({ mounts }) =>
@@ -232,6 +234,7 @@ function readStack(
     secrets: secrets.text,
     notes,
     ...(Object.keys(missingDependencies).length === 0 ? {} : { missingDependencies }),
+    ...(hosts.length === 0 ? {} : { unknownHosts: hosts }),
     uses,
   };
 }

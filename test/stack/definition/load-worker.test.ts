@@ -88,9 +88,13 @@ describe("createWorkerLoader", () => {
     const direct = await failure(loadStack(bad));
     const read = await failure(loader.loadStack(bad));
     expect(read.report()).toEqual(direct.report());
-    const disk = new StackwardenError("STORAGE_FAILED", "The disk is full.", { hint: "Free space." });
+    const hint = [{ text: "Free space: " }, { call: { operation: "stop_stack", input: { forget: true } } }];
+    const options = { hint, retryable: true, details: { free: 0 } };
+    const disk = new StackwardenError("STORAGE_FAILED", "The disk is full.", options);
     const full = request(STACK, { generateSecret: () => Promise.reject(disk) });
-    expect((await failure(loader.loadStack(full))).report()).toEqual(disk.report());
+    const refused = await failure(loader.loadStack(full));
+    expect(refused.report()).toEqual(disk.report());
+    expect(refused.hintParts).toEqual(hint);
   });
 
   it("several definitions are read at the same time", async () => {
