@@ -5,8 +5,7 @@ import { StackwardenError } from "../../../errors.js";
 import { parseImageName } from "../../../stack/definition/image-name.js";
 import { findIn, systemDirs } from "../../../system/find-program.js";
 import { MAX_SOCKET_BYTES } from "../../../system/private-socket.js";
-import { LOOPBACK } from "../address-rewrite.js";
-import { SERVICE_PATH } from "../binaries.js";
+import { LOOPBACK } from "../addresses/address-rewrite.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
 import { initScripts, isInitMount, RUN_INIT_SCRIPTS } from "../providers/init-scripts.js";
@@ -14,6 +13,7 @@ import { initStep } from "../providers/init-step.js";
 import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
 import { isOtherVersion, programVersion } from "../providers/program-version.js";
 import { adopt, dataBase, variable } from "../providers/provider-data.js";
+import { SERVICE_PATH } from "../toolchain/binaries.js";
 import { requireServer } from "./find-server.js";
 import { SERVERS } from "./images.js";
 
