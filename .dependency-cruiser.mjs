@@ -67,12 +67,10 @@ const OWN_FILES = [
   "runtimes/local/files/",
   // /proc, cgroups, the server's own records.
   "runtimes/local/process/",
-  "runtimes/local/ports-listeners.ts",
+  "runtimes/local/ports/listeners.ts",
   "runtimes/local/network/",
   "runtimes/local/network-agent-main.ts",
   // Programs of the machine and packages of stackwarden.
-  "runtimes/local/binaries.ts",
-  "runtimes/local/binaries-postgres.ts",
   "runtimes/local/toolchain/",
   // /proc.
   "runtimes/shared/port-owner.ts",

@@ -162,22 +162,37 @@ export const transferError = (error: StackwardenError): TransferredError => ({
   hint_parts: error.hintParts,
 });
 
-/** The same error with another hint, and other details. */
-export const withHint = (error: StackwardenError, parts: Hint, details = error.details): StackwardenError =>
-  new StackwardenError(error.code, error.message, {
-    hint: parts,
+/** The same error with another message, hint or details. What is not given stays, as does whether a retry can help. */
+export function changedError(
+  error: StackwardenError,
+  { message = error.message, hint = error.hintParts, details = error.details }: ErrorChange,
+): StackwardenError {
+  return new StackwardenError(error.code, message, {
+    hint,
     retryable: error.retryable,
     cause: error.cause ?? error,
     ...(details === undefined ? {} : { details }),
   });
+}
 
-/** An error that another process reported. */
-export function reviveError(report: TransferredError): StackwardenError {
+export interface ErrorChange {
+  message?: string;
+  hint?: string | Hint;
+  details?: Record<string, unknown> | undefined;
+}
+
+/** The same error with another hint, and other details. */
+export const withHint = (error: StackwardenError, hint: Hint, details = error.details): StackwardenError =>
+  changedError(error, { hint, details });
+
+/** An error that another process or thread reported. */
+export function reviveError(report: TransferredError, cause?: Error): StackwardenError {
   const code: ErrorCode = Object.hasOwn(ERROR_KINDS, report.code) ? report.code : "INTERNAL";
   return new StackwardenError(code, report.message, {
     hint: report.hint_parts ?? report.hint,
     retryable: report.retryable,
     ...(report.details === undefined ? {} : { details: report.details }),
+    ...(cause === undefined ? {} : { cause }),
   });
 }
 

@@ -1,6 +1,6 @@
 /** The worker thread that reads a project's definition; see src/stack/definition/load-worker.ts. */
 import { parentPort } from "node:worker_threads";
-import { StackwardenError, toStackwardenError } from "./errors.js";
+import { reviveError, toStackwardenError, transferError } from "./errors.js";
 import { loadStack } from "./stack/definition/load.js";
 import type { WorkerReply, WorkerRequest } from "./stack/definition/load-worker.js";
 import { packed } from "./stack/definition/thread-copy.js";
@@ -15,8 +15,7 @@ const generateSecret = (name: string): Promise<string> =>
     onMessage = (message) => {
       onMessage = undefined;
       if (message.kind === "secret") resolve(message.value);
-      else if (message.kind === "no secret")
-        reject(new StackwardenError(message.error.code, message.error.message, { hint: message.error.hint }));
+      else if (message.kind === "no secret") reject(reviveError(message.error));
     };
     reply({ kind: "secret", name });
   });
@@ -41,7 +40,7 @@ port.on("message", (message: WorkerRequest) => {
     (thrown: unknown) => {
       const error = toStackwardenError(thrown);
       const { cause } = error;
-      reply({ kind: "failed", error: error.report(), stack: cause instanceof Error ? cause.stack : undefined });
+      reply({ kind: "failed", error: transferError(error), stack: cause instanceof Error ? cause.stack : undefined });
     },
   );
 });

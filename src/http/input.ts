@@ -8,8 +8,8 @@ export function inputOf(request: Request, without: readonly string[] = []): Reco
   const input: Record<string, unknown> = Object.create(null);
   const put = (field: string, value: unknown): void => {
     if (Object.hasOwn(input, field))
-      throw new StackwardenError("INVALID_INPUT", `${field} is given twice.`, {
-        hint: "A field of the path must not be repeated in the query or the body.",
+      throw new StackwardenError("INVALID_INPUT", `${field} is in the path and in the query or the body.`, {
+        hint: "Give the field in the path only.",
       });
     Object.defineProperty(input, field, { value, enumerable: true, configurable: true, writable: true });
   };
@@ -22,7 +22,7 @@ export function inputOf(request: Request, without: readonly string[] = []): Reco
   }
   const body: unknown = request.body ?? {};
   if (typeof body !== "object" || body === null || Array.isArray(body))
-    throw new StackwardenError("INVALID_INPUT", "The body is not a JSON object.", {
+    throw new StackwardenError("INVALID_INPUT", "Expected a JSON object as the body.", {
       hint: "Send {} for the defaults.",
     });
   for (const [field, value] of Object.entries(body)) put(field, value);

@@ -83,7 +83,7 @@ export function restRouter(options: RestOptions): Router {
     const { "content-type": type, "content-length": length, "transfer-encoding": chunked } = request.headers;
     const hasBody = chunked !== undefined || (length !== undefined && length !== "0");
     if (hasBody && !/^application\/json\s*(;|$)/i.test(type ?? ""))
-      throw new StackwardenError("UNSUPPORTED_MEDIA_TYPE", "The body is not application/json.", {
+      throw new StackwardenError("UNSUPPORTED_MEDIA_TYPE", "Expected a body of type application/json.", {
         hint: "Send the header `Content-Type: application/json`.",
       });
     next();

@@ -21,14 +21,20 @@ export function sessionOf(pid: number, procRoot = "/proc"): number | null {
   return Number.isInteger(session) ? session : null;
 }
 
-/** Whether this very process lives; where no start is known, whether any process has its id. */
+/**
+ * Whether this very process lives; where no start is known, whether any process has its id. A process that has ended
+ * keeps its id until its parent reads the exit code, which the first process of a container may never do.
+ */
 export function isAlive(pid: number, started: string | null): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
-  const now = startTime(pid);
+  const fields = statFields(pid, "/proc");
+  // The first thread can be a zombie while others still run.
+  if ((fields[0] === "Z" || fields[0] === "X") && Number(fields[17]) <= 1) return false;
+  const now = fields[19] ?? null;
   return now === null || started === null || now === started;
 }
 

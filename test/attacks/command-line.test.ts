@@ -87,7 +87,7 @@ it("the output of `env` runs nothing in a shell, whatever the variables are call
   });
   expect((await shared(folder, ["up", "-d"])).code).toBe(0);
   const { stdout, text } = await shared(folder, ["env", "web"]);
-  expect(text).toContain("a shell has no variable of this name");
+  expect(text).toContain("a shell cannot have a variable of this name");
   const shell = await run(folder, ["/bin/sh", "-c", 'eval "$1"; printf %s "$VALUE"', "sh", stdout]);
   expect(shell.stdout).toBe(`it's $(: > ${mark})`);
   expect(readdirSync(bench.folder)).not.toContain("mark");

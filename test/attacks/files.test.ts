@@ -170,7 +170,7 @@ describe.skipIf(!isRoot)("files of a project and a server that runs as root", ()
       try {
         // The removal gives up when the exchanges are faster than it.
         await server.call("start_stack", { project, folder: project }).catch((error: Error) => {
-          expect(error.message).toMatch(/STORAGE_FAILED.*filled again all the time/);
+          expect(error.message).toMatch(/STORAGE_FAILED.*keeps writing into it/);
         });
       } finally {
         await end();

@@ -1,13 +1,14 @@
 /** Locks between processes: one holder, and recognition of dead holders. */
-import { fork } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { lockHolder, takeLock } from "../../src/system/lock-file.js";
+import { startTime } from "../../src/system/process-identity.js";
 
 const folder = mkdtempSync(join(tmpdir(), "stackwarden-lock-"));
 const program = join(folder, "taker.mjs");
@@ -44,6 +45,29 @@ it("takeLock gives a lock to one process, tells others its pid, and gives it aga
   expect(lockHolder(file)).toBeNull();
   expect((await takeLock(file)).lock).not.toBeNull();
 });
+
+it.runIf(existsSync("/proc/self/stat"))(
+  "a process that has ended, but whose parent does not read its exit code, holds no lock",
+  async () => {
+    // The program that takes the shell's place does not wait for the shell's child.
+    const parent = spawn("/bin/sh", ["-c", "sleep 60 & echo $!; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    try {
+      const [line] = await once(parent.stdout, "data");
+      const pid = Number(String(line));
+      const file = join(folder, "zombie");
+      writeFileSync(file, JSON.stringify({ pid, started: startTime(pid) }));
+      expect(lockHolder(file)).toBe(pid);
+      process.kill(pid, "SIGKILL");
+      const state = () => /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
+      await vi.waitUntil(() => state() === "Z", 20_000);
+      expect(lockHolder(file)).toBeNull();
+    } finally {
+      parent.kill("SIGKILL");
+    }
+  },
+);
 
 it.each([
   ["of a process that has ended", JSON.stringify({ pid: 2 ** 22 + 1, started: "1" })],

@@ -54,8 +54,8 @@ export function createProjectHeader(actions: { start(): void; stop(): void }): P
       );
       gone.hidden = stack.folder_missing !== true;
       setText(command, `stackwarden prune ${stack.project}`);
-      if (list.dataset.told !== stack.notes.join("\n")) {
-        list.dataset.told = stack.notes.join("\n");
+      if (list.dataset.rendered !== stack.notes.join("\n")) {
+        list.dataset.rendered = stack.notes.join("\n");
         list.replaceChildren(...stack.notes.map((note) => h("li", {}, note)));
       }
       notes.hidden = stack.notes.length === 0;

@@ -93,8 +93,8 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
   /** Names only: no report has values. */
   const showEnvironment = (names: readonly string[]): void => {
     environment.hidden = names.length === 0;
-    if (variables.dataset.told === names.join()) return;
-    variables.dataset.told = names.join();
+    if (variables.dataset.rendered === names.join()) return;
+    variables.dataset.rendered = names.join();
     setText(summary, plural(names.length, "environment variable"));
     variables.replaceChildren(...names.map((variable) => h("li", {}, h("code", {}, variable))));
   };
@@ -111,8 +111,8 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
       cpu.update({ points: points("cpus"), limit: report.limits?.cpus.value ?? null, now, live });
       memory.update({ points: points("memory_mb"), limit: report.limits?.memory_mb.value ?? null, now, live });
       const remarks = [...staleness(report), ...pressure, ...openToNetwork(report), ...notEnforced(report)];
-      if (warnings.dataset.told !== remarks.join("\n")) {
-        warnings.dataset.told = remarks.join("\n");
+      if (warnings.dataset.rendered !== remarks.join("\n")) {
+        warnings.dataset.rendered = remarks.join("\n");
         warnings.replaceChildren(...remarks.map((text) => h("li", {}, text)));
       }
       setText(facts, factsOf(report, stats, now));

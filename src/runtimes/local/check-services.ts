@@ -5,8 +5,6 @@ import type { StackDefinition } from "../../stack/definition/types.js";
 import type { Enforcement, ServiceCheck } from "../../stack/runtime.js";
 import { findIn } from "../../system/find-program.js";
 import { isRootServer } from "../../system/root-server.js";
-import { findPostgresPackage, findRedis, SERVICE_PATH } from "./binaries.js";
-import { cachedPostgres, PUBLISHED_MAJORS, systemPostgres } from "./binaries-postgres.js";
 import type { AppRecipe } from "./image/recipe.js";
 import { translateService } from "./image/translate.js";
 import { TOOL_COMMANDS } from "./install/tools.js";
@@ -17,8 +15,10 @@ import { providerOf } from "./providers/provider-of.js";
 import { findServer } from "./servers/find-server.js";
 import { SERVERS, serverInstallCommand } from "./servers/images.js";
 import { requireOptions } from "./servers/require-options.js";
+import { findPostgresPackage, findRedis, SERVICE_PATH } from "./toolchain/binaries.js";
 import type { ClientEnvironment } from "./toolchain/candidates.js";
 import { findClientTool, findToolchain, languageName, type ToolchainContext } from "./toolchain/find-toolchain.js";
+import { cachedPostgres, PUBLISHED_MAJORS, systemPostgres } from "./toolchain/postgres-binaries.js";
 import type { ProcessHost, ServiceUser, TranslatedService } from "./types.js";
 
 const NOBODY = 65_534;
@@ -140,7 +140,7 @@ export async function checkServices(request: CheckServicesRequest): Promise<Serv
   const context = { user: ordinaryUser(), host: request.host, client: request.client };
   const checks = Object.values(request.definition.services).map(async (service): Promise<ServiceCheck> => {
     try {
-      const translated = translateService(service, request.folder);
+      const translated = await translateService(service, request.folder);
       requireOptions(translated, request.definition);
       return { service: service.name, ...(await check(translated, request.stateDir, context)) };
     } catch (error) {

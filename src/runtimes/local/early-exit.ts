@@ -4,7 +4,7 @@ import { StackwardenError } from "../../errors.js";
 import type { ServiceExit } from "../../stack/runtime.js";
 import { isRootServer } from "../../system/root-server.js";
 import type { Loopback } from "./network/loopback.js";
-import { listenersOn } from "./ports-listeners.js";
+import { listenersOn } from "./ports/listeners.js";
 import { isServiceUid } from "./process/user-range.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 

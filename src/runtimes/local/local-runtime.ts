@@ -47,7 +47,10 @@ class LocalRuntime implements StackRuntime {
   }
 
   async check(): Promise<RuntimeStatus> {
-    const [{ checkRequirements }, host] = await Promise.all([import("./requirements-check.js"), this.#processHost()]);
+    const [{ checkRequirements }, host] = await Promise.all([
+      import("./toolchain/requirements-check.js"),
+      this.#processHost(),
+    ]);
     return checkRequirements(host);
   }
 
@@ -55,7 +58,7 @@ class LocalRuntime implements StackRuntime {
   async availability(): Promise<Availability> {
     // A start needs the host and the stack's module next: the module loads while the host detects what the machine has.
     const [{ isAvailable }] = await Promise.all([
-      import("./requirements-check.js"),
+      import("./toolchain/requirements-check.js"),
       this.#processHost(),
       import("./local-stack.js"),
     ]);
@@ -72,7 +75,7 @@ class LocalRuntime implements StackRuntime {
   async checkPorts({ definition }: CheckPortsRequest): Promise<Endpoint[]> {
     const [{ checkPorts }, { portRequests }] = await Promise.all([
       import("../shared/check-ports.js"),
-      import("./port-requests.js"),
+      import("./ports/port-requests.js"),
     ]);
     return checkPorts(definition, (service) => portRequests(service).filter(({ published }) => published));
   }

@@ -14,7 +14,7 @@ import type {
 import { type HookContext, PreStop } from "../shared/hooks.js";
 import { webProtocol } from "../shared/probes/web-protocol.js";
 import { execInside } from "./commands/run.js";
-import type { ListenWatch } from "./listen-watch.js";
+import type { ListenWatch } from "./ports/listen-watch.js";
 import { hostPort, type ProbeContext, probeService } from "./probes/probe.js";
 import type { LaunchPlan } from "./providers/launch-plan.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
+import type { LogSink } from "../../stack/logs/types.js";
 import type {
   Endpoint,
   ExecResult,
@@ -18,24 +19,24 @@ import type {
 } from "../../stack/runtime.js";
 import { runPostStart } from "../shared/hooks.js";
 import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
-import { type AddressBook, LOOPBACK } from "./address-rewrite.js";
-import { SERVICE_PATH } from "./binaries.js";
+import { type AddressBook, LOOPBACK } from "./addresses/address-rewrite.js";
+import { aliasesOf, withAliases } from "./addresses/name-aliases.js";
+import { ServiceAddresses } from "./addresses/service-addresses.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { recoverRestores } from "./files/copy-volumes.js";
 import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
-import { FixedPorts } from "./fixed-ports.js";
 import { type TranslatedDefinition, translate, translateService } from "./image/translate.js";
-import { ListenWatch } from "./listen-watch.js";
 import { LocalService } from "./local-service.js";
-import { aliasesOf, withAliases } from "./name-aliases.js";
 import { type Loopback, MACHINE_LOOPBACK } from "./network/loopback.js";
 import type { NetworkNamespace } from "./network/namespace.js";
 import { NamespacePorts, type StackPorts } from "./network/stack-ports.js";
-import { explainConflict, OutputTail } from "./port-conflict.js";
-import { portRequests } from "./port-requests.js";
+import { FixedPorts } from "./ports/fixed-ports.js";
+import { ListenWatch } from "./ports/listen-watch.js";
+import { explainConflict, OutputTail } from "./ports/port-conflict.js";
+import { portRequests } from "./ports/port-requests.js";
 import { installDependencies, prepareApp } from "./providers/app.js";
 import type { LaunchPlan, LocalStartRequest, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
@@ -44,8 +45,8 @@ import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import { remember } from "./running-instances.js";
 import { hideSecretWords } from "./secret-words.js";
 import { prepareServer } from "./servers/prepare-server.js";
-import { ServiceAddresses } from "./service-addresses.js";
 import { serviceUser } from "./service-user.js";
+import { SERVICE_PATH } from "./toolchain/binaries.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, to detect a port that another process has taken. */
@@ -129,7 +130,7 @@ export class LocalStack implements RuntimeStack {
     onClose: (stack: LocalStack) => void = () => {},
   ): Promise<LocalStack> {
     request.signal.throwIfAborted();
-    const definition = translate(request.definition, request.folder);
+    const definition = await translate(request.definition, request.folder);
     await ensureDir(request.stateDir, 0o711);
     await removeCommandDirs(request.stateDir);
     await recoverRestores(request.stateDir);
@@ -154,7 +155,7 @@ export class LocalStack implements RuntimeStack {
   }
 
   async update(definition: StackDefinition): Promise<Readonly<Record<string, string>>> {
-    const translated = translate(definition, this.open_.folder);
+    const translated = await translate(definition, this.open_.folder);
     await this.#ledger.apply(translated);
     this.#definition = translated;
     await this.#provideAddresses();
@@ -191,7 +192,7 @@ export class LocalStack implements RuntimeStack {
 
   /** Installs the dependencies of an app. The start completes its preparation, when the ports are known. */
   async prepareService(given: PrepareServiceRequest): Promise<void> {
-    const request = this.#translated(given);
+    const request = await this.#translated(given);
     const { service } = request;
     if (this.#closed || service.server !== undefined || providerOf(service) !== null) return;
     const user = await serviceUser(this.host, this.open_, service);
@@ -199,7 +200,7 @@ export class LocalStack implements RuntimeStack {
   }
 
   async startService(given: StartServiceRequest): Promise<RuntimeService> {
-    const request = this.#translated(given);
+    const request = await this.#translated(given);
     const { service, signal } = request;
     const name = service.name;
     if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
@@ -227,7 +228,7 @@ export class LocalStack implements RuntimeStack {
 
   /** A command beside a running instance uses the same files; without an instance they are prepared as for a start. */
   async runOneOff(given: OneOffRequest): Promise<ExecResult> {
-    const request = { ...given, ...this.#translated(given) };
+    const request = { ...given, ...(await this.#translated(given)) };
     const { service, generation, limits, exec, signal } = request;
     const name = service.name;
     if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
@@ -264,8 +265,8 @@ export class LocalStack implements RuntimeStack {
   }
 
   /** The Dockerfile is read at every start: it may have changed. */
-  #translated(request: PrepareServiceRequest): LocalStartRequest {
-    return { ...request, service: translateService(request.service, this.open_.folder) };
+  async #translated(request: PrepareServiceRequest): Promise<LocalStartRequest> {
+    return { ...request, service: await translateService(request.service, this.open_.folder) };
   }
 
   get #inNetwork(): { network?: NetworkNamespace } {
@@ -341,8 +342,9 @@ export class LocalStack implements RuntimeStack {
     notes: string[],
     attempt: number,
   ): Promise<RuntimeService | null> {
-    const { service, generation, limits, sink, signal } = request;
-    const name = service.name;
+    const { service, generation, sink, signal } = request;
+    const { name } = service;
+    const project = this.open_.projectId;
     const user = inGroups(owner, plan);
     request.phase("starting process");
     signal.throwIfAborted();
@@ -358,139 +360,151 @@ export class LocalStack implements RuntimeStack {
         void allNotes.push(`It listens on ${containerPort}, its container port; ${hostPort} forwards to it.`),
     });
     const output = new OutputTail(sink);
-    const process = await this.host.spawn({
-      projectId: this.open_.projectId,
-      service: name,
-      generation,
-      argv: hidden.argv,
-      cwd: plan.cwd,
-      env: hidden.env,
-      user,
-      limits,
-      sink: output,
-      visible: [this.open_.folder, this.open_.stateDir],
-      ...this.#inNetwork,
-      mounts: plan.mounts ?? [],
-      files: plan.files ?? {},
-      programs: plan.programs ?? plan.argv.slice(0, 1),
-    });
-    const project = this.open_.projectId;
+    const process = await this.#spawn(request, user, { ...plan, ...hidden }, output);
     const forget = remember({ project, service: name, pid: process.pid, uid: user.uid });
-    const conflict = (): Promise<string | null> =>
-      explainConflict({
-        project,
-        service: name,
-        uid: user.uid,
-        output,
-        ports: this.#ledger.ports(name).flatMap((containerPort) => {
-          const hostPort = this.#ledger.hostPort(name, containerPort);
-          return hostPort === undefined ? [] : [{ containerPort, hostPort }];
-        }),
-        netDir: this.network?.tables ?? "/proc/net",
-        shared: this.#loopback.shared,
-      });
+    const conflict = (): Promise<string | null> => this.#conflict(name, user, output);
     const exited = process.exited.then(async (exit) => {
       forget();
       const reason = (exit.exitCode ?? 0) === 0 ? null : await conflict().catch(() => null);
       return reason === null ? exit : { ...exit, reason };
     });
     const ended = this.#follow(name, process, plan, fixed);
-    const instance = { process, plan, ended };
-    this.#instances.set(name, instance);
+    this.#instances.set(name, { process, plan, ended });
     if (hidden.exposed)
-      allNotes.push("Its command holds a secret, which other users of this machine can read: give it in environment.");
-    const warned = new Set<number>();
-    const openPort = (port: number): void => {
-      if (warned.has(port)) return;
-      warned.add(port);
-      const message = `${name} listens on port ${port} of every address, not only on 127.0.0.1: others on the network can reach it.`;
-      this.open_.notice({ type: "warning", service: name, message });
-      allNotes.push(message);
-    };
+      allNotes.push(
+        "Its command contains a secret, which other users of this machine can read: give it in environment.",
+      );
+    const openPort = this.#openPortWarning(name, allNotes);
     try {
       await refuseRoot(process, name);
       const ports = this.#hostPorts(service);
-      const early = await waitForEarlyExit(
-        process,
-        ports,
-        user,
-        signal,
-        ports.length > 0 ? FIRST_MOMENTS_MS : 0,
-        this.#loopback,
-        openPort,
-      );
+      const waitMs = ports.length > 0 ? FIRST_MOMENTS_MS : 0;
+      const early = await waitForEarlyExit(process, ports, user, signal, waitMs, this.#loopback, openPort);
       if (early.kind === "exited") {
         // The ports are held again by now, unless another process has taken one.
         await ended;
         const taken = await this.#ledger.taken(name);
         if (taken.length > 0) return this.#portTaken(request, taken, early.exit, attempt);
       }
+      const probing = {
+        service: name,
+        provider: providerOf(service),
+        host: this.host,
+        process,
+        user,
+        cwd: plan.cwd,
+        env: plan.env,
+        book: this.#ledger,
+        dial: this.#loopback.dial,
+        conflict,
+        secrets,
+        access: plan.access,
+        resolve: plan.resolve,
+      };
+      const listening = new ListenWatch({
+        uid: user.uid,
+        loopback: this.#loopback,
+        ports: () => this.#hostPorts(service).filter((port) => !fixed.forwards(port)),
+        project,
+        onOpen: openPort,
+        onNeighbour: (port, other) =>
+          this.#warn(
+            name,
+            `${name} connects to 127.0.0.1:${port}, which is service ${other.service} of the project ${other.project} and not of this stack. Let it connect to the name of the service, or to the address that its environment gives.`,
+            allNotes,
+          ),
+      });
+      const running = new LocalService(
+        service,
+        generation,
+        allNotes,
+        user,
+        process,
+        exited,
+        plan,
+        probing,
+        listening,
+        ended,
+        sink,
+      );
+      await runPostStart(running.hooks, signal);
+      return running;
     } catch (error) {
       await process.stop({ graceMs: 0 });
       await ended;
       throw error;
     }
-    const probing = {
-      service: name,
-      provider: providerOf(service),
-      host: this.host,
-      process,
-      user,
+  }
+
+  #spawn(
+    { service, generation, limits }: LocalStartRequest,
+    user: ServiceUser,
+    plan: LaunchPlan,
+    sink: LogSink,
+  ): Promise<ManagedProcess> {
+    return this.host.spawn({
+      projectId: this.open_.projectId,
+      service: service.name,
+      generation,
+      argv: plan.argv,
       cwd: plan.cwd,
       env: plan.env,
-      book: this.#ledger,
-      dial: this.#loopback.dial,
-      conflict,
-      secrets,
-      access: plan.access,
-      resolve: plan.resolve,
-    };
-    const listening = new ListenWatch({
-      uid: user.uid,
-      loopback: this.#loopback,
-      ports: () => this.#hostPorts(service).filter((port) => !fixed.forwards(port)),
-      project,
-      onOpen: openPort,
-      onNeighbour: (port, other) => {
-        const message = `${name} connects to 127.0.0.1:${port}, which is service ${other.service} of the project ${other.project} and not of this stack. Let it connect to the name of the service, or to the address that its environment gives.`;
-        this.open_.notice({ type: "warning", service: name, message });
-        allNotes.push(message);
-      },
-    });
-    const running = new LocalService(
-      service,
-      generation,
-      allNotes,
       user,
-      process,
-      exited,
-      plan,
-      probing,
-      listening,
-      ended,
+      limits,
       sink,
-    );
-    try {
-      await runPostStart(running.hooks, signal);
-    } catch (error) {
-      await process.stop({ graceMs: 0 });
-      await ended;
-      throw error;
-    }
-    return running;
+      visible: [this.open_.folder, this.open_.stateDir],
+      ...this.#inNetwork,
+      mounts: plan.mounts ?? [],
+      files: plan.files ?? {},
+      programs: plan.programs ?? plan.argv.slice(0, 1),
+    });
+  }
+
+  /** Says which other process has a port of the service, when its output names one; otherwise null. */
+  #conflict(name: string, user: ServiceUser, output: OutputTail): Promise<string | null> {
+    return explainConflict({
+      project: this.open_.projectId,
+      service: name,
+      uid: user.uid,
+      output,
+      ports: this.#ports(name),
+      netDir: this.network?.tables ?? "/proc/net",
+      shared: this.#loopback.shared,
+    });
+  }
+
+  #warn(service: string, message: string, notes: string[]): void {
+    this.open_.notice({ type: "warning", service, message });
+    notes.push(message);
+  }
+
+  /** Warns once of each port on which the service listens on every address. */
+  #openPortWarning(name: string, notes: string[]): (port: number) => void {
+    const warned = new Set<number>();
+    return (port) => {
+      if (warned.has(port)) return;
+      warned.add(port);
+      this.#warn(
+        name,
+        `${name} listens on port ${port} of every address, not only on 127.0.0.1: others on the network can reach it.`,
+        notes,
+      );
+    };
+  }
+
+  #ports(name: string): { containerPort: number; hostPort: number }[] {
+    return this.#ledger.ports(name).flatMap((containerPort) => {
+      const hostPort = this.#ledger.hostPort(name, containerPort);
+      return hostPort === undefined ? [] : [{ containerPort, hostPort }];
+    });
   }
 
   #movedPorts({ name }: ServiceDefinition): { containerPort: number; hostPort: number }[] {
-    return this.#ledger.ports(name).flatMap((containerPort) => {
-      const hostPort = this.#ledger.hostPort(name, containerPort);
-      return hostPort === undefined || hostPort === containerPort || containerPort === 0
-        ? []
-        : [{ containerPort, hostPort }];
-    });
+    return this.#ports(name).filter(({ containerPort, hostPort }) => hostPort !== containerPort && containerPort !== 0);
   }
 
-  #hostPorts(service: ServiceDefinition): number[] {
-    return this.#ledger.ports(service.name).flatMap((port) => this.#ledger.hostPort(service.name, port) ?? []);
+  #hostPorts({ name }: ServiceDefinition): number[] {
+    return this.#ports(name).map(({ hostPort }) => hostPort);
   }
 
   /**

@@ -8,7 +8,13 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { type ErrorReport, StackwardenError, toStackwardenError } from "../../errors.js";
+import {
+  reviveError,
+  StackwardenError,
+  type TransferredError,
+  toStackwardenError,
+  transferError,
+} from "../../errors.js";
 import { within } from "../../system/wait.js";
 import { unpacked } from "./thread-copy.js";
 import type { LoadRequest, LoadStack, StackDefinition } from "./types.js";
@@ -17,7 +23,7 @@ import type { LoadRequest, LoadStack, StackDefinition } from "./types.js";
 export type WorkerRequest =
   | { kind: "load"; request: Omit<LoadRequest, "generateSecret"> }
   | { kind: "secret"; value: string }
-  | { kind: "no secret"; error: ErrorReport };
+  | { kind: "no secret"; error: TransferredError };
 
 /** Messages from the worker. */
 export type WorkerReply =
@@ -25,7 +31,7 @@ export type WorkerReply =
   | { kind: "secret"; name: string }
   /** `packed` */
   | { kind: "loaded"; definition: unknown }
-  | { kind: "failed"; error: ErrorReport; stack?: string | undefined };
+  | { kind: "failed"; error: TransferredError; stack?: string | undefined };
 
 export interface WorkerLoaderOptions {
   /**
@@ -251,7 +257,7 @@ class Reader {
             },
             (error: unknown) => {
               deadline.resume();
-              this.#send({ kind: "no secret", error: toStackwardenError(error).report() });
+              this.#send({ kind: "no secret", error: transferError(toStackwardenError(error)) });
             },
           );
         }
@@ -306,9 +312,5 @@ class Reader {
 
 function errorOf({ error, stack }: WorkerReply & { kind: "failed" }): StackwardenError {
   const cause = stack === undefined ? undefined : Object.assign(new Error(error.message), { stack });
-  return new StackwardenError(error.code, error.message, {
-    hint: error.hint,
-    ...(error.details === undefined ? {} : { details: error.details }),
-    ...(cause === undefined ? {} : { cause }),
-  });
+  return reviveError(error, cause);
 }

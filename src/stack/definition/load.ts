@@ -1,12 +1,8 @@
 /** Reads a project's folder and produces its stack definition. */
 import { join } from "node:path";
-import { StackwardenError } from "../../errors.js";
-import { statBeneath } from "../../system/read-regular-file.js";
 import { realPath } from "../../system/real-path.js";
-import { SERVICE_NAME } from "../project-id.js";
 import { secretEncodings } from "../text/secret-encodings.js";
 import { attributeUses } from "./attribute-uses.js";
-import { publishedTokens } from "./graph.js";
 import type { Lookup, Variable } from "./interpolate.js";
 import { loadModel } from "./model.js";
 import { modelContext } from "./model-context.js";
@@ -17,7 +13,7 @@ import { FileReader, findFiles, type ProjectFiles } from "./project-files.js";
 import { readConfigs } from "./read-configs.js";
 import { readNetworks } from "./read-networks.js";
 import { readSecretSources, resolveSecrets, type SecretSource, type SecretValues } from "./read-secrets.js";
-import { readService, type ServiceContext } from "./read-service.js";
+import { leaveOutAbsent, leaveOutEmpty, readQuietly, readSelected, servicesOf } from "./read-services.js";
 import { readVolumes } from "./read-volumes.js";
 import { checkReferences } from "./references.js";
 import { type Selection, selectServices } from "./selection.js";
@@ -25,15 +21,10 @@ import { shareBuilds } from "./shared-builds.js";
 import { refuseSharedDatabases } from "./shared-volumes.js";
 import { entry, type Tree, textOf } from "./tree.js";
 import type { AttributeUse, LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
+import { unknownHosts } from "./unknown-hosts.js";
 
 /** Minimum characters of a redacted value. Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6;
-
-/**
- * Maximum number of services, above what one machine runs. Code that follows dependencies recurses as deep as there are
- * services.
- */
-const MOST_SERVICES = 500;
 
 const SECTIONS = [
   "version",
@@ -68,35 +59,6 @@ function modelOf({ files, projectFiles, request, unset }: Reading, problems: Pro
   return loadModel(context, { files: projectFiles.files, folder: projectFiles.folder, lookup, including: [] });
 }
 
-/** Removes services of the built-in stack whose folder does not exist in the project. */
-function leaveOutAbsent(
-  services: Record<string, ServiceDefinition>,
-  folder: string,
-  note: (text: string) => void,
-): void {
-  for (const [name, service] of Object.entries(services)) {
-    const at = service.local?.workingDir;
-    if (at === undefined || statBeneath(at, folder) !== undefined) continue;
-    delete services[name];
-    note(`The service ${name} is left out: the project has no folder ${name}/.`);
-    for (const other of Object.values(services)) {
-      delete other.dependsOn[name];
-      for (const [key, value] of Object.entries(other.environment))
-        if (publishedTokens(value).some((token) => token.service === name)) delete other.environment[key];
-    }
-  }
-}
-
-/** Removes services with 0 replicas. */
-function leaveOutEmpty(services: Record<string, ServiceDefinition>, note: (text: string) => void): void {
-  for (const [name, service] of Object.entries(services)) {
-    if (service.replicas !== 0) continue;
-    delete services[name];
-    note(`The service ${name} is left out: it has 0 replicas.`);
-    for (const other of Object.values(services)) delete other.dependsOn[name];
-  }
-}
-
 /** Files that contain secrets. Copies of the project's folders exclude them. */
 function privateFilesOf(
   { projectFiles, files, variables, request }: Reading,
@@ -117,51 +79,51 @@ function privateFilesOf(
   return [...paths];
 }
 
-function servicesOf(section: NodeReader | undefined): Map<string, NodeReader> {
-  const all = new Map<string, NodeReader>();
-  const written = hasValue(section) ? section.entries() : [];
-  if (written.length > MOST_SERVICES)
-    section?.invalid(`has ${written.length} services; ${MOST_SERVICES} are possible`, "Split the stack.");
-  for (const [name, service] of written.slice(0, MOST_SERVICES)) {
-    if (SERVICE_NAME.test(name)) all.set(name, service);
-    else
-      service.invalid(
-        `${JSON.stringify(name.slice(0, 64))} is not a service name`,
-        "Use letters, digits, dots, dashes and underscores; begin with a letter or digit.",
-      );
-  }
-  return all;
-}
-
-/** The services that can be read. Problems of a service that does not run are not reported. */
-function readQuietly(
-  model: Tree,
-  names: readonly string[],
-  lookup: Lookup,
-  context: Omit<ServiceContext, "note" | "envFile">,
-): ServiceDefinition[] {
-  const section = reader(new Problems(), lookup, model).fields(SECTIONS).services;
-  const all = servicesOf(section);
-  return names.flatMap((name) => {
-    const service = all.get(name);
-    if (service === undefined) return [];
-    try {
-      return [readService(name, service, { ...context, note: () => undefined, envFile: () => undefined })];
-    } catch (error) {
-      if (error instanceof StackwardenError) return [];
-      throw error;
-    }
-  });
-}
-
 /** Selects services. A file that cannot be read in full can lack those that the request names: its problems come first. */
-function selectReported(problems: Problems, ...[all, request]: Parameters<typeof selectServices>): Selection {
+function selectionOf({ request, variables, problems }: Reading, all: ReadonlyMap<string, NodeReader>): Selection {
   try {
-    return selectServices(all, request);
+    return selectServices(all, {
+      profiles: request.profiles,
+      usualProfiles: (variables.get("COMPOSE_PROFILES")?.value ?? "")
+        .split(",")
+        .map((one) => one.trim())
+        .filter(Boolean),
+      ...(request.services === undefined ? {} : { services: request.services }),
+      ...(request.without === undefined ? {} : { without: request.without }),
+    });
   } catch (error) {
     problems.throwIfAny();
     throw error;
   }
+}
+
+function refuseUnsetSecrets(
+  services: Record<string, ServiceDefinition>,
+  all: ReadonlyMap<string, NodeReader>,
+  sources: readonly SecretSource[],
+  secrets: SecretValues,
+): void {
+  for (const [name, service] of Object.entries(services))
+    for (const { source } of [...service.secrets, ...(service.build?.secrets ?? [])]) {
+      if (secrets.text[source] !== undefined || secrets.binary[source] !== undefined) continue;
+      for (const { variable } of sources.filter((one) => one.name === source && one.variable !== undefined))
+        all
+          .get(name)
+          ?.invalid(`uses the secret ${source}, which needs ${variable}; that is not set`, `Set ${variable} in .env.`);
+    }
+}
+
+/** Every value that is redacted and whose files are private. */
+function redactedValues(
+  variables: ReadonlyMap<string, Variable>,
+  services: readonly ServiceDefinition[],
+  values: Iterable<string>,
+): string[] {
+  const all = new Set(values);
+  for (const { secretEnvironment, environment } of services)
+    for (const key of secretEnvironment) all.add(environment[key] ?? "");
+  for (const variable of variables.values()) if (variable.secret) all.add(variable.value);
+  return [...all].filter((value) => value.length >= SHORTEST_SECRET);
 }
 
 function readStack(
@@ -182,15 +144,7 @@ function readStack(
   const privateFiles = new Set<string>();
   const envFiles = new Set<string>();
   const all = servicesOf(fields.services);
-  const selected = selectReported(problems, all, {
-    profiles: request.profiles,
-    usualProfiles: (variables.get("COMPOSE_PROFILES")?.value ?? "")
-      .split(",")
-      .map((one) => one.trim())
-      .filter(Boolean),
-    ...(request.services === undefined ? {} : { services: request.services }),
-    ...(request.without === undefined ? {} : { without: request.without }),
-  });
+  const selected = selectionOf(reading, all);
   const context = {
     folder: request.folder,
     allowRoot: (one: string) =>
@@ -199,23 +153,15 @@ function readStack(
     privateFile: (path: string) => void privateFiles.add(path),
     boundVolume: (volume: string) => volumes.bound.get(volume),
   };
-  const services: Record<string, ServiceDefinition> = Object.create(null);
   const without = new Set(selected.without);
   const uses: AttributeUse[] = [];
-  for (const name of selected.names) {
-    const service = all.get(name) as NodeReader;
-    if (
-      hasValue(service) &&
-      entry(service.tree, "provider") !== undefined &&
-      entry(service.tree, "image") === undefined
-    ) {
-      note(`The service ${name} is left out: a provider outside of stackwarden would run it.`);
-      without.add(name);
-      continue;
-    }
-    services[name] = readService(name, service, { ...context, note, envFile: (path) => envFiles.add(path) });
-    for (const attribute of attributeUses(service.tree, "services")) uses.push({ attribute, service: name });
-  }
+  const services = readSelected(all, selected.names, {
+    ...context,
+    note,
+    envFile: (path) => envFiles.add(path),
+    leftOut: (service) => without.add(service),
+    use: (attribute, service) => uses.push({ attribute, service }),
+  });
   for (const section of SECTIONS)
     if (section !== "services" && hasValue(fields[section]))
       for (const attribute of attributeUses(fields[section].tree, section)) uses.push({ attribute });
@@ -232,16 +178,7 @@ function readStack(
     request.folder,
     new Set(Object.values(services).flatMap((service) => (service.configs ?? []).map(({ source }) => source))),
   );
-  for (const [name, service] of Object.entries(services))
-    for (const { source } of [...service.secrets, ...(service.build?.secrets ?? [])])
-      for (const { variable } of sources.filter((one) => one.name === source && one.variable !== undefined))
-        if (secrets.text[source] === undefined && secrets.binary[source] === undefined)
-          all
-            .get(name)
-            ?.invalid(
-              `uses the secret ${source}, which needs ${variable}; that is not set`,
-              `Set ${variable} in .env.`,
-            );
+  refuseUnsetSecrets(services, all, sources, secrets);
   const missingDependencies = checkReferences(
     services,
     all,
@@ -256,20 +193,16 @@ function readStack(
   );
   refuseSharedDatabases(services, all);
   problems.throwIfAny();
-  const secretValues = new Set([...Object.values(secrets.text), ...configs.secret]);
   // A selected service can have the project's folder, with the files and the compose file of those that do not run.
   const others = readQuietly(
-    model,
+    servicesOf(reader(new Problems(), (name) => variables.get(name), model).fields(SECTIONS).services),
     [...all.keys()].filter((name) => services[name] === undefined),
-    (name) => variables.get(name),
     context,
   );
   const readable = [...Object.values(services), ...others];
   shareBuilds(services, readable);
-  for (const { secretEnvironment, environment } of readable)
-    for (const key of secretEnvironment) secretValues.add(environment[key] ?? "");
-  for (const variable of variables.values()) if (variable.secret) secretValues.add(variable.value);
-  const redacted = [...secretValues].filter((value) => value.length >= SHORTEST_SECRET);
+  const hosts = unknownHosts(services, others, [...all.keys()], (network) => networks[network]?.external === true);
+  const redacted = redactedValues(variables, readable, [...Object.values(secrets.text), ...configs.secret]);
   const inUse = (names: Iterable<string>): string[] => [...new Set(names)];
   const mounted = Object.values(services).flatMap(({ mounts }) =>
     mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : [])),
@@ -301,6 +234,7 @@ function readStack(
     secrets: secrets.text,
     notes,
     ...(Object.keys(missingDependencies).length === 0 ? {} : { missingDependencies }),
+    ...(hosts.length === 0 ? {} : { unknownHosts: hosts }),
     uses,
   };
 }

@@ -336,6 +336,17 @@ export interface StackDefinition {
   notes: string[];
   /** Dependencies that a call left out, by the service that starts without them. Absent: none. */
   missingDependencies?: Record<string, string[]>;
+  /** Absent: none. */
+  unknownHosts?: UnknownHost[];
+}
+
+/** A host in a URL of a service's environment that no service of the files has as a name. */
+export interface UnknownHost {
+  service: string;
+  variable: string;
+  host: string;
+  /** The service with the most similar name. */
+  near?: string;
 }
 
 /** Input of the compose reader (src/stack/definition/load.ts). */

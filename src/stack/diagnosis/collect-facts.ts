@@ -55,7 +55,9 @@ export async function diagnosisOf(
       failedStart:
         failed !== undefined &&
         STANDING[report.state] !== "up" &&
-        (culprit === name || (presentFailure(own) !== undefined && (presentEvents(own)[0]?.seq ?? 0) > since)),
+        // A start that fails before it reaches the service says nothing about the service's earlier run.
+        (presentEvents(own)[0]?.seq ?? Number.POSITIVE_INFINITY) > since &&
+        (culprit === name || presentFailure(own) !== undefined),
       ...definedOf(project, name),
       installOf: (line) => installOf(project, name, line, own),
     });

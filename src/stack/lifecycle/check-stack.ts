@@ -26,7 +26,7 @@ export interface CheckOptions {
   /** Notes on what earlier calls set in place of the files' values. */
   overrides(written: StackDefinition): Promise<string[]>;
   /** Services that earlier calls excluded. */
-  leftOut: readonly string[];
+  leftOut(): readonly string[];
   /** Addresses of the project's running stack. */
   own(): readonly Endpoint[];
   /** True while the project's stack is starting. */
@@ -67,6 +67,14 @@ const checkedService = (service: ServiceDefinition, plan: PortPlan | null): Chec
   })),
   depends_on: Object.keys(service.dependsOn),
 });
+
+function hostWarnings({ services, unknownHosts = [] }: StackDefinition): string[] {
+  const known = `services are: ${Object.keys(services).join(", ")}.`;
+  return unknownHosts.map(
+    ({ service, variable, host, near }) =>
+      `${service}: ${variable} names the host ${host}, which is not a service, an alias or an extra host of the compose files; ${near === undefined ? known : `did you mean ${near}?`}`,
+  );
+}
 
 /** Reads the definition, without the services that have problems when necessary. */
 async function readAll(
@@ -152,10 +160,11 @@ export async function checkStack(
         ...(runs.has(service.name) ? { runs: runs.get(service.name) ?? null } : {}),
       })),
       without: read.without,
-      left_out: [...options.leftOut],
+      left_out: [...options.leftOut()],
       volumes: definition?.volumes ?? [],
       notes: [
         ...(definition?.notes ?? []),
+        ...(definition === null ? [] : hostWarnings(definition)),
         ...(plan?.notes ?? []),
         ...(written === null ? [] : await options.overrides(written)),
         ...checks.flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`)),

@@ -1,5 +1,5 @@
 /** Reads a project's definition: as its files have it, and as a start requests it. */
-import { StackwardenError } from "../../errors.js";
+import { StackwardenError, withHint } from "../../errors.js";
 import { repositoryOfWorktree } from "../../system/git-worktree.js";
 import { currentPorts, overridePorts, selectPorts } from "../definition/override-ports.js";
 import { refuseLeftOut } from "../definition/own-program.js";
@@ -27,25 +27,42 @@ export const notGenerated =
   async (name) =>
     existing[name] ?? `not-generated-${name}`;
 
+/** The kinds of names that a selection has. */
+type Names = "services" | "without" | "profiles";
+
+/** The names that exist, by the kinds of names of which the error says that one does not; empty for another error. */
+function existing({ code, details }: StackwardenError): Partial<Record<Names, readonly string[]>> {
+  const { valid, issues } = (details ?? {}) as { valid?: string[]; issues?: { field: string; valid: string }[] };
+  if (code === "UNKNOWN_SERVICE" && Array.isArray(valid)) return { services: valid, without: valid };
+  const profiles = code === "INVALID_INPUT" ? issues?.find(({ field }) => field === "profiles")?.valid : undefined;
+  return profiles === undefined ? {} : { profiles: profiles.split(", ") };
+}
+
 /**
- * The selection without the services that earlier calls named and the files no longer have.
- * @throws `error`, unless such a service caused it
+ * The selection without the services and profiles that earlier calls named and the files no longer have.
+ * @throws `error`, unless such a name caused it
  */
-function knownServices(selection: ProjectSelection, request: StartRequest, error: unknown): ProjectSelection {
-  const valid = error instanceof StackwardenError && error.code === "UNKNOWN_SERVICE" ? error.details?.valid : null;
-  if (!Array.isArray(valid)) throw error;
+function knownNames(selection: ProjectSelection, request: ProjectSelection, error: unknown): ProjectSelection {
+  const names = error instanceof StackwardenError ? existing(error) : {};
   const known = { ...selection };
   let changed = false;
-  for (const key of ["services", "without"] as const) {
-    const names = selection[key];
-    const kept = names?.filter((name) => valid.includes(name) || request[key]?.includes(name) === true);
-    if (names === undefined || kept === undefined || kept.length === names.length) continue;
+  for (const [key, valid] of Object.entries(names) as [Names, readonly string[]][]) {
+    const kept = selection[key]?.filter((name) => valid.includes(name) || request[key]?.includes(name) === true);
+    if (kept === undefined || kept.length === selection[key]?.length) continue;
     changed = true;
     if (kept.length > 0) known[key] = kept;
     else delete known[key];
   }
   if (!changed) throw error;
   return known;
+}
+
+/** Adds that the files of an error are those of an earlier call, when this call selects none. */
+function withEarlierFiles(error: unknown, { files }: ProjectSelection, request: ProjectSelection): unknown {
+  if (files === undefined || request.files !== undefined) return error;
+  if (!(error instanceof StackwardenError) || error.code !== "INVALID_STACK") return error;
+  const note = ` The files are those of an earlier call (${files.join(", ")}); files of this call replace them.`;
+  return withHint(error, [...error.hintParts, { text: note }]);
 }
 
 export class DefinitionReader {
@@ -70,6 +87,28 @@ export class DefinitionReader {
   }
 
   /**
+   * Reads the definition of a selection, without the services and profiles that only earlier calls named and the files no
+   * longer have.
+   * @param request the names of this call
+   * @returns the selection too
+   */
+  async readKnown(
+    settings: StackSettings,
+    selection: ProjectSelection,
+    request: ProjectSelection,
+    generateSecret: GenerateSecret,
+  ): Promise<[StackDefinition, ProjectSelection]> {
+    let known = selection;
+    for (;;) {
+      try {
+        return [await this.read(settings, known, generateSecret), known];
+      } catch (error) {
+        known = knownNames(known, request, error);
+      }
+    }
+  }
+
+  /**
    * The definition that a start requests, with the ports of calls. Its secrets are redacted from now on, and `attempt` has
    * what calls select.
    * @param current what earlier calls selected for the open stack
@@ -88,10 +127,12 @@ export class DefinitionReader {
       (keepsPorts ? current.autoPorts : undefined) ??
       repositoryOfWorktree(storage.folder) !== null;
     const readAt = Date.now();
-    let written = await this.read(settings, selection, generatedIn(records)).catch(async (error: unknown) => {
-      selection = knownServices(selection, request, error);
-      return this.read(settings, selection, generatedIn(records));
-    });
+    let written: StackDefinition;
+    [written, selection] = await this.readKnown(settings, selection, request, generatedIn(records)).catch(
+      (error: unknown) => {
+        throw withEarlierFiles(error, current.selection, request);
+      },
+    );
     const missing = (request.services ?? []).filter((name) => !Object.hasOwn(written.services, name));
     if (missing.length > 0) {
       // A service of an inactive profile runs when a call names it; other names are unknown.

@@ -1,5 +1,5 @@
 /** Services of the compose file that are not part of the running stack. */
-import { StackwardenError } from "../../errors.js";
+import { StackwardenError, withHint } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import type { ServiceHealth } from "../model.js";
 import { NOT_IN_STACK } from "../vocabulary.js";
@@ -23,3 +23,15 @@ export const notInStack = (project: string, service: string): StackwardenError =
     // Only a start brings the service into the stack.
     retryable: false,
   });
+
+/** True when services were started and did not come up. */
+export const hasFailedServices = (error: unknown): error is StackwardenError =>
+  error instanceof StackwardenError && ["SERVICE_START_FAILED", "START_TIMEOUT"].includes(error.code);
+
+/** Adds the services that are left out to a failed start or restart: their absence can be its cause. */
+export function withLeftOut(error: unknown, services: readonly string[] = []): unknown {
+  if (!hasFailedServices(error) || services.length === 0) return error;
+  const them = services.length === 1 ? "it" : "them";
+  const call = hint` Left out by a call: ${services.join(", ")}; ${callTo("start_stack", { services: [...services] })} includes ${them}.`;
+  return withHint(error, [...error.hintParts, ...call], { ...error.details, left_out: [...services] });
+}

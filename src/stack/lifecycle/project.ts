@@ -475,17 +475,22 @@ export class Project {
   check(request: CheckRequest, config: StackSettings): ReturnType<typeof checkStack> {
     const { runtimes } = this.options;
     const { supervisor, storage } = this;
-    const selection = nextSelection(supervisor.selection, request);
+    let selection = nextSelection(supervisor.selection, request);
     return checkStack({
       project: this.id,
       folder: this.folder,
       config,
       runtimes,
-      leftOut: selection.without ?? [],
+      leftOut: () => selection.without ?? [],
       own: () => supervisor.running?.runtimeStack.endpoints() ?? [],
       starting: () => this.#starting !== null,
-      read: (without) =>
-        supervisor.read(config, null, { ...selection, without: [...(selection.without ?? []), ...without] }),
+      read: async (without) => {
+        if (without.length > 0)
+          return supervisor.read(config, null, { ...selection, without: [...(selection.without ?? []), ...without] });
+        const [definition, known] = await supervisor.readKnown(config, selection, request);
+        selection = known;
+        return definition;
+      },
       selected: (written) => supervisor.withSelected(written),
       overrides: async (written) => {
         if (!this.open) await storage.readLimits();

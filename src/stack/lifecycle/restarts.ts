@@ -4,6 +4,7 @@
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
+import { withLeftOut } from "./left-out.js";
 import type { ProjectParts } from "./project-parts.js";
 import { RestartBudget } from "./restart-policy.js";
 import type { ServiceController } from "./service-controller.js";
@@ -55,6 +56,8 @@ export class Restarts {
           if (unit.up) giveBack();
           events.add({ type: "service_restarted", service, message: `${service} was restarted.`, actor });
           return following ?? [];
+        } catch (error) {
+          throw withLeftOut(error, this.parts.supervisor.selection.without);
         } finally {
           this.#underWay.delete(service);
         }

@@ -1,5 +1,5 @@
 /** The rollback of a change of a running stack that failed. */
-import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { changedError, type StackwardenError, toStackwardenError } from "../../errors.js";
 import type { StackDefinition } from "../definition/types.js";
 import type { ServiceState } from "../model.js";
 import type { RuntimeStack } from "../runtime.js";
@@ -99,9 +99,8 @@ export function rolledBack(error: unknown, { restored, stillDown }: RolledBack):
     ...(stillDown.length === 0 ? [] : [downSentence]),
     ...(restored.length + stillDown.length === 0 ? ["The services that ran before keep running."] : []),
   ];
-  return new StackwardenError(cause.code, parts.join(" "), {
-    hint: cause.hintParts,
+  return changedError(cause, {
+    message: parts.join(" "),
     details: { ...cause.details, rolled_back: restored, down: stillDown.map(({ service }) => service) },
-    cause: cause.cause ?? cause,
   });
 }

@@ -1,5 +1,5 @@
 /** The automatic snapshot before data is deleted or replaced. */
-import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { changedError, toStackwardenError } from "../../errors.js";
 import type { Snapshot } from "../schemas/snapshots.js";
 
 /** Errors of a save that mean that there is no data, or that the runtime cannot copy it. */
@@ -20,9 +20,9 @@ export async function saveFirst(
   } catch (cause) {
     const error = toStackwardenError(cause);
     if (NO_SNAPSHOT.has(error.code)) return null;
-    throw new StackwardenError(error.code, `${what}, because it cannot be saved first: ${error.message}`, {
-      hint: `${error.hint} ${instead}`,
-      cause,
+    throw changedError(error, {
+      message: `${what}, because it cannot be saved first: ${error.message}`,
+      hint: [...error.hintParts, { text: ` ${instead}` }],
     });
   }
 }

@@ -183,7 +183,7 @@ export class ServiceController {
   async start(scope: Scope, preparation?: Preparation): Promise<void> {
     this.#restarts.reset();
     this.#comingUp = true;
-    await this.#start(scope, () => undefined, preparation);
+    await this.#start(scope, { failing: () => undefined, started: () => undefined }, preparation);
   }
 
   #phaseOf(scope: Scope): (message: string) => void {
@@ -193,8 +193,8 @@ export class ServiceController {
     };
   }
 
-  /** @param failing called before the state becomes `crashed` */
-  async #start(scope: Scope, failing: () => void, preparation?: Preparation): Promise<void> {
+  /** @param on `failing` is called before the state becomes `crashed`, `started` when an instance runs */
+  async #start(scope: Scope, on: { failing(): void; started(): void }, preparation?: Preparation): Promise<void> {
     const { actor } = scope;
     this.#restarts.cancel();
     this.#starting = new AbortController();
@@ -218,6 +218,8 @@ export class ServiceController {
       const instance = await startInstance(host, request, (message) => this.#event({ type: "retrying", message }));
       this.#phase = null;
       await this.#adopt(instance, limits, actor);
+      // The instance may have ended meanwhile; events of its end must not precede that of its start.
+      if (this.instance === instance) on.started();
     } catch (error) {
       this.#phase = null;
       this.instance = null;
@@ -233,7 +235,7 @@ export class ServiceController {
         this.#to("stopped");
         throw error;
       }
-      failing();
+      on.failing();
       // The service may have become lost in the meantime.
       if (this.state === "starting") this.#to("crashed");
       throw error;
@@ -410,6 +412,11 @@ export class ServiceController {
         message: `The new volume of ${this.name} may be initialised in part, and could not be deleted: ${(error as Error).message}`,
       });
     }
+  }
+
+  /** Replaces the reason of a stopped service by a later start that failed before it reached the service. */
+  notStarted(cause: unknown): void {
+    if (this.state === "stopped") this.#stopReason = notStarted(cause);
   }
 
   /** Marks the service as lost after its runtime died. */
@@ -647,10 +654,12 @@ export class ServiceController {
     let report = (): void => undefined;
     try {
       const scope = { signal: new AbortController().signal, actor: SERVER_ACTOR, progress: () => undefined };
-      await this.#start(scope, () => {
-        report = this.#plan(Date.now() - begun);
+      await this.#start(scope, {
+        failing: () => {
+          report = this.#plan(Date.now() - begun);
+        },
+        started: () => this.#event({ type: "service_restarted", message: `${this.name} was started again.` }),
       });
-      this.#event({ type: "service_restarted", message: `${this.name} was started again.` });
     } catch (error) {
       this.#event({ type: "warning", message: `Starting ${this.name} again failed: ${(error as Error).message}` });
       report();

@@ -257,6 +257,11 @@ export class Stack {
     return startFormer(former, this.runtimeStack, { ...scope, signal });
   }
 
+  /** Reports a later start that failed before its services existed as the reason why the services are stopped. */
+  notStarted(cause: unknown): void {
+    for (const unit of this.units.values()) unit.notStarted(cause);
+  }
+
   /** Ends changes in progress, for a stop that follows. */
   interrupt(): void {
     this.#life.abort(stoppedMeanwhile());

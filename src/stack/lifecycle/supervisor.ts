@@ -16,6 +16,7 @@ import { sanitizeError } from "../text/sanitize-error.js";
 import { hiddenSecrets } from "../text/visible-values.js";
 import { applyLimits } from "./apply-limits.js";
 import { DefinitionReader, generatedIn, notGenerated } from "./definition-reader.js";
+import { hasFailedServices, withLeftOut } from "./left-out.js";
 import { checkLimits } from "./limits.js";
 import { overrideNotes } from "./overrides.js";
 import { hasMoved, movedPorts } from "./port-plan.js";
@@ -63,10 +64,6 @@ function elsewhere(before: RuntimeName | null, now: RuntimeName, volumes: string
   return ` The project ran on ${before} before, and the data of its volumes (${volumes.join(", ")}) is there, not on this runtime. To use it, set \`runtime: ${before}\` in the configuration.`;
 }
 
-/** True when services were started and did not come up. */
-const hasFailedServices = (error: unknown): error is StackwardenError =>
-  error instanceof StackwardenError && ["SERVICE_START_FAILED", "START_TIMEOUT"].includes(error.code);
-
 /** Explains failed checks of the built-in stack, which are not in any file of the project. */
 function explainBuiltIn(error: unknown, source: string): unknown {
   if (!hasFailedServices(error) || !source.startsWith("built-in:")) return error;
@@ -93,14 +90,6 @@ function withInspection(error: unknown): unknown {
   if (code !== "START_TIMEOUT" && details?.state !== "unhealthy") return error;
   const call = hint` To inspect it while it runs, call ${callTo("start_stack", { wait: false })}: such a start keeps services running when one fails.`;
   return withHint(error, [...error.hintParts, ...call]);
-}
-
-/** Adds the services that are left out to a failed start: their absence can be its cause. */
-function withLeftOut(error: unknown, services: readonly string[] = []): unknown {
-  if (!hasFailedServices(error) || services.length === 0) return error;
-  const them = services.length === 1 ? "it" : "them";
-  const call = hint` Left out by a call: ${services.join(", ")}; ${callTo("start_stack", { services: [...services] })} includes ${them}.`;
-  return withHint(error, [...error.hintParts, ...call], { ...error.details, left_out: [...services] });
 }
 
 function describeChanges({ replaced, started, removed }: Reconciled, limited: readonly string[]): string[] {
@@ -248,6 +237,7 @@ export class Supervisor {
       const refused = before !== null && !attempt.changed && this.running === before;
       if (!refused) this.#lastFailed = true;
       records?.events.add(refused ? startRefused(explained, actor) : startFailed(explained, actor, attempt.changed));
+      if (before === null && !attempt.changed) this.#stack?.notStarted(explained);
       if (this.running === null) await this.#release();
       throw explained;
     } finally {
@@ -422,6 +412,15 @@ export class Supervisor {
    */
   read(settings: StackSettings, records: ProjectRecords | null, selection = this.selection): Promise<StackDefinition> {
     return this.#reader.read(settings, selection, records === null ? notGenerated() : generatedIn(records));
+  }
+
+  /** See `DefinitionReader.readKnown`. Generates and stores no secret. */
+  readKnown(
+    settings: StackSettings,
+    selection: ProjectSelection,
+    request: ProjectSelection,
+  ): Promise<[StackDefinition, ProjectSelection]> {
+    return this.#reader.readKnown(settings, selection, request, notGenerated());
   }
 
   /** @throws UNKNOWN_SERVICE, LIMIT_REFUSED */

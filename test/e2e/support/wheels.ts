@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { findPython } from "../../../src/runtimes/local/binaries.js";
+import { findPython } from "../../../src/runtimes/local/toolchain/binaries.js";
 import { kept } from "./package.js";
 import { environmentWith, pythonVersion } from "./python-environment.js";
 

@@ -247,7 +247,7 @@ describe("images", () => {
     expect(await ensure({ platform: "linux/arm64" })).toMatchObject({ id: "sha256:arm64" });
     expect(notices).toEqual(["app: pulling x:1."]);
     fake.on("GET /images/x:1/json", fault(404, "none"));
-    await expect(ensure({})).rejects.toThrow("is not there after its pull");
+    await expect(ensure({})).rejects.toThrow("is missing after its pull");
     await expect(ensure({ pullPolicy: "never" })).rejects.toThrow("does not have the image");
     // An image of the engine's own platform is used; an old image is pulled again.
     fake.on("GET /images/x:1/json", image("amd64"));

@@ -5,7 +5,7 @@ import {
   rewriteContainerCommand,
   rewriteEnvironment,
   rewriteText,
-} from "../../../src/runtimes/local/address-rewrite.js";
+} from "../../../src/runtimes/local/addresses/address-rewrite.js";
 import { service } from "./support/fixture.js";
 
 /** service → container port → host port */

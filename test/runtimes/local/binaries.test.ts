@@ -9,7 +9,7 @@ import {
   nodeFor,
   npmScript,
   postgresPackageName,
-} from "../../../src/runtimes/local/binaries.js";
+} from "../../../src/runtimes/local/toolchain/binaries.js";
 import { DirectHost } from "./support/direct-host.js";
 import { tempDir } from "./support/fixture.js";
 

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findPostgresPackage } from "../../../src/runtimes/local/binaries.js";
 import { checkServices } from "../../../src/runtimes/local/check-services.js";
+import { findPostgresPackage } from "../../../src/runtimes/local/toolchain/binaries.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import { findIn, systemDirs } from "../../../src/system/find-program.js";
 import { definition, service } from "./support/fixture.js";

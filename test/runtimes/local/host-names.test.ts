@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hostNames } from "../../../src/runtimes/local/host-names.js";
+import { hostNames } from "../../../src/runtimes/local/addresses/host-names.js";
 
 describe("hostNames", () => {
   it("a service name resolves only where an address of the stack accepts its container port", () => {

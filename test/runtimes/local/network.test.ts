@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
 import { gatewayOf } from "../../../src/runtimes/local/network/namespace.js";
 import { Networks } from "../../../src/runtimes/local/network/networks.js";
-import { listeners } from "../../../src/runtimes/local/ports-listeners.js";
+import { listeners } from "../../../src/runtimes/local/ports/listeners.js";
 import { createProcessHost } from "../../../src/runtimes/local/process-host.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { RuntimeService, RuntimeStack } from "../../../src/stack/runtime.js";

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { portsSaidInUse } from "../../../src/runtimes/local/port-conflict.js";
+import { portsSaidInUse } from "../../../src/runtimes/local/ports/port-conflict.js";
 import type { PortMapping, ServiceDefinition } from "../../../src/stack/definition/types.js";
 import { freePort, healthcheck } from "../contract/bench.js";
 import { definition, Fixture, service, untilHealthy } from "./support/fixture.js";

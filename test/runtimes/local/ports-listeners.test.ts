@@ -8,7 +8,7 @@ import {
   parseListeners,
   recentListeners,
   recentListenersOf,
-} from "../../../src/runtimes/local/ports-listeners.js";
+} from "../../../src/runtimes/local/ports/listeners.js";
 import { freePort } from "../contract/bench.js";
 import { tempDir } from "./support/fixture.js";
 

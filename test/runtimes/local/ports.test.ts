@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { portRequests } from "../../../src/runtimes/local/port-requests.js";
-import { accepts, listenersOn } from "../../../src/runtimes/local/ports-listeners.js";
+import { accepts, listenersOn } from "../../../src/runtimes/local/ports/listeners.js";
+import { portRequests } from "../../../src/runtimes/local/ports/port-requests.js";
 import { hold } from "../../../src/runtimes/shared/port-holder.js";
 import { PortLedger } from "../../../src/runtimes/shared/port-ledger.js";
 import type { PortMapping, ServiceDefinition } from "../../../src/stack/definition/types.js";

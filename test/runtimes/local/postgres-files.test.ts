@@ -2,10 +2,10 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { PostgresPackage } from "../../../src/runtimes/local/binaries.js";
-import { postgresBinaries } from "../../../src/runtimes/local/binaries-postgres.js";
 import type { PrepareContext } from "../../../src/runtimes/local/providers/launch-plan.js";
 import { initialiseCluster } from "../../../src/runtimes/local/providers/postgres-cluster.js";
+import type { PostgresPackage } from "../../../src/runtimes/local/toolchain/binaries.js";
+import { postgresBinaries } from "../../../src/runtimes/local/toolchain/postgres-binaries.js";
 import type { RunSpec } from "../../../src/runtimes/local/types.js";
 import { tempDir } from "./support/fixture.js";
 

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
-import { checkRequirements, type Search } from "../../../src/runtimes/local/requirements-check.js";
+import { checkRequirements, type Search } from "../../../src/runtimes/local/toolchain/requirements-check.js";
 import type { Enforcement } from "../../../src/stack/runtime.js";
 import { DirectHost } from "./support/direct-host.js";
 import { tempDir } from "./support/fixture.js";

@@ -168,3 +168,19 @@ describe("diagnose: a migration that failed", () => {
     expect(others).toEqual([]);
   });
 });
+
+it("after a start that meets a port in use, neither health nor diagnosis quotes the failure of an earlier start", async () => {
+  const text = compose(
+    service("db"),
+    service("app", "depends_on: [db]").replace("start_period: 10s", "start_period: 0s"),
+  );
+  const manager = await failing(text, { app: { probe: () => "HTTP 500" } });
+  const message = "Port 8080 of app is in use.";
+  domain.runtime.openErrors = [new StackwardenError("PORT_IN_USE", message, { details: { service: "app" } })];
+  await expect(manager.start({ project }, call())).rejects.toMatchObject({ code: "PORT_IN_USE" });
+  const { services } = await manager.health({ project }, call());
+  expect(Object.values(services).map((one) => one.message)).toEqual(Array(2).fill(`Not started: ${message}`));
+  const report = await manager.diagnose({ project });
+  expect(report.cause).toMatchObject({ kind: "port_taken", service: "app" });
+  expect(report.others).toEqual([]);
+});

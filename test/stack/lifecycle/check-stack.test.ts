@@ -28,6 +28,25 @@ describe("check_stack", () => {
     expect(existsSync(join(domain.state, "projects", "shop"))).toBe(false);
   });
 
+  it("a check warns of hosts in URLs that are no service, and does not show the URLs", async () => {
+    const environment = (url: string) => `environment: { DATABASE_URL: "${url}" }`;
+    domain.project(
+      "shop",
+      compose(
+        service("db"),
+        service("app", environment("postgres://app:secret-word@dbb:5432/shop")),
+        service("job", environment("postgres://app:secret-word@postgres/shop")),
+      ),
+    );
+    const check = await domain.manager().check({ project: "shop", folder: "shop" });
+    expect(check.startable).toBe(true);
+    expect(check.notes).toEqual([
+      "app: DATABASE_URL names the host dbb, which is not a service, an alias or an extra host of the compose files; did you mean db?",
+      "job: DATABASE_URL names the host postgres, which is not a service, an alias or an extra host of the compose files; services are: db, app, job.",
+    ]);
+    expect(JSON.stringify(check)).not.toContain("secret-word");
+  });
+
   it("a check lists the problems of all files, and the services that start without the faulty ones", async () => {
     domain.project(
       "shop",

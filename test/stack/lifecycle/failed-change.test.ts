@@ -108,7 +108,7 @@ describe("start_stack on a running stack that fails", () => {
     const { end } = domain.runtime.service("api");
     domain.runtime.scripts.cache = {
       startMs: 200,
-      startErrors: [new StackwardenError("UNSUPPORTED", "No such option.")],
+      startErrors: [new StackwardenError("UNSUPPORTED", "No such option.", { retryable: true })],
       probe,
     };
     domain.project("shop", compose(service("cache", "command: [other]"), api, service("db")));
@@ -116,7 +116,11 @@ describe("start_stack on a running stack that fails", () => {
     await until("cache stopped", () => domain.runtime.calls.includes("stop cache SIGTERM"));
     end({ exitCode: 1 });
     const error = await failing;
-    expect(error).toMatchObject({ code: "UNSUPPORTED", details: { rolled_back: ["cache"], down: ["api"] } });
+    expect(error).toMatchObject({
+      code: "UNSUPPORTED",
+      retryable: true,
+      details: { rolled_back: ["cache"], down: ["api"] },
+    });
     expect(error.message).toMatch(
       /cache was restarted with the former definition\. This service is down: api \(.*code 1/,
     );

@@ -1,4 +1,6 @@
 /** Services that a call stopped or left out of the running stack: reports name them, and operations accept them. */
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { operationNamed } from "../../../src/operations/index.js";
 import type { SharedStackManager } from "../../../src/stack/model.js";
@@ -152,6 +154,16 @@ it("a failed start names the services that an earlier call left out", async () =
   });
 });
 
+it("a failed restart names the services that an earlier call left out", async () => {
+  await manager.start({ project, without: ["cache"] }, call());
+  domain.runtime.scripts = { db: { probe: () => "not yet", ends: [{ afterMs: 100, exitCode: 1 }] } };
+  await expect(manager.restart({ project, service: "db" }, call())).rejects.toMatchObject({
+    code: "SERVICE_START_FAILED",
+    hint: expect.stringMatching(/ Left out by a call: cache; start_stack \{"services": \["cache"\]\} includes it\.$/),
+    details: { service: "db", left_out: ["cache"] },
+  });
+});
+
 it("a start says that it stops a service because the call excludes it", async () => {
   await manager.start({ project }, call());
   const { message } = await manager.start({ project, without: ["cache"] }, call());
@@ -181,4 +193,50 @@ it("a start names the services that depend on one that is left out", async () =>
   expect(included.message).not.toContain("depends on");
   await manager.stop({ project, services: ["cache"] }, call());
   expect((await manager.start({ project }, call())).message).toContain(sentence);
+});
+
+describe("names and files of earlier calls that the project no longer has", () => {
+  const SOME = compose(service("db"), service("cache"));
+  const start = (more: object = {}) => manager.start({ project, ...more }, call());
+
+  it("profiles and excluded services that the files no longer have are dropped, by a check and by a start", async () => {
+    await start({ profiles: ["tools"], without: ["tool"] });
+    domain.project(project, SOME);
+    expect(await manager.check({ project })).toMatchObject({ startable: true, problems: [], left_out: [] });
+    expect((await start()).after.state).toBe("running");
+    expect(Object.keys((await manager.report(project)).services)).toEqual(["db", "cache"]);
+    for (const names of [{ profiles: ["tools"] }, { without: ["tool"] }]) {
+      await expect(start(names)).rejects.toMatchObject({
+        code: expect.stringMatching(/^(INVALID_INPUT|UNKNOWN_SERVICE)$/),
+      });
+      await expect(manager.check({ project, ...names })).rejects.toMatchObject({
+        code: expect.stringMatching(/^(INVALID_INPUT|UNKNOWN_SERVICE)$/),
+      });
+    }
+  });
+
+  it("one of several profiles is kept", async () => {
+    domain.project(
+      project,
+      compose(service("db"), service("one", "profiles: [one]"), service("two", "profiles: [two]")),
+    );
+    await start({ profiles: ["one", "two"] });
+    domain.project(project, compose(service("db"), service("two", "profiles: [two]")));
+    expect(Object.keys((await start()).after.services)).toEqual(["db", "two"]);
+  });
+
+  it.each([
+    ["lost", (path: string) => rmSync(path)],
+    ["damaged", (path: string) => writeFileSync(path, "services: [")],
+  ])("a start with a compose file of an earlier call that is %s says which files these are", async (_how, change) => {
+    const path = join(domain.project(project, SOME), "more.yaml");
+    writeFileSync(path, compose(service("extra")));
+    await start({ files: ["compose.yaml", "more.yaml"] });
+    change(path);
+    const note = "The files are those of an earlier call (compose.yaml, more.yaml); files of this call replace them.";
+    await expect(start()).rejects.toMatchObject({ code: "INVALID_STACK", hint: expect.stringContaining(note) });
+    const named = await start({ files: ["compose.yaml", "more.yaml"] }).catch((error: unknown) => error);
+    expect((named as Error & { hint: string }).hint).not.toContain(note);
+    expect((await start({ files: ["compose.yaml"] })).message).toContain("extra stopped");
+  });
 });

@@ -68,6 +68,22 @@ describe("crashes and restart policies", () => {
     expect(await state("app")).toBe("crashed");
   });
 
+  it("an instance that ends while it starts is not reported as started again after the last restart", async () => {
+    await up(compose(service("app", "restart: on-failure:1")));
+    domain.runtime.scripts = { app: { readLimitsMs: 200, ends: [{ afterMs: 50, exitCode: 1 }] } };
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await until("given up", async () => (await eventsOf(manager, "shop", "restart_given_up")).length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const types = (await eventsOf(manager, "shop")).map(({ type }) => type);
+    expect(types.slice(-5)).toEqual([
+      "restart_scheduled",
+      "service_starting",
+      "pulling",
+      "service_crashed",
+      "restart_given_up",
+    ]);
+  });
+
   it("exit code 0 completes a service unless its policy is always", async () => {
     await up(compose(service("job", "restart: on-failure"), service("server", "restart: always")));
     domain.runtime.service("job").end({ exitCode: 0 });

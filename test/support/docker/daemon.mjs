@@ -58,6 +58,26 @@ function shortFilter(/** @type {string} */ folder) {
   return path;
 }
 
+/**
+ * Connects the containers of a daemon that does not manage the firewall to each other and to the internet. Other daemons
+ * of this machine refuse to forward what no rule of theirs names.
+ * @returns a function that removes the rules
+ */
+function openFirewall() {
+  const established = ["--match", "conntrack", "--ctstate", "RELATED,ESTABLISHED"];
+  const rules = [
+    ["filter", "FORWARD", "--source", pool(), "--jump", "ACCEPT"],
+    ["filter", "FORWARD", "--destination", pool(), ...established, "--jump", "ACCEPT"],
+    ["nat", "POSTROUTING", "--source", pool(), "!", "--destination", pool(), "--jump", "MASQUERADE"],
+  ];
+  const apply = (/** @type {string} */ action) => {
+    for (const [table = "", ...rule] of rules)
+      spawnSync("iptables", ["--wait", "--table", table, action, ...rule], { stdio: "ignore" });
+  };
+  apply("--insert");
+  return () => apply("--delete");
+}
+
 let bridges = 0;
 
 /** A bridge for builds by BuildKit and for containers outside a stack. */
@@ -77,7 +97,7 @@ function addBridge() {
 
 /** The data folder of a daemon that has the images, in `folder`. */
 async function makeTemplate(/** @type {string} */ folder) {
-  const daemon = await startDaemon({ images: false });
+  const daemon = await startDaemon({ images: false, firewall: false });
   try {
     await importImages(daemon.socket);
     await daemon.end("SIGTERM");
@@ -111,14 +131,15 @@ async function fillFromTemplate(/** @type {string} */ data) {
 /**
  * @param {{images?: false, arguments?: string[], bridge?: boolean, shortFilter?: boolean, firewall?: false}} [options] images: the daemon
  * has the images of `images.mjs` unless this is false. bridge: the daemon has a default network. shortFilter: containers
- * get a short system call filter in place of the engine's. firewall: false for a daemon whose containers do not connect
- * to each other; each network costs forty calls of iptables
+ * get a short system call filter in place of the engine's. firewall: false for tests that do not depend on the rules with
+ * which the daemon separates networks; each network costs it forty calls of iptables
  */
 export async function startDaemon(options = {}) {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-dockerd-"));
   const socket = join(folder, "docker.sock");
   const log = join(folder, "log");
   const bridge = options.bridge === true ? addBridge() : "none";
+  const removeRule = options.firewall === false ? openFirewall() : () => undefined;
   const words = [
     `--data-root=${join(folder, "data")}`,
     `--exec-root=${join(folder, "exec")}`,
@@ -169,10 +190,13 @@ export async function startDaemon(options = {}) {
     for (const limit = Date.now() + 10_000; Date.now() < limit && runs(containerd); await sleep(20));
     if (!runs(containerd)) rmSync(join(folder, "exec/containerd/containerd.pid"), { force: true });
   };
-  const removeBridge = () => bridge === "none" || spawnSync("ip", ["link", "delete", bridge]);
+  const removeNetwork = () => {
+    removeRule();
+    if (bridge !== "none") spawnSync("ip", ["link", "delete", bridge]);
+  };
   if (options.images !== false) await fillFromTemplate(join(folder, "data"));
   await start().catch((error) => {
-    removeBridge();
+    removeNetwork();
     rmSync(folder, { recursive: true, force: true });
     throw error;
   });
@@ -185,7 +209,7 @@ export async function startDaemon(options = {}) {
     start,
     async close() {
       await end("SIGTERM");
-      removeBridge();
+      removeNetwork();
       for (const place of mountsBelow(folder)) spawnSync("umount", ["-l", place], { stdio: "ignore" });
       rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },

@@ -161,7 +161,7 @@ function readSecretFile(path: string, folder: string): string {
   const value = bytes.toString();
   if (bytes.length > MOST_SECRET_BYTES || !Buffer.from(value).equals(bytes))
     throw refuse(
-      `${path} holds secrets and cannot be handed over as one: a secret is text of at most ${MOST_SECRET_BYTES} bytes.`,
+      `${path} contains secrets and cannot be passed as a secret: a secret is text of at most ${MOST_SECRET_BYTES} bytes.`,
       "Keep secrets in a smaller text file, or mount another file.",
     );
   return value;

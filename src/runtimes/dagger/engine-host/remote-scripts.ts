@@ -104,7 +104,7 @@ export const NOT_YET = 5;
 export const APPLY = `
 id=$1
 shift
-said=$(runc update "$@" "$id" 2>&1) || { printf '%s\\n' "$said"; runc state "$id" > /dev/null 2>&1 || exit 3; exit 4; }
+output=$(runc update "$@" "$id" 2>&1) || { printf '%s\\n' "$output"; runc state "$id" > /dev/null 2>&1 || exit 3; exit 4; }
 set -- "$id"
 ${INSPECT}`;
 

@@ -179,7 +179,7 @@ export class RuncHost implements EngineHost {
     return {
       cpu_cores: this.#cores(id, at, usage.cpu_seconds_total),
       ...usage,
-      reason: missing.length === 0 ? null : `the engine's host does not count ${missing.join(", ")}`,
+      reason: missing.length === 0 ? null : `the engine's host does not measure ${missing.join(", ")}`,
     };
   }
 

@@ -14,9 +14,9 @@ const MARK = "STACKWARDEN_EXEC";
 export const KILL_MARKED = `
 rounds=0
 while [ "$rounds" -lt 50 ]; do
-  found=$(grep -lsF -- "$1" /proc/[0-9]*/environ)
-  [ -n "$found" ] || exit 0
-  for one in $found; do
+  environs=$(grep -lsF -- "$1" /proc/[0-9]*/environ)
+  [ -n "$environs" ] || exit 0
+  for one in $environs; do
     one=\${one#/proc/}
     kill -s KILL "\${one%/environ}" 2>/dev/null
   done

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
 import type { Container, NetworkProtocol } from "@dagger.io/dagger";
-import { StackwardenError } from "../../../errors.js";
+import { changedError, StackwardenError } from "../../../errors.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
 import { heldEnd } from "../../../stack/text/sanitize-text.js";
 import { raceAbort } from "../../../system/wait.js";
@@ -20,9 +20,8 @@ const STOP_MS = 3000;
 /** The image is a server setting, so that the hint addresses the operator. */
 const ofTheOperator = (error: unknown, image: string): unknown =>
   error instanceof StackwardenError && error.code === "SERVICE_START_FAILED"
-    ? new StackwardenError(error.code, error.message, {
+    ? changedError(error, {
         hint: `${image} is the server's setting gateway_image: an image that must have node 18 or later.`,
-        cause: error,
       })
     : error;
 

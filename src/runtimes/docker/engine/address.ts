@@ -86,7 +86,7 @@ function checked(host: string, source: string): string {
   const full = HOST.test(host) ? host : `tcp://${host}`;
   if (HOST.test(host) || /^[A-Za-z0-9.-]+:\d+$/.test(host)) return full;
   throw invalid(
-    `${source} holds "${host}", which is not an engine's address.`,
+    `${source} has the value "${host}", which is not an engine's address.`,
     "Expected unix:///path, tcp://host:port or ssh://user@host.",
   );
 }

@@ -12,7 +12,7 @@ import { withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import { engineMessage, isNotFound, statusOf } from "../engine/errors.js";
 import { framesOf } from "./frames.js";
-import { belowInit, INIT_FAILED, isZombie, KILL_SCRIPT, killTree } from "./process-tree.js";
+import { belowInit, INIT_FAILED, KILL_SCRIPT, killTree } from "./process-tree.js";
 
 export interface ExecTarget {
   docker: Docker;
@@ -112,7 +112,7 @@ async function mainProcessEnded(target: ExecTarget, exec: Docker.Exec, until: Ab
   for (let silent = 0; silent < 2 && !until.aborted; ) {
     await delay(LOOK_MS, undefined, { ref: false });
     if (pid > 0) {
-      if (!isAlive(pid, null) || isZombie(pid)) return;
+      if (!isAlive(pid, null)) return;
       continue;
     }
     const inspection = await inspected(exec).catch(() => null);

@@ -3,7 +3,6 @@
  * that leaves its session or clears its environment still belongs to the tree. A marker variable in the environment of
  * that init identifies it; processes that the init lost carry the marker themselves.
  */
-import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { containerPids } from "./kernel-view.js";
@@ -22,15 +21,6 @@ export const INIT_FAILED = /^\[FATAL tini \(\d+\)\] exec .* failed: /m;
 const PAUSE_MS = 5;
 /** A command that forks faster than it is killed reaches the container's limit of processes. */
 const MOST_ROUNDS = 200;
-
-/** True for a zombie: ended, and not yet reaped by its parent. */
-export function isZombie(pid: number): boolean {
-  try {
-    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
-  } catch {
-    return true;
-  }
-}
 
 interface Process {
   pid: number;

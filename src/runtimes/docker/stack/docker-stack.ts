@@ -345,7 +345,7 @@ export class DockerStack implements RuntimeStack {
     this.parts.watch.over.signal.throwIfAborted();
     if (this.#closing !== undefined)
       throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", {
-        hint: "Call start_stack to start it again.",
+        hint: "Start it again with start_stack.",
       });
   }
 

@@ -3,7 +3,6 @@
  * owner.
  */
 
-import { basename, dirname } from "node:path/posix";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { extract, type Headers, pack } from "tar-stream";
@@ -77,20 +76,28 @@ async function helper(options: OwnerOptions, volumes: readonly ServiceVolume[], 
   return created.id;
 }
 
-/** Changes the owner of the folder only, by uploading it again through the engine's archive API. */
-async function ownFolder(options: OwnerOptions, container: string, target: string, header: Headers): Promise<void> {
+/**
+ * Changes the owner of the folders only, by uploading them again through the engine's archive API. The engine starts a
+ * process for each upload.
+ */
+async function ownFolders(
+  options: OwnerOptions,
+  container: string,
+  folders: readonly { target: string; header: Headers }[],
+): Promise<void> {
   const { uid, gid } = options.user;
   const archive = pack();
-  archive.entry({
-    name: `${basename(target)}/`,
-    type: "directory",
-    mode: header.mode ?? 0o755,
-    uid,
-    gid,
-    mtime: header.mtime ?? new Date(),
-  });
+  for (const { target, header } of folders)
+    archive.entry({
+      name: `${target.slice(1)}/`,
+      type: "directory",
+      mode: header.mode ?? 0o755,
+      uid,
+      gid,
+      mtime: header.mtime ?? new Date(),
+    });
   archive.finalize();
-  await options.docker.getContainer(container).putArchive(archive, { path: dirname(target) });
+  await options.docker.getContainer(container).putArchive(archive, { path: "/" });
 }
 
 async function ownTree(options: OwnerOptions, volumes: readonly ServiceVolume[], container: string): Promise<boolean> {
@@ -122,8 +129,10 @@ export async function ownVolumes(options: OwnerOptions): Promise<string[]> {
   const id = await helper(options, targets, command);
   try {
     const done = full.length === 0 || (await ownTree(options, full, id));
-    for (const { volume, header, empty } of foreign)
-      if (empty || !done) await ownFolder(options, id, volume.target, header);
+    const folders = foreign.flatMap(({ volume: { target }, header, empty }) =>
+      empty || !done ? [{ target, header }] : [],
+    );
+    if (folders.length > 0) await ownFolders(options, id, folders);
     return done
       ? []
       : [`Files of the image in ${full.map(({ target }) => target).join(", ")} stay root's: the image has no chown.`];

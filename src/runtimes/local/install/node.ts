@@ -5,9 +5,9 @@
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { NODE_LOCKS, type NodeManifest, NPM_SETTINGS } from "../../shared/manifests/node.js";
-import { nodeFor, npmScript } from "../binaries.js";
 import { namesIn, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
+import { nodeFor, npmScript } from "../toolchain/binaries.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
 import type { InstallContext } from "./install-context.js";
 import { installStep } from "./install-step.js";

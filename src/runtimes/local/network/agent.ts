@@ -3,8 +3,8 @@
  * sockets, and listens on additional addresses. It exits when the server's end of its channel closes.
  */
 import { connect, type Socket } from "node:net";
-import { LOOPBACK } from "../address-rewrite.js";
-import { type Forward, forward } from "../forward.js";
+import { LOOPBACK } from "../addresses/address-rewrite.js";
+import { type Forward, forward } from "./forward.js";
 
 /** Requests of the server. */
 export type AgentRequest =

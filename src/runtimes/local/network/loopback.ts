@@ -1,7 +1,7 @@
 /** The loopback interface on which the services of a stack listen. */
 import { type Dial, dialLoopback } from "../../shared/probes/dial.js";
-import { type Forward, forward } from "../forward.js";
-import { type Listener, listeners, recentListeners } from "../ports-listeners.js";
+import { type Listener, listeners, recentListeners } from "../ports/listeners.js";
+import { type Forward, forward } from "./forward.js";
 
 export interface Loopback {
   /** True when other stacks and programs of the machine listen on it too. */

@@ -11,12 +11,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readKernelFile } from "../../../system/kernel-file.js";
 import { raceAbort } from "../../../system/wait.js";
 import type { Dial } from "../../shared/probes/dial.js";
-import type { Forward } from "../forward.js";
-import { type Listener, listeners, recentListenersOf } from "../ports-listeners.js";
+import { type Listener, listeners, recentListenersOf } from "../ports/listeners.js";
 import { ownProgram } from "../process/own-program.js";
 import { networkOf } from "../process/sandbox.js";
 import { INNER_FD, inUserNamespace, OUTER_FD, type UserNamespaces } from "../process/user-namespaces.js";
 import type { AgentAnswer, AgentRequest } from "./agent.js";
+import type { Forward } from "./forward.js";
 import type { Loopback } from "./loopback.js";
 
 export interface NetworkTools {

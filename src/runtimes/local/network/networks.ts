@@ -84,7 +84,7 @@ export class Networks {
       ? {
           level: "enforced",
           reason:
-            "Each stack has a separate network: its services do not meet those of other stacks, and only published ports can be reached from this machine. Outgoing connections are not restricted.",
+            "Each stack has a separate network: its services cannot connect to services of other stacks, and only published ports can be reached from this machine. Outgoing connections are not restricted.",
         }
       : { level: "none", reason: `${SHARED_NETWORK.reason} Stacks have no separate networks: ${reason}.` };
   }

@@ -5,9 +5,9 @@ import type { Endpoint } from "../../../stack/runtime.js";
 import { timeoutSignal } from "../../../system/wait.js";
 import { type BusyPort, PortLedger, type Reassigned } from "../../shared/port-ledger.js";
 import { refusedConnections } from "../../shared/refused-connections.js";
-import { LOOPBACK, publishedPlaceholders } from "../address-rewrite.js";
-import { type Forward, join } from "../forward.js";
-import { portRequests } from "../port-requests.js";
+import { LOOPBACK, publishedPlaceholders } from "../addresses/address-rewrite.js";
+import { portRequests } from "../ports/port-requests.js";
+import { type Forward, join } from "./forward.js";
 import type { Loopback } from "./loopback.js";
 
 /** What a stack needs of its ports; a `PortLedger` is the form for a network that is shared with the machine. */

@@ -48,8 +48,8 @@ function intake(from: Readable, stream: "stdout" | "stderr", sink: LogSink): voi
 
 const withoutCgroup = (usage: Usage, { reason }: Enforcement): string =>
   usage.memory_mb === null
-    ? `Nothing else is counted: ${reason}.`
-    : `Processor time, memory and processes are summed from /proc, and memory that processes share counts in each of them; nothing else is counted: ${reason}.`;
+    ? `Nothing else is measured: ${reason}.`
+    : `Processor time, memory and processes are summed from /proc, and memory that processes share counts in each of them; nothing else is measured: ${reason}.`;
 
 const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
@@ -210,7 +210,7 @@ export class CgroupProcess implements ManagedProcess {
       cpu_cores: short(cores),
       network_rx_bytes: null,
       network_tx_bytes: null,
-      reason: `Services of the local runtime share the machine's network, which is not counted for each.${
+      reason: `Services of the local runtime share the machine's network, which is not measured for each service.${
         cgroup === null ? ` ${withoutCgroup(usage, unlimited)}` : ""
       }`,
     };

@@ -6,16 +6,21 @@ import { PORT_OVERRIDDEN } from "../../../stack/runtime.js";
 import { findIn } from "../../../system/find-program.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { readNodeManifest } from "../../shared/manifests/node.js";
-import { type AddressBook, rewriteContainerCommand, rewriteEnvironment, rewriteText } from "../address-rewrite.js";
-import { nodeFor, npmScript, SERVICE_PATH } from "../binaries.js";
+import {
+  type AddressBook,
+  rewriteContainerCommand,
+  rewriteEnvironment,
+  rewriteText,
+} from "../addresses/address-rewrite.js";
+import { hostNames } from "../addresses/host-names.js";
 import { ensureDir, writePrivateFile } from "../files/create.js";
-import { hostNames } from "../host-names.js";
 import { notRunnable } from "../image/translate.js";
 import type { InstallContext } from "../install/install-context.js";
 import { installNode } from "../install/node.js";
 import { installPython, pythonFor } from "../install/python.js";
 import type { SandboxMount } from "../process/sandbox.js";
 import { inFolders } from "../process/sandbox-host.js";
+import { nodeFor, npmScript, SERVICE_PATH } from "../toolchain/binaries.js";
 import { findClientTool } from "../toolchain/find-toolchain.js";
 import type { TranslatedService } from "../types.js";
 import { prepareWorkspace, type Workspace, type WorkspaceRequest } from "../workspace.js";

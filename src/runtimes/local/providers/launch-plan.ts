@@ -3,7 +3,7 @@
  * ports are held.
  */
 import type { OpenStackRequest, PrepareServiceRequest } from "../../../stack/runtime.js";
-import type { AddressBook } from "../address-rewrite.js";
+import type { AddressBook } from "../addresses/address-rewrite.js";
 import type { ProbeContext } from "../probes/probe.js";
 import type { SandboxMount } from "../process/sandbox.js";
 import type { ClientEnvironment } from "../toolchain/candidates.js";

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { StackwardenError } from "../../../errors.js";
 import { parseImageName } from "../../../stack/definition/image-name.js";
 import { mirrorSettings } from "../../shared/mirror-settings.js";
-import { findPostgresPackage, npmScript } from "../binaries.js";
+import { findPostgresPackage, npmScript } from "../toolchain/binaries.js";
 import {
   cachedPostgres,
   downloadPostgres,
@@ -15,7 +15,7 @@ import {
   PUBLISHED_MAJORS,
   postgresBinaries,
   systemPostgres,
-} from "../binaries-postgres.js";
+} from "../toolchain/postgres-binaries.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const execute = promisify(execFile);

@@ -6,13 +6,13 @@ import { callTo, hint } from "../../../hint.js";
 import { findProgram } from "../../../system/find-program.js";
 import { argumentsOf } from "../../../system/process-identity.js";
 import { timeoutSignal } from "../../../system/wait.js";
-import { LOOPBACK } from "../address-rewrite.js";
-import { SERVICE_PATH } from "../binaries.js";
-import type { PostgresBinaries } from "../binaries-postgres.js";
+import { LOOPBACK } from "../addresses/address-rewrite.js";
 import { ownerOf, writePrivateFile } from "../files/create.js";
 import { readOwnFile } from "../files/read.js";
 import { removeTree } from "../files/remove-tree.js";
 import { inFolders } from "../process/sandbox-host.js";
+import { SERVICE_PATH } from "../toolchain/binaries.js";
+import type { PostgresBinaries } from "../toolchain/postgres-binaries.js";
 import { initScripts, isInitMount } from "./init-scripts.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { initialiseCluster, reachable, removeHalfMade } from "./postgres-cluster.js";
@@ -42,7 +42,7 @@ function access(context: PrepareContext): Login {
   for (const [name, value] of Object.entries({ user, database, password })) {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: The expression rejects control characters.
     if (/[\u0000-\u001f]/.test(value)) {
-      throw new StackwardenError("INVALID_STACK", `The ${name} of "${service.name}" holds a control character.`);
+      throw new StackwardenError("INVALID_STACK", `The ${name} of "${service.name}" contains a control character.`);
     }
   }
   return { user, password, database, method };

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { languageOfImage, parseImageName } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { PYTHON_DETAILS, programOutput } from "../program-output.js";
+import { PYTHON_DETAILS, programOutput } from "../toolchain/program-output.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const NUMBER = /\d+(?:\.\d+)+/;

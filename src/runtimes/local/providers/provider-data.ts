@@ -17,7 +17,7 @@ const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 export function volumePath(stateDir: string, name: string): string {
   if (!VOLUME_NAME.test(name)) {
     throw new StackwardenError("INVALID_INPUT", `"${name}" is not a volume name.`, {
-      hint: "Volume names hold letters, digits, dots, dashes and underscores.",
+      hint: "Use letters, digits, dots, dashes and underscores.",
     });
   }
   return join(stateDir, "volumes", name);

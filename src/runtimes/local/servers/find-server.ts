@@ -1,8 +1,8 @@
 /** Finds the program of a server image on this machine. */
 import { StackwardenError } from "../../../errors.js";
 import { findIn, systemDirs } from "../../../system/find-program.js";
-import { firstRunnable } from "../binaries.js";
 import type { PrepareContext } from "../providers/launch-plan.js";
+import { firstRunnable } from "../toolchain/binaries.js";
 import { findClientTool } from "../toolchain/find-toolchain.js";
 import { SERVERS, type ServerName, serverInstallCommand } from "./images.js";
 

@@ -1,6 +1,6 @@
 /** Official images whose servers the local runtime runs from this machine's programs, beside PostgreSQL and Redis. */
 import { parseImageName } from "../../../stack/definition/image-name.js";
-import { aptInstall } from "../apt-install.js";
+import { aptInstall } from "../toolchain/apt-install.js";
 
 export type ServerName = "mysql" | "mariadb" | "memcached" | "mongo" | "rabbitmq" | "nginx" | "mailpit";
 

@@ -6,11 +6,11 @@ import type { BindMount } from "../../../stack/definition/types.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { listBeneath } from "../../../system/list-beneath.js";
 import { readRegularText, statBeneath } from "../../../system/read-regular-file.js";
-import { type AddressBook, LOOPBACK, rewriteText } from "../address-rewrite.js";
-import { SERVICE_PATH } from "../binaries.js";
+import { type AddressBook, LOOPBACK, rewriteText } from "../addresses/address-rewrite.js";
 import { ensureDir, writePrivateFile } from "../files/create.js";
 import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
 import { isOtherVersion, programVersion } from "../providers/program-version.js";
+import { SERVICE_PATH } from "../toolchain/binaries.js";
 import { requireServer } from "./find-server.js";
 
 const MAIN = "/etc/nginx/nginx.conf";

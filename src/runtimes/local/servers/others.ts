@@ -3,12 +3,12 @@ import { randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { LOOPBACK } from "../address-rewrite.js";
-import { SERVICE_PATH } from "../binaries.js";
+import { LOOPBACK } from "../addresses/address-rewrite.js";
 import { ensureDir, ownerOf, writePrivateFile } from "../files/create.js";
 import { readOwnFile } from "../files/read.js";
 import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
 import { adopt, dataBase, variable } from "../providers/provider-data.js";
+import { SERVICE_PATH } from "../toolchain/binaries.js";
 import { requireServer } from "./find-server.js";
 import { SERVERS, type ServerName } from "./images.js";
 

@@ -2,10 +2,10 @@
 import { open, realpath } from "node:fs/promises";
 import { dirname } from "node:path";
 import { findIn } from "../../../system/find-program.js";
-import { SERVICE_PATH } from "../binaries.js";
 import type { Toolchain } from "../image/recipe.js";
 import { isOtherVersion, programVersion } from "../providers/program-version.js";
 import type { ProcessHost, ServiceUser } from "../types.js";
+import { SERVICE_PATH } from "./binaries.js";
 import { type Candidate, type ClientEnvironment, candidatesFor, clientPath, directoriesOf } from "./candidates.js";
 
 export interface ToolchainContext {

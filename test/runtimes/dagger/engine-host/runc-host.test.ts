@@ -177,7 +177,7 @@ describe.skipIf(!root)("an engine host with a simulated runc", () => {
       oom_kills: 2,
     });
     // The simulated cgroup has no memory.peak.
-    expect(first.reason).toMatch(/does not count .*memory_peak_mb/);
+    expect(first.reason).toMatch(/does not measure .*memory_peak_mb/);
     programs.file(`${CGROUP}/cpu.stat`, "usage_usec 3000000\n");
     const second = await host.stats("web.1");
     expect(second.cpu_seconds_total).toBe(3);

@@ -81,7 +81,7 @@ it("an invalid address and an unknown context are refused with the setting that 
       return (error as Error).message;
     }
   };
-  expect(refused({ DOCKER_HOST: "what is this" })).toContain('DOCKER_HOST holds "what is this"');
+  expect(refused({ DOCKER_HOST: "what is this" })).toContain('DOCKER_HOST has the value "what is this"');
   expect(refused({ DOCKER_HOST: "10.0.0.1:2375" })).toBe("tcp://10.0.0.1:2375");
   expect(refused({ DOCKER_CONTEXT: "gone" })).toContain('DOCKER_CONTEXT names the Docker context "gone"');
   expect(refused({}, { context: "gone" })).toContain("docker_context names");

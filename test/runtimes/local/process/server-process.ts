@@ -10,12 +10,17 @@ const PROGRAM = `
 import { createProcessHost } from "./src/runtimes/local/process-host.js";
 const [stateDir, mark, mode] = process.argv.slice(2);
 const host = await createProcessHost({ stateDir, warn: (text) => process.stderr.write(text + "\\n") });
-const sink = { write() {}, line() {}, end() {} };
+// Resolves when the command prints.
+const printing = () => {
+  let write;
+  const printed = new Promise((resolve) => { write = resolve; });
+  return { printed, sink: { write, line() {}, end() {} } };
+};
 const user = await host.userFor("demo", "web");
 let generation = 0;
 const leave = mode === "plain" ? "" : "setsid ";
-const script = "trap '' TERM HUP INT; " + leave + "sh -c 'trap \\"\\" TERM HUP; sleep 60; : " + mark + "' & wait; sleep 60";
-const start = () => host.spawn({
+const script = "trap '' TERM HUP INT; " + leave + "sh -c 'trap \\"\\" TERM HUP; sleep 60; : " + mark + "' & echo up; wait; sleep 60";
+const start = (sink = printing().sink) => host.spawn({
   projectId: "demo", service: "web", generation: ++generation, argv: ["/bin/sh", "-c", script, mark],
   cwd: "/", env: {}, user, limits: { memory_mb: 64, cpus: 0.5, pids: 20 }, sink,
 });
@@ -27,10 +32,11 @@ if (mode === "storm") {
     if (generation % 3 === 0) await running.stop({ graceMs: 0 });
   }
 }
-const running = await start();
-await start();
-void host.run({ argv: ["/bin/sh", "-c", "sleep 60", mark], cwd: "/", env: {}, user, timeoutMs: 60000, signal: new AbortController().signal }).catch(() => {});
-await new Promise((resolve) => setTimeout(resolve, 150));
+const outputs = [printing(), printing(), printing()];
+const running = await start(outputs[0].sink);
+await start(outputs[1].sink);
+void host.run({ argv: ["/bin/sh", "-c", "echo up; sleep 60", mark], cwd: "/", env: {}, user, timeoutMs: 60000, signal: new AbortController().signal, sink: outputs[2].sink }).catch(() => {});
+await Promise.all(outputs.map(({ printed }) => printed));
 if (mode === "plain")
   say(JSON.stringify({
     uid: running.effectiveUid(), user, limits: await running.readLimits(), users: host.usersEnforcement(),

@@ -172,7 +172,7 @@ describe("appVolumes", () => {
     await expect(prepare([volume("../x", "/x")])).rejects.toMatchObject({
       code: "INVALID_INPUT",
       message: '"../x" is not a volume name.',
-      hint: "Volume names hold letters, digits, dots, dashes and underscores.",
+      hint: "Use letters, digits, dots, dashes and underscores.",
     });
   });
 });

@@ -1,10 +1,10 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findPostgresPackage, postgresPackageName } from "../../../../src/runtimes/local/binaries.js";
-import type { Npm } from "../../../../src/runtimes/local/binaries-postgres.js";
 import type { PrepareContext } from "../../../../src/runtimes/local/providers/launch-plan.js";
 import { choosePostgres, majorOfTag } from "../../../../src/runtimes/local/providers/postgres-version.js";
+import { findPostgresPackage, postgresPackageName } from "../../../../src/runtimes/local/toolchain/binaries.js";
+import type { Npm } from "../../../../src/runtimes/local/toolchain/postgres-binaries.js";
 import type { RuntimeNotice } from "../../../../src/stack/runtime.js";
 import { service, tempDir } from "../support/fixture.js";
 

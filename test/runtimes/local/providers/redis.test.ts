@@ -3,9 +3,9 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync } f
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findRedis } from "../../../../src/runtimes/local/binaries.js";
 import { quoted } from "../../../../src/runtimes/local/providers/redis.js";
 import { redisCommand } from "../../../../src/runtimes/local/providers/redis-command.js";
+import { findRedis } from "../../../../src/runtimes/local/toolchain/binaries.js";
 import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
 import type { RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
 import { freePort, healthcheck } from "../../contract/bench.js";

@@ -207,7 +207,7 @@ describe("prepareServer of MySQL and MariaDB", () => {
     for (const name of ["MYSQL_ALLOW_EMPTY_PASSWORD", "MARIADB_ALLOW_EMPTY_ROOT_PASSWORD"]) {
       const plan = await prepare({ environment: { [name]: "1" }, mounts: [] }, "mariadb");
       expect(plan.notes).toContain("MariaDB has no root password: every local user of this machine can connect.");
-      expect(plan.notes).toContain("Has no named volume: its data goes when the stack's volumes are removed.");
+      expect(plan.notes).toContain("Has no named volume: removing the stack's volumes deletes its data.");
     }
   });
 

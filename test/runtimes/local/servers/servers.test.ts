@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AddressBook } from "../../../../src/runtimes/local/address-rewrite.js";
+import type { AddressBook } from "../../../../src/runtimes/local/addresses/address-rewrite.js";
 import { SERVERS, serverInstallCommand, serverOfImage } from "../../../../src/runtimes/local/servers/images.js";
 import { accountStatements, serverOptions } from "../../../../src/runtimes/local/servers/mysql.js";
 import { rewriteConfig } from "../../../../src/runtimes/local/servers/nginx.js";

@@ -1,7 +1,7 @@
 /** The preparation of one service in a temporary project, with a host that records commands instead of running them. */
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { AddressBook } from "../../../../src/runtimes/local/address-rewrite.js";
+import type { AddressBook } from "../../../../src/runtimes/local/addresses/address-rewrite.js";
 import { privateDirs } from "../../../../src/runtimes/local/files/create.js";
 import type { InstallContext } from "../../../../src/runtimes/local/install/install-context.js";
 import type { PrepareContext } from "../../../../src/runtimes/local/providers/launch-plan.js";

@@ -2,9 +2,9 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { StackwardenError } from "../../errors.js";
-import { executable, findIn, findProgram, systemDirs } from "../../system/find-program.js";
-import type { ProcessHost, ServiceUser } from "./types.js";
+import { StackwardenError } from "../../../errors.js";
+import { executable, findIn, findProgram, systemDirs } from "../../../system/find-program.js";
+import type { ProcessHost, ServiceUser } from "../types.js";
 
 /**
  * The program search path of services. It is never the server's own PATH, which can contain private tools of a user.

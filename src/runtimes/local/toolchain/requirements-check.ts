@@ -4,14 +4,14 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { Enforcement, RuntimeStatus } from "../../stack/runtime.js";
-import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../system/find-program.js";
-import { isRootServer } from "../../system/root-server.js";
+import type { Enforcement, RuntimeStatus } from "../../../stack/runtime.js";
+import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../../system/find-program.js";
+import { isRootServer } from "../../../system/root-server.js";
+import { SHARED_NETWORK } from "../network/networks.js";
+import { REFUSING } from "../process/user-namespaces.js";
+import type { ProcessHost } from "../types.js";
 import { aptInstall } from "./apt-install.js";
 import * as binaries from "./binaries.js";
-import { SHARED_NETWORK } from "./network/networks.js";
-import { REFUSING } from "./process/user-namespaces.js";
-import type { ProcessHost } from "./types.js";
 
 type Finding = RuntimeStatus["findings"][number];
 
@@ -136,14 +136,14 @@ async function namespacesFix(reason: string, search: Search): Promise<string> {
 const OWN_VIEW: Enforcement = {
   level: "enforced",
   reason:
-    "Home folders, other projects' data and temporary files do not exist for a service; it sees the rest of the machine's file system with the rights of its own user.",
+    "A service does not see home folders, other projects' data and temporary files; it sees the rest of the machine's file system with the rights of its own user.",
 };
 
 /** Services of a server that is not root have its user. */
 const READ_ONLY_VIEW: Enforcement = {
   level: "enforced",
   reason:
-    "Home folders, /run, other projects' data and temporary files do not exist for a service; it can read the rest of the machine's file system with the rights of the user that runs stackwarden, and can change only its project's folder, its project's data and its temporary files.",
+    "A service does not see home folders, /run, other projects' data and temporary files; it can read the rest of the machine's file system with the rights of the user that runs stackwarden, and can change only its project's folder, its project's data and its temporary files.",
 };
 
 /** Whether the runtime is available: what every stack needs, found without running a program. */

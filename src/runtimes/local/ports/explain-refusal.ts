@@ -1,8 +1,8 @@
 /** Explains a refused connection: where the service listens instead of its port. */
-import { sessionOf } from "../../system/process-identity.js";
-import { isRootServer } from "../../system/root-server.js";
-import { owners, type PortOwner } from "../shared/port-owner.js";
-import type { ManagedProcess, ServiceUser } from "./types.js";
+import { sessionOf } from "../../../system/process-identity.js";
+import { isRootServer } from "../../../system/root-server.js";
+import { owners, type PortOwner } from "../../shared/port-owner.js";
+import type { ManagedProcess, ServiceUser } from "../types.js";
 
 /** Maximum number of addresses in the explanation; more add little. */
 const MOST_ADDRESSES = 3;

@@ -4,10 +4,10 @@
  * port. A program with a fixed port then reaches the database of its own stack, not that of another stack on 127.0.0.1.
  */
 import { createHash } from "node:crypto";
-import { Mutex } from "../../system/mutex.js";
-import { claimName, type PortClaim } from "../shared/port-claim.js";
-import type { Forward } from "./forward.js";
-import { type Loopback, MACHINE_LOOPBACK } from "./network/loopback.js";
+import { Mutex } from "../../../system/mutex.js";
+import { claimName, type PortClaim } from "../../shared/port-claim.js";
+import type { Forward } from "../network/forward.js";
+import { type Loopback, MACHINE_LOOPBACK } from "../network/loopback.js";
 
 /** Number of networks that are tried before a stack goes without addresses. */
 const TRIES = 16;

@@ -2,7 +2,7 @@
  * Rewrites addresses for the local runtime, which has no network in which the name of a service is an address. Where a
  * definition names a sibling (`postgres:5432`) or its own port (`{port}`), the loopback address replaces it.
  */
-import type { ServiceDefinition } from "../../stack/definition/types.js";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
 
 /** Addresses from the port ledger. */
 export interface AddressBook {

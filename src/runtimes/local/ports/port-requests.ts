@@ -1,11 +1,11 @@
 /** The host ports of a service that shares the machine's network: every port it listens on. */
 
-import { StackwardenError } from "../../errors.js";
-import type { PortRequest } from "../shared/port-ledger.js";
-import { ownPlaceholders } from "./address-rewrite.js";
-import { providerOf } from "./providers/provider-of.js";
-import { SERVERS } from "./servers/images.js";
-import type { TranslatedService } from "./types.js";
+import { StackwardenError } from "../../../errors.js";
+import type { PortRequest } from "../../shared/port-ledger.js";
+import { ownPlaceholders } from "../addresses/address-rewrite.js";
+import { providerOf } from "../providers/provider-of.js";
+import { SERVERS } from "../servers/images.js";
+import type { TranslatedService } from "../types.js";
 
 /** Every port a service listens on, published first. */
 export function portRequests(service: TranslatedService): PortRequest[] {

@@ -1,5 +1,5 @@
 /** Additional names of services: container names, host names, network aliases, and links. */
-import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
+import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import type { AddressBook } from "./address-rewrite.js";
 
 /** Service by alias, for names that are not services themselves. */

@@ -1,6 +1,6 @@
 /** Lists the listeners of ports: from the kernel's tables on Linux, by a connection attempt on other platforms. */
 import { connect } from "node:net";
-import { socketCount, socketTables } from "../../system/socket-tables.js";
+import { socketCount, socketTables } from "../../../system/socket-tables.js";
 
 export interface Listener {
   port: number;

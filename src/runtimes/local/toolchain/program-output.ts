@@ -1,8 +1,8 @@
 /** What programs of this machine print about themselves. */
 import { basename } from "node:path";
-import { timeoutSignal } from "../../system/wait.js";
+import { timeoutSignal } from "../../../system/wait.js";
+import type { ProcessHost, RunResult, ServiceUser } from "../types.js";
 import { programIdentity } from "./binaries.js";
-import type { ProcessHost, RunResult, ServiceUser } from "./types.js";
 
 const TIMEOUT_MS = 20_000;
 

@@ -1,9 +1,9 @@
 /** Explains why an instance could not listen: which program has the port that its output names. */
-import type { LineStream, LogSink } from "../../stack/logs/types.js";
-import { stackWithPort } from "../shared/port-ledger.js";
-import { describeOwner, owners, type PortOwner } from "../shared/port-owner.js";
-import { isServiceUid } from "./process/user-range.js";
-import { instanceOfProcess, instanceOfUser } from "./running-instances.js";
+import type { LineStream, LogSink } from "../../../stack/logs/types.js";
+import { stackWithPort } from "../../shared/port-ledger.js";
+import { describeOwner, owners, type PortOwner } from "../../shared/port-owner.js";
+import { isServiceUid } from "../process/user-range.js";
+import { instanceOfProcess, instanceOfUser } from "../running-instances.js";
 
 /** Bytes of output that are kept: programs say that a port is in use shortly before they end. */
 const KEPT = 8 * 1024;

@@ -5,12 +5,12 @@
  */
 import { chmod, constants, copyFile, lstat, mkdir, readdir, readFile, rename, symlink } from "node:fs/promises";
 import { dirname, join, normalize, relative } from "node:path";
-import { StackwardenError } from "../../errors.js";
-import { executable } from "../../system/find-program.js";
+import { StackwardenError } from "../../../errors.js";
+import { executable } from "../../../system/find-program.js";
+import { ensureDir } from "../files/create.js";
+import { removeTree } from "../files/remove-tree.js";
+import { withStorage } from "../files/storage.js";
 import { findPostgresPackage, type PostgresPackage, postgresPackageName } from "./binaries.js";
-import { ensureDir } from "./files/create.js";
-import { removeTree } from "./files/remove-tree.js";
-import { withStorage } from "./files/storage.js";
 
 export interface PostgresBinaries {
   bin: string;

@@ -2,9 +2,9 @@
  * Programs that have their container port in their code, whatever PORT says: once one listens there, its host port
  * forwards to it.
  */
-import { LOOPBACK } from "./address-rewrite.js";
-import type { Forward } from "./forward.js";
-import type { Loopback } from "./network/loopback.js";
+import { LOOPBACK } from "../addresses/address-rewrite.js";
+import type { Forward } from "../network/forward.js";
+import type { Loopback } from "../network/loopback.js";
 
 const INTERVAL_MS = 250;
 /** How long a service is watched after its start, in milliseconds. */

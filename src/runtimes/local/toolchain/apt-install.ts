@@ -1,4 +1,4 @@
-import { isRootServer } from "../../system/root-server.js";
+import { isRootServer } from "../../../system/root-server.js";
 
 /** The command by which the server's user installs Debian packages. */
 export const aptInstall = (packages: string): string =>

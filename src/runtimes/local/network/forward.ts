@@ -1,6 +1,6 @@
 /** Forwards TCP connections between ports of this machine. */
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { LOOPBACK } from "./address-rewrite.js";
+import { LOOPBACK } from "../addresses/address-rewrite.js";
 
 /** Pipes two connections into each other until both have ended; an error of one ends both. */
 export function join(client: Socket, upstream: Socket, sockets: Set<Socket>): void {

@@ -3,11 +3,11 @@
  * ports.
  */
 
-import { isRootServer } from "../../system/root-server.js";
-import type { Loopback } from "./network/loopback.js";
-import { type Listener, loopbackConnections } from "./ports-listeners.js";
-import { isServiceUid } from "./process/user-range.js";
-import { instanceOfUser, type RunningInstance, runsElsewhere } from "./running-instances.js";
+import { isRootServer } from "../../../system/root-server.js";
+import type { Loopback } from "../network/loopback.js";
+import { isServiceUid } from "../process/user-range.js";
+import { instanceOfUser, type RunningInstance, runsElsewhere } from "../running-instances.js";
+import { type Listener, loopbackConnections } from "./listeners.js";
 
 const INTERVAL_MS = 5000;
 
