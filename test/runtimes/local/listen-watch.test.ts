@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { type Listening, ListenWatch } from "../../../src/runtimes/local/listen-watch.js";
 import { MACHINE_LOOPBACK } from "../../../src/runtimes/local/network/loopback.js";
-import type { Listener } from "../../../src/runtimes/local/ports-listeners.js";
+import { type Listening, ListenWatch } from "../../../src/runtimes/local/ports/listen-watch.js";
+import type { Listener } from "../../../src/runtimes/local/ports/listeners.js";
 
 const isRoot = process.getuid?.() === 0;
 const UID = 400_001;

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { ServiceAddresses } from "../../../src/runtimes/local/addresses/service-addresses.js";
 import { MACHINE_LOOPBACK } from "../../../src/runtimes/local/network/loopback.js";
 import { Networks } from "../../../src/runtimes/local/network/networks.js";
 import { NamespacePorts } from "../../../src/runtimes/local/network/stack-ports.js";
-import { ServiceAddresses } from "../../../src/runtimes/local/service-addresses.js";
 import type { PortMapping } from "../../../src/stack/definition/types.js";
 import { freePort } from "../contract/bench.js";
 import { definition, service } from "./support/fixture.js";
