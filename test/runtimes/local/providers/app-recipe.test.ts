@@ -48,9 +48,8 @@ describe("prepareApp of a Dockerfile", () => {
   const prepare = async (dockerfile: string, fields: Partial<ServiceDefinition> = {}) => {
     preparation.file("Dockerfile", dockerfile);
     const one = service("web", { build: { context: preparation.folder, args: {} }, ...fields });
-    return prepareApp(
-      await preparation.context(translateService(one, preparation.folder), { ports: { "web:3000": 43_000 } }),
-    );
+    const translated = await translateService(one, preparation.folder);
+    return prepareApp(await preparation.context(translated, { ports: { "web:3000": 43_000 } }));
   };
   const TINY = JSON.stringify({ dependencies: { tiny: "1" } });
   const NODE = (...lines: string[]) => ["FROM node:22", "WORKDIR /app", "COPY . .", ...lines].join("\n");
