@@ -8,7 +8,7 @@ import { useClientRoots } from "../../src/config/client-roots.js";
 import { loadConfig } from "../../src/config/load.js";
 import { settingKeys } from "../../src/config/schema.js";
 import { WORKING_DIRECTORY_RULES } from "../../src/config/working-directory.js";
-import { StackwardenError } from "../../src/errors.js";
+import { rejection } from "../support/rejection.js";
 
 let cwd: string;
 let home: string;
@@ -25,14 +25,6 @@ afterEach(() => rmSync(base, { recursive: true, force: true }));
 const env = (more: Record<string, string> = {}): NodeJS.ProcessEnv => ({ HOME: home, ...more });
 const local = (text: string) => writeFileSync(join(cwd, "stackwarden.yaml"), text);
 const own = (text: string) => writeFileSync(join(home, ".config", "stackwarden", "stackwarden.yaml"), text);
-const failure = async (promise: Promise<unknown>): Promise<StackwardenError> => {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(StackwardenError);
-  return error as StackwardenError;
-};
 
 describe("loadConfig: defaults", () => {
   it("every setting has its default without a file, variable or flag", async () => {
@@ -182,22 +174,24 @@ describe("loadConfig: errors", () => {
   ])("the error for %s names its source", async (_name, given, expected) => {
     const { flags, vars, file } = given as { flags?: object; vars?: Record<string, string>; file?: string };
     if (file !== undefined) local(file);
-    const error = await failure(loadConfig({ env: env(vars), cwd, ...(flags ? { flags } : {}) }));
+    const error = await rejection(loadConfig({ env: env(vars), cwd, ...(flags ? { flags } : {}) }));
     expect(error.code).toBe("INVALID_INPUT");
     expect(error.message).toContain(expected);
     expect(error.hint).not.toBe("");
   });
 
   it("the error for a missing file or root names it", async () => {
-    expect((await failure(loadConfig({ env: env(), cwd, flags: { config: "no.yaml" } }))).message).toContain("no.yaml");
-    const error = await failure(loadConfig({ env: env({ STACKWARDEN_ROOTS: "/no/such" }), cwd }));
+    expect((await rejection(loadConfig({ env: env(), cwd, flags: { config: "no.yaml" } }))).message).toContain(
+      "no.yaml",
+    );
+    const error = await rejection(loadConfig({ env: env({ STACKWARDEN_ROOTS: "/no/such" }), cwd }));
     expect(error.message).toContain("STACKWARDEN_ROOTS: the folder /no/such does not exist");
   });
 });
 
 it("an OAuth issuer requires an audience, and a scope must be one word", async () => {
   const issuer = { STACKWARDEN_OAUTH_ISSUER: "https://login.example" };
-  const half = await failure(loadConfig({ env: env(issuer), cwd }));
+  const half = await rejection(loadConfig({ env: env(issuer), cwd }));
   expect(half).toMatchObject({ code: "INVALID_INPUT", message: expect.stringContaining("oauth.audience") });
   const audience = { STACKWARDEN_OAUTH_AUDIENCE: "https://stack.example/mcp" };
   expect((await loadConfig({ env: env({ ...issuer, ...audience }), cwd })).oauth).toEqual({
@@ -207,7 +201,7 @@ it("an OAuth issuer requires an audience, and a scope must be one word", async (
     operateScope: "stackwarden:operate",
   });
   const scope = { STACKWARDEN_OAUTH_READ_SCOPE: "two words" };
-  const bad = await failure(loadConfig({ env: env({ ...issuer, ...audience, ...scope }), cwd }));
+  const bad = await rejection(loadConfig({ env: env({ ...issuer, ...audience, ...scope }), cwd }));
   expect(bad.message).toContain("STACKWARDEN_OAUTH_READ_SCOPE");
 });
 
@@ -268,7 +262,7 @@ describe("loadConfig: idle_stop", () => {
 
   it.each(["0", "-1", "soon", "500ms", "400d", "true", "[2h]"])("idle_stop %s is refused", async (text) => {
     own(`idle_stop: ${text}\n`);
-    expect(await failure(loadConfig({ env: env(), cwd }))).toMatchObject({
+    expect(await rejection(loadConfig({ env: env(), cwd }))).toMatchObject({
       code: "INVALID_INPUT",
       message: expect.stringContaining("idle_stop"),
     });
@@ -317,7 +311,7 @@ describe("loadConfig: stackwarden.yaml of the working directory", () => {
     const [wider, narrower, expected, operator = ""] = row as [string, string, object, string?];
     own(operator);
     local(wider);
-    expect((await failure(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
+    expect((await rejection(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
     // The operator's own file allows the wider value.
     own(wider);
     await expect(loadConfig({ env: env(), cwd })).resolves.toBeDefined();
@@ -330,7 +324,7 @@ describe("loadConfig: stackwarden.yaml of the working directory", () => {
     mkdirSync(join(base, "mine"));
     own(`runtime: local\nroots: [${join(base, "mine")}]\n`);
     local("roots: [app]\n");
-    expect(await failure(loadConfig({ env: env(), cwd }))).toMatchObject({
+    expect(await rejection(loadConfig({ env: env(), cwd }))).toMatchObject({
       code: "POLICY_VIOLATION",
       message: expect.stringContaining("not below a root of the operator's configuration"),
     });
@@ -339,7 +333,7 @@ describe("loadConfig: stackwarden.yaml of the working directory", () => {
     own("");
     local("projects: {x: {folder: ../mine}}\n");
     for (const flags of [{}, { root: ["app"] }])
-      expect(await failure(loadConfig({ env: env(), cwd, flags }))).toMatchObject({
+      expect(await rejection(loadConfig({ env: env(), cwd, flags }))).toMatchObject({
         code: "POLICY_VIOLATION",
         message: expect.stringContaining("stackwarden.yaml:1: projects.x.folder leads out of the allowed roots"),
       });
@@ -363,7 +357,7 @@ describe("loadConfig: stackwarden.yaml of the working directory", () => {
     "roots: [/]",
   ])("the working directory's file cannot set %s, and a file of the operator can", async (line) => {
     local(`runtime: local\n${line}\n`);
-    const error = await failure(loadConfig({ env: env(), cwd }));
+    const error = await rejection(loadConfig({ env: env(), cwd }));
     expect(error.code).toBe("POLICY_VIOLATION");
     expect(error.message).toContain("stackwarden.yaml:2");
     writeFileSync(join(base, "mine.yaml"), `${line}\n`);
@@ -373,7 +367,7 @@ describe("loadConfig: stackwarden.yaml of the working directory", () => {
   it("the working directory's file cannot name a root through a symbolic link", async () => {
     symlinkSync("/", join(cwd, "all"));
     local("roots: [all]\n");
-    expect((await failure(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
+    expect((await rejection(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
   });
 
   it("the working directory's file can make settings stricter", async () => {
@@ -418,7 +412,7 @@ describe("loadConfig: engines", () => {
     ];
     for (const [text, message] of cases) {
       own(text);
-      const error = await failure(loadConfig({ env: env(), cwd }));
+      const error = await rejection(loadConfig({ env: env(), cwd }));
       expect(error.code, text).toBe("INVALID_INPUT");
       expect(error.message, text).toMatch(message);
     }
@@ -445,7 +439,7 @@ describe("loadConfig: engines", () => {
     expect(await tunnel()).toBe(false);
     own("");
     local("dagger_tunnel: true\n");
-    expect(await failure(loadConfig({ env: env(), cwd }))).toMatchObject({
+    expect(await rejection(loadConfig({ env: env(), cwd }))).toMatchObject({
       code: "POLICY_VIOLATION",
       message: expect.stringMatching(/stackwarden\.yaml:1: dagger_tunnel can only be switched off here/),
     });
@@ -472,7 +466,7 @@ describe("loadConfig: engines", () => {
     expect((await loadConfig({ env: env(), cwd })).dagger.engine).toBe("big");
     for (const text of ["engines: {mine: 'tcp://evil:1'}\n", "gateway_image: evil/image\n"]) {
       local(text);
-      expect((await failure(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
+      expect((await rejection(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
     }
   });
 });

@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit-codes.js";
 import { buildProgram } from "../../src/cli/program.js";
 import type { CliHost } from "../../src/cli/session.js";
+import { Commands } from "../support/commands.js";
 import { APP, appCompose, BINARY, ROOT, TestBench, until } from "./support/bench.js";
 
 const DOCS = [
@@ -126,11 +127,11 @@ it("every `stackwarden …` in a sentence or table is a command with options tha
     if (command.commands.length === 0) command.action(() => undefined);
     for (const one of command.commands) onlyParse(one);
   };
+  const program = buildProgram({} as CliHost, { code: EXIT.ok });
+  onlyParse(program);
   let parsed = 0;
   for (const file of [...DOCS, "CHANGELOG.md"])
     for (const [, words = ""] of readFileSync(join(ROOT, file), "utf8").matchAll(/`stackwarden ([^`]+)`/g)) {
-      const program = buildProgram({} as CliHost, { code: EXIT.ok });
-      onlyParse(program);
       const argv = words.replace(/<[^>]+>/g, "7").split(/\s+/);
       const failed = await program.parseAsync(argv, { from: "user" }).then(
         () => null,
@@ -153,9 +154,13 @@ const freePort = async (): Promise<number> => {
 
 const NO_CURL = spawnSync("curl", ["--version"]).status !== 0;
 
+/** A command of stackwarden without shell syntax, which therefore needs no shell. */
+const PLAIN = /^stackwarden( [\w./:=-]+)+$/;
+
 describe("documents", () => {
   /** One project and one background server for all documents. */
   const bench = new TestBench();
+  const commands = new Commands();
   const held: ChildProcess[] = [];
   let folder: string;
   let port: number;
@@ -180,7 +185,10 @@ describe("documents", () => {
       await once(child, "exit");
     }
   });
-  afterAll(() => bench.close());
+  afterAll(async () => {
+    await commands.close();
+    await bench.close();
+  });
 
   it.for(Object.keys(RUN))("the commands of %s print what is expected", async (file, { skip }) => {
     skip(file === "docs/REST_API.md" && NO_CURL, "curl is not installed");
@@ -196,17 +204,27 @@ describe("documents", () => {
         variables.push(command);
         continue;
       }
+      const environment = {
+        ...bench.environment(),
+        // The background server's log must not be empty.
+        STACKWARDEN_LOG_LEVEL: "info",
+        PATH: `${join(bench.folder, "bin")}:${process.env.PATH}`,
+        NO_COLOR: "1",
+      };
+      if (PLAIN.test(command) && !goesOn) {
+        const ran = await commands.run(command.split(" ").slice(1), { cwd: folder, env: environment });
+        expect({ line, ended: ran.code, printed: ran.stdout + ran.stderr }).toEqual({
+          line,
+          ended: code,
+          printed: expect.stringMatching(shows),
+        });
+        continue;
+      }
       // With exec, signals reach the command instead of a shell.
       const script = [...variables, goesOn ? `exec ${command}` : command].join("\n");
       const child = spawn("sh", ["-c", script], {
         cwd: folder,
-        env: {
-          ...bench.environment(),
-          // The background server's log must not be empty.
-          STACKWARDEN_LOG_LEVEL: "info",
-          PATH: `${join(bench.folder, "bin")}:${process.env.PATH}`,
-          NO_COLOR: "1",
-        },
+        env: environment,
         stdio: ["ignore", "pipe", "pipe"],
       });
       let printed = "";

@@ -8,7 +8,7 @@ import { createMcpServer } from "../../src/mcp/server.js";
 import { UNTRUSTED_META } from "../../src/mcp/untrusted.js";
 import { operations } from "../../src/operations/index.js";
 import { connect, recordingLogger } from "../support/mcp-client.js";
-import { scriptedManager } from "../support/scripted-manager.js";
+import { exampleInput, scriptedManager } from "../support/scripted-manager.js";
 
 function deferred() {
   let resolve: () => void = () => undefined;
@@ -93,16 +93,8 @@ test("the annotations of tools are those of the operations", async () => {
 test("a result fits the output schema, and its text is the same JSON", async () => {
   const connected = await connect();
   await connected.client.listTools(); // The client validates results from here on.
-  const inputs: Record<string, object> = {
-    list_stacks: {},
-    restart_service: { project: "shop", service: "backend" },
-    set_limits: { project: "shop", service: "backend", cpus: 1 },
-    run_command: { project: "shop", service: "backend", command: "true" },
-    restore_snapshot: { project: "shop", snapshot: "before-migration", confirm: true },
-    delete_snapshot: { project: "shop", snapshot: "before-migration", confirm: true },
-  };
   for (const { name } of operations) {
-    const answer = await connected.call(name, inputs[name] ?? { project: "shop" });
+    const answer = await connected.call(name, exampleInput(name));
     expect(answer.isError).toBe(false);
     expect(JSON.parse(answer.text)).toEqual(answer.structured);
     expect(answer.meta).toHaveProperty([UNTRUSTED_META]);

@@ -7,7 +7,7 @@ import type { OperationContext } from "../../src/operations/operation.js";
 import { setLimits } from "../../src/operations/set-limits.js";
 import { startStack } from "../../src/operations/start-stack.js";
 import { stopStack } from "../../src/operations/stop-stack.js";
-import { type Script, type ScriptedManager, scriptedManager } from "../support/scripted-manager.js";
+import { exampleInput, type Script, type ScriptedManager, scriptedManager } from "../support/scripted-manager.js";
 
 const contextOf = (manager: ScriptedManager, signal = new AbortController().signal): OperationContext => ({
   manager,
@@ -147,16 +147,8 @@ test("get_logs accepts one or several services, both forms of times, and a bound
 });
 
 test("the output of every operation fits its schema, and the schema names every field", async () => {
-  const inputs: Record<string, object> = {
-    list_stacks: {},
-    restart_service: { project: "shop", service: "backend" },
-    set_limits: { project: "shop", service: "backend", cpus: 1 },
-    run_command: { project: "shop", service: "backend", command: "true" },
-    restore_snapshot: { project: "shop", snapshot: "before-migration", confirm: true },
-    delete_snapshot: { project: "shop", snapshot: "before-migration", confirm: true },
-  };
   for (const operation of operations) {
-    const { output } = await run(operation.name, inputs[operation.name] ?? { project: "shop" });
+    const { output } = await run(operation.name, exampleInput(operation.name));
     // zod drops fields that a schema does not name, so that equality shows that it names all of them.
     expect(operation.output.parse(output)).toEqual(output);
   }

@@ -69,6 +69,21 @@ export interface Script {
   pauseErrors?: unknown[];
 }
 
+export const serviceStats = (more: Partial<ServiceStats> = {}): ServiceStats => ({
+  cpu_cores: 0.1,
+  cpu_seconds_total: 1,
+  memory_mb: 50,
+  memory_peak_mb: 60,
+  pids: 3,
+  throttled_periods: 0,
+  throttled_seconds: 0,
+  oom_kills: 0,
+  network_rx_bytes: null,
+  network_tx_bytes: null,
+  reason: null,
+  ...more,
+});
+
 class FakeService implements RuntimeService {
   readonly startedAt = Date.now();
   readonly pid = Math.floor(Math.random() * 1e6) + 1e7;
@@ -170,20 +185,7 @@ class FakeService implements RuntimeService {
   }
 
   async stats(): Promise<ServiceStats> {
-    return {
-      cpu_cores: 0.1,
-      cpu_seconds_total: 1,
-      memory_mb: 50,
-      memory_peak_mb: 60,
-      pids: 3,
-      throttled_periods: 0,
-      throttled_seconds: 0,
-      oom_kills: 0,
-      network_rx_bytes: null,
-      network_tx_bytes: null,
-      reason: null,
-      ...this.runtime.script(this.service).stats,
-    };
+    return serviceStats(this.runtime.script(this.service).stats);
   }
 
   async exec(request: ExecRequest): Promise<ExecResult> {

@@ -153,6 +153,18 @@ const SNAPSHOT: SnapshotOutcome["snapshot"] = {
   automatic: false,
 };
 
+const INPUTS: Record<string, object> = {
+  list_stacks: {},
+  restart_service: { project: "shop", service: "backend" },
+  set_limits: { project: "shop", service: "backend", cpus: 1 },
+  run_command: { project: "shop", service: "backend", command: "true" },
+  restore_snapshot: { project: "shop", snapshot: "before-migration", confirm: true },
+  delete_snapshot: { project: "shop", snapshot: "before-migration", confirm: true },
+};
+
+/** A valid input of an operation on the project that the manager knows. */
+export const exampleInput = (operation: string): object => INPUTS[operation] ?? { project: "shop" };
+
 export function scriptedManager(script: Script = {}): ScriptedManager {
   const calls: Call[] = [];
   const known = new Map([["shop", ["postgres", "backend"]]]);

@@ -140,7 +140,7 @@ export async function checkServices(request: CheckServicesRequest): Promise<Serv
   const context = { user: ordinaryUser(), host: request.host, client: request.client };
   const checks = Object.values(request.definition.services).map(async (service): Promise<ServiceCheck> => {
     try {
-      const translated = translateService(service, request.folder);
+      const translated = await translateService(service, request.folder);
       requireOptions(translated, request.definition);
       return { service: service.name, ...(await check(translated, request.stateDir, context)) };
     } catch (error) {

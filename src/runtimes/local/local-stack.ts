@@ -130,7 +130,7 @@ export class LocalStack implements RuntimeStack {
     onClose: (stack: LocalStack) => void = () => {},
   ): Promise<LocalStack> {
     request.signal.throwIfAborted();
-    const definition = translate(request.definition, request.folder);
+    const definition = await translate(request.definition, request.folder);
     await ensureDir(request.stateDir, 0o711);
     await removeCommandDirs(request.stateDir);
     await recoverRestores(request.stateDir);
@@ -155,7 +155,7 @@ export class LocalStack implements RuntimeStack {
   }
 
   async update(definition: StackDefinition): Promise<Readonly<Record<string, string>>> {
-    const translated = translate(definition, this.open_.folder);
+    const translated = await translate(definition, this.open_.folder);
     await this.#ledger.apply(translated);
     this.#definition = translated;
     await this.#provideAddresses();
@@ -192,7 +192,7 @@ export class LocalStack implements RuntimeStack {
 
   /** Installs the dependencies of an app. The start completes its preparation, when the ports are known. */
   async prepareService(given: PrepareServiceRequest): Promise<void> {
-    const request = this.#translated(given);
+    const request = await this.#translated(given);
     const { service } = request;
     if (this.#closed || service.server !== undefined || providerOf(service) !== null) return;
     const user = await serviceUser(this.host, this.open_, service);
@@ -200,7 +200,7 @@ export class LocalStack implements RuntimeStack {
   }
 
   async startService(given: StartServiceRequest): Promise<RuntimeService> {
-    const request = this.#translated(given);
+    const request = await this.#translated(given);
     const { service, signal } = request;
     const name = service.name;
     if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
@@ -228,7 +228,7 @@ export class LocalStack implements RuntimeStack {
 
   /** A command beside a running instance uses the same files; without an instance they are prepared as for a start. */
   async runOneOff(given: OneOffRequest): Promise<ExecResult> {
-    const request = { ...given, ...this.#translated(given) };
+    const request = { ...given, ...(await this.#translated(given)) };
     const { service, generation, limits, exec, signal } = request;
     const name = service.name;
     if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
@@ -265,8 +265,8 @@ export class LocalStack implements RuntimeStack {
   }
 
   /** The Dockerfile is read at every start: it may have changed. */
-  #translated(request: PrepareServiceRequest): LocalStartRequest {
-    return { ...request, service: translateService(request.service, this.open_.folder) };
+  async #translated(request: PrepareServiceRequest): Promise<LocalStartRequest> {
+    return { ...request, service: await translateService(request.service, this.open_.folder) };
   }
 
   get #inNetwork(): { network?: NetworkNamespace } {

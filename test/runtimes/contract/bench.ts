@@ -15,28 +15,25 @@ import type {
   StartServiceRequest,
 } from "../../../src/stack/runtime.js";
 
+export const IMAGES = { python: "python:3.11-slim", redis: "redis:7-alpine" };
+
 /** A runtime under test. */
 export interface ContractTarget {
   runtime: StackRuntime;
   images: { python: string; redis: string };
   /** Ends the engine or session of a stack; absent for a runtime that has none. */
   kill?(stack: RuntimeStack): Promise<void>;
-  /**
-   * False where the transport of the output may lose the bytes of a character that a service wrote in two parts
-   * (Dagger's telemetry is made of UTF-8 strings).
-   */
-  keepsSplitCharacters: boolean;
   /** The address on which published ports listen. Default 127.0.0.1. */
   host?: "0.0.0.0";
-  /** Processes of services are in this machine's /proc. */
-  processesVisible: boolean;
+  /** False: processes of services are not in this machine's /proc. */
+  processesVisible?: false;
   /** False: processes of a command that clear their environment and leave its session run until the service ends. */
   endsBareProcesses?: false;
   /** Services without ports have no network: an engine needs half as long to create one as to start a container. */
   withoutNetwork?: true;
   /** False: commands cannot have a terminal. Default true. */
   terminals?: false;
-  close(): Promise<void>;
+  close?(): Promise<void>;
 }
 
 export class RecordingSink implements LogSink {
@@ -346,7 +343,7 @@ export class Bench {
 
   /** Waits until no process of the test's programs runs. */
   async nothingRuns(): Promise<void> {
-    if (!this.target.processesVisible) return;
+    if (this.target.processesVisible === false) return;
     let left: string[] = [];
     await until("no process is left", () => {
       left = processesWith(this.mark);

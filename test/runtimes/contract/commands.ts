@@ -25,7 +25,7 @@ const program = (bench: Bench, text: string): string[] => [
 
 /** Waits until no process of a command runs; processes of services may. */
 const noCommandRuns = async (bench: Bench): Promise<void> => {
-  if (!bench.target.processesVisible) return;
+  if (bench.target.processesVisible === false) return;
   await until("no process of a command is left", () => !bench.processes().some((line) => line.includes(COMMAND)));
 };
 

@@ -84,7 +84,7 @@ export function runtimeContract(
         target = await setup();
       });
       afterAll(async () => {
-        await target?.close();
+        await target?.close?.();
       });
       afterEach(async () => {
         const own = bench;

@@ -4,7 +4,8 @@
  */
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { whyNoEngine } from "../../support/real-engine.js";
-import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
+import { SETTINGS } from "../dagger/support/parts.js";
+import { IMAGES } from "./bench.js";
 import { commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 import { daggerVolumeTests } from "./dagger-volumes.js";
@@ -21,8 +22,6 @@ runtimeContract(
     return {
       runtime,
       images: IMAGES,
-      // The engine carries output as UTF-8 strings.
-      keepsSplitCharacters: false,
       processesVisible: false,
       endsBareProcesses: false,
       terminals: false,

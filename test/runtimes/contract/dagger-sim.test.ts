@@ -1,7 +1,8 @@
 /** The contract suite for the Dagger runtime on the simulated engine, with gateway, entry script and engine host. */
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { runningSessions, type SimEngine, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
-import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
+import { SETTINGS } from "../dagger/support/parts.js";
+import { IMAGES } from "./bench.js";
 import { commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 import { daggerVolumeTests } from "./dagger-volumes.js";
@@ -21,8 +22,6 @@ runtimeContract(
     return {
       runtime,
       images: IMAGES,
-      keepsSplitCharacters: false,
-      processesVisible: true,
       endsBareProcesses: false,
       terminals: false,
       kill: async () => {

@@ -5,12 +5,12 @@
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
 import { whyNoEngine } from "../../support/real-engine.js";
-import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import type { ContractTarget } from "./bench.js";
+import { SETTINGS } from "../dagger/support/parts.js";
+import { type ContractTarget, IMAGES } from "./bench.js";
 import { runtimeContract } from "./contract.js";
 import { publishTests } from "./publish.js";
 
-const through = (env: NodeJS.ProcessEnv, processesVisible: boolean): ContractTarget => {
+const through = (env: NodeJS.ProcessEnv): ContractTarget & { close(): Promise<void> } => {
   const runtime = createDaggerRuntime({
     settings: { ...SETTINGS, tunnel: true },
     env,
@@ -19,9 +19,7 @@ const through = (env: NodeJS.ProcessEnv, processesVisible: boolean): ContractTar
   return {
     runtime,
     images: IMAGES,
-    keepsSplitCharacters: false,
     host: "0.0.0.0",
-    processesVisible,
     close: () => runtime.close(),
   };
 };
@@ -30,7 +28,7 @@ runtimeContract(
   "Dagger's own tunnel on a simulated engine",
   async () => {
     const engine = await startSimEngine();
-    const target = through(engine.env, true);
+    const target = through(engine.env);
     const close = async () => {
       await target.close();
       await engine.close();
@@ -41,6 +39,9 @@ runtimeContract(
   [publishTests],
 );
 
-runtimeContract("Dagger's own tunnel on a real engine", async () => through(process.env, false), await whyNoEngine(), [
-  publishTests,
-]);
+runtimeContract(
+  "Dagger's own tunnel on a real engine",
+  async () => ({ ...through(process.env), processesVisible: false }),
+  await whyNoEngine(),
+  [publishTests],
+);

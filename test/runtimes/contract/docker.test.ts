@@ -3,12 +3,11 @@ import { afterAll } from "vitest";
 import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
 import { startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { openRelay } from "../../support/docker/relay.js";
+import { IMAGES } from "./bench.js";
 import { commandProcessTests, commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 import { environmentTests } from "./environment.js";
 import { snapshotTests } from "./snapshots.js";
-
-const IMAGES = { python: "python:3.11-slim", redis: "redis:7-alpine" };
 
 /** One daemon for both suites. */
 let running: Promise<TestDaemon> | undefined;
@@ -30,8 +29,6 @@ runtimeContract(
     return {
       runtime,
       images: IMAGES,
-      keepsSplitCharacters: true,
-      processesVisible: true,
       withoutNetwork: true,
       kill: async () => {
         await daemon.end("SIGKILL");
@@ -58,8 +55,6 @@ runtimeContract(
     return {
       runtime,
       images: IMAGES,
-      keepsSplitCharacters: true,
-      processesVisible: true,
       withoutNetwork: true,
       close: async () => {
         await runtime.close();

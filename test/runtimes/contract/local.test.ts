@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
 import { createProcessHost } from "../../../src/runtimes/local/process-host.js";
 import { ensureWatchdog, thisMachine } from "../local/process/support.js";
-import type { ContractTarget } from "./bench.js";
+import { type ContractTarget, IMAGES } from "./bench.js";
 import { commandTests } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 import { snapshotTests } from "./snapshots.js";
@@ -24,9 +24,7 @@ async function setup(namespaces: boolean): Promise<ContractTarget> {
   });
   return {
     runtime,
-    images: { python: "python:3.11-slim", redis: "redis:7-alpine" },
-    keepsSplitCharacters: true,
-    processesVisible: true,
+    images: IMAGES,
     close: async () => {
       await runtime.close();
       rmSync(stateDir, { recursive: true, force: true });

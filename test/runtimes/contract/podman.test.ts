@@ -4,6 +4,7 @@
  */
 import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
 import { startPodman, whyNoPodman } from "../../support/docker/podman.js";
+import { IMAGES } from "./bench.js";
 import { runtimeContract } from "./contract.js";
 import { dataTests } from "./data.js";
 import { endTests } from "./ends.js";
@@ -11,8 +12,6 @@ import { environmentTests } from "./environment.js";
 import { probeTests } from "./probes.js";
 import { publishTests } from "./publish.js";
 import { stackTests } from "./stack.js";
-
-const IMAGES = { python: "python:3.11-slim", redis: "redis:7-alpine" };
 
 runtimeContract(
   "the docker runtime on Podman",
@@ -26,8 +25,6 @@ runtimeContract(
     return {
       runtime,
       images: IMAGES,
-      keepsSplitCharacters: true,
-      processesVisible: true,
       close: async () => {
         await runtime.close();
         await podman.close();

@@ -13,13 +13,14 @@ import {
   closeServer,
   freePort,
   healthcheck,
+  IMAGES,
   INTERRUPTED,
   listen,
   until,
   WAITS,
   WEB_PORT,
 } from "../contract/bench.js";
-import { IMAGES, REMOTE, remoteHost, SETTINGS } from "./support/parts.js";
+import { REMOTE, remoteHost, SETTINGS } from "./support/parts.js";
 
 const why = whyNoContainers();
 
@@ -51,9 +52,6 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     bench = new Bench({
       runtime,
       images: IMAGES,
-      keepsSplitCharacters: false,
-      processesVisible: true,
-      close: async () => {},
     });
   });
   afterEach(async () => {

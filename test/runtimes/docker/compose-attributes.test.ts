@@ -44,9 +44,6 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     bench = new Bench({
       runtime,
       images: { python: "python:3.11-slim", redis: "" },
-      keepsSplitCharacters: true,
-      processesVisible: true,
-      close: async () => {},
     });
   });
   afterEach(async () => {

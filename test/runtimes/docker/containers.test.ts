@@ -53,8 +53,6 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     target = {
       runtime,
       images: { python: PYTHON, redis: "" },
-      keepsSplitCharacters: true,
-      processesVisible: true,
       close: async () => {},
     };
   });

@@ -60,10 +60,7 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
     const bench = new Bench({
       runtime,
       images: { python: PYTHON, redis: "" },
-      keepsSplitCharacters: true,
-      processesVisible: true,
       withoutNetwork: true,
-      close: async () => {},
     });
     opened.push(bench);
     return bench;

@@ -12,6 +12,7 @@ import { loadStack } from "../../../src/stack/definition/load.js";
 import { createWorkerLoader, type WorkerLoader } from "../../../src/stack/definition/load-worker.js";
 import { packed, unpacked } from "../../../src/stack/definition/thread-copy.js";
 import type { LoadRequest } from "../../../src/stack/definition/types.js";
+import { rejection } from "../../support/rejection.js";
 
 let base: string;
 let loader: WorkerLoader;
@@ -41,14 +42,6 @@ function request(text: string, more: Partial<LoadRequest> = {}): LoadRequest {
     ...more,
   };
 }
-const failure = async (promise: Promise<unknown>): Promise<StackwardenError> => {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(StackwardenError);
-  return error as StackwardenError;
-};
 
 const STACK = `
 services:
@@ -85,14 +78,14 @@ describe("createWorkerLoader", () => {
 
   it("the worker returns the errors of loadStack and of a secret that cannot be generated", async () => {
     const bad = request("services: { web: { image: x, privileged: true, prts: [1] } }");
-    const direct = await failure(loadStack(bad));
-    const read = await failure(loader.loadStack(bad));
+    const direct = await rejection(loadStack(bad));
+    const read = await rejection(loader.loadStack(bad));
     expect(read.report()).toEqual(direct.report());
     const hint = [{ text: "Free space: " }, { call: { operation: "stop_stack", input: { forget: true } } }];
     const options = { hint, retryable: true, details: { free: 0 } };
     const disk = new StackwardenError("STORAGE_FAILED", "The disk is full.", options);
     const full = request(STACK, { generateSecret: () => Promise.reject(disk) });
-    const refused = await failure(loader.loadStack(full));
+    const refused = await rejection(loader.loadStack(full));
     expect(refused.report()).toEqual(disk.report());
     expect(refused.hintParts).toEqual(hint);
   });
@@ -150,7 +143,7 @@ describe("createWorkerLoader", () => {
       `services: { web: { image: x, environment: { ${Array.from({ length: 10_001 }, (_, at) => `A${at}: x`).join(", ")} } } }`,
     ],
   ])("a list over the limit is refused with its path and the limit: %s", async (path, number, text) => {
-    const error = await failure(loader.loadStack(request(text)));
+    const error = await rejection(loader.loadStack(request(text)));
     expect(error.code).toBe("INVALID_STACK");
     expect(JSON.stringify(error.details)).toContain(
       `has ${number} entries, more than ${number === 10_001 ? 10_000 : 1000}`,
@@ -160,12 +153,12 @@ describe("createWorkerLoader", () => {
 
   it("a worker that exceeds the deadline or the memory limit is ended, and the error names the limit", async () => {
     const slow = createWorkerLoader({ deadlineMs: 100 });
-    const error = await failure(slow.loadStack(request(`a: ${"!a ".repeat(300_000)}x\n`)));
+    const error = await rejection(slow.loadStack(request(`a: ${"!a ".repeat(300_000)}x\n`)));
     expect(error).toMatchObject({ code: "INVALID_STACK", message: expect.stringContaining("longer than 0.1 s") });
     await slow.close();
     const small = createWorkerLoader({ memoryMb: 16, deadlineMs: 20_000 });
     const list = `services: { web: { image: x, command: [${"a,".repeat(450_000)}] } }\n`;
-    expect(await failure(small.loadStack(request(list)))).toMatchObject({
+    expect(await rejection(small.loadStack(request(list)))).toMatchObject({
       code: "INVALID_STACK",
       message: expect.stringContaining("more than 16 MB of memory"),
     });
@@ -176,7 +169,7 @@ describe("createWorkerLoader", () => {
     writeFileSync(join(base, "broken.js"), "process.exit(3);\n");
     const broken = createWorkerLoader({ program: join(base, "broken.js") });
     broken.warm();
-    expect((await failure(broken.loadStack(request(STACK)))).code).toBe("INTERNAL");
+    expect((await rejection(broken.loadStack(request(STACK)))).code).toBe("INTERNAL");
     await broken.close();
   });
 

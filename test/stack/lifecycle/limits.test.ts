@@ -2,22 +2,11 @@ import { describe, expect, it } from "vitest";
 import type { StackwardenError } from "../../../src/errors.js";
 import { checkLimits, limitsHold, notEnforced, pressure } from "../../../src/stack/lifecycle/limits.js";
 import type { AppliedLimits, EnforcementLevel, ServiceStats } from "../../../src/stack/runtime.js";
+import { serviceStats } from "../../support/fake-runtime.js";
 
 const capacity = { cpus: 2, memory_mb: 1000 };
-const stats = (more: Partial<ServiceStats> = {}): ServiceStats => ({
-  cpu_cores: 0.1,
-  cpu_seconds_total: 1,
-  memory_mb: 100,
-  memory_peak_mb: 100,
-  pids: 4,
-  throttled_periods: 0,
-  throttled_seconds: 0,
-  oom_kills: 0,
-  network_rx_bytes: null,
-  network_tx_bytes: null,
-  reason: null,
-  ...more,
-});
+const stats = (more: Partial<ServiceStats> = {}): ServiceStats =>
+  serviceStats({ memory_mb: 100, memory_peak_mb: 100, pids: 4, ...more });
 const applied = (
   cpus: number | null,
   memory_mb: number | null,

@@ -3,21 +3,11 @@ import { getStats } from "../../../src/operations/get-stats.js";
 import { UsageHistory } from "../../../src/stack/lifecycle/usage-history.js";
 import type { ServiceStats } from "../../../src/stack/runtime.js";
 import { call, compose, Domain, service } from "../../support/domain.js";
+import { serviceStats } from "../../support/fake-runtime.js";
 
 const HOUR_MS = 3_600_000;
-const stats = (memory_mb: number): ServiceStats => ({
-  cpu_cores: 0.5,
-  cpu_seconds_total: 1,
-  memory_mb,
-  memory_peak_mb: memory_mb,
-  pids: 1,
-  throttled_periods: 0,
-  throttled_seconds: 0,
-  oom_kills: 0,
-  network_rx_bytes: null,
-  network_tx_bytes: null,
-  reason: null,
-});
+const stats = (memory_mb: number): ServiceStats =>
+  serviceStats({ cpu_cores: 0.5, memory_mb, memory_peak_mb: memory_mb, pids: 1 });
 
 describe("UsageHistory", () => {
   it("the history has one hour of samples of each current service", async () => {

@@ -15,37 +15,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { ENTRYPOINT, POSTGRES_ENTRYPOINT } from "../image-entrypoints.mjs";
 import { machinePython } from "../machine-python.mjs";
-
-/** Variables that the official images set beside the program's; Redis runs without protected mode. */
-const HANDS_ON = `#!/bin/sh
-set -e
-if [ "\${1#-}" != "$1" ]; then set -- "$DEFAULT_PROGRAM" "$@"; fi
-if [ "$1" = redis-server ]; then set -- "$@" --protected-mode no; fi
-exec "$@"
-`;
-
-/**
- * Initialises an empty data folder as its own user and starts the server, like the parts of the official script in use.
- */
-const POSTGRES = `#!/bin/sh
-set -e
-if [ "\${1#-}" != "$1" ]; then set -- postgres "$@"; fi
-if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
-  [ "$(id -u)" != 0 ] || { echo 'this stand-in initialises as its own user only' >&2; exit 1; }
-  [ -n "$POSTGRES_PASSWORD" ] || { echo 'Error: Database is uninitialized and superuser password is not specified.' >&2; exit 1; }
-  mkdir -p "$PGDATA"; chmod 700 "$PGDATA"
-  umask 077; printf '%s\\n' "$POSTGRES_PASSWORD" > /tmp/.pw
-  initdb --username="\${POSTGRES_USER:-postgres}" --pwfile=/tmp/.pw -A scram-sha-256 --no-sync -D "$PGDATA"
-  rm /tmp/.pw
-  echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
-  echo "listen_addresses = '*'" >> "$PGDATA/postgresql.conf"
-  if [ "\${POSTGRES_DB:-postgres}" != postgres ]; then
-    printf 'CREATE DATABASE "%s";\\n' "$POSTGRES_DB" | postgres --single -D "$PGDATA" postgres > /dev/null
-  fi
-fi
-exec "$@"
-`;
 
 const USERS = { postgres: [70, 70], redis: [999, 1000], node: [1000, 1000] };
 
@@ -83,7 +54,7 @@ function definition(name) {
     folders: [],
     ports: [],
   };
-  const handsOn = (program, text = HANDS_ON) => ({
+  const handsOn = (program, text = ENTRYPOINT) => ({
     entrypoint: ["docker-entrypoint.sh"],
     files: { "opt/bin/docker-entrypoint.sh": text },
     env: [
@@ -120,7 +91,7 @@ function definition(name) {
         folders: [["data", "redis"]],
       };
     case "postgres": {
-      const image = handsOn("postgres", POSTGRES);
+      const image = handsOn("postgres", POSTGRES_ENTRYPOINT);
       return {
         ...plain,
         ...image,

@@ -20,6 +20,7 @@ import {
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
+import { ENTRYPOINT, POSTGRES_ENTRYPOINT } from "../image-entrypoints.mjs";
 import { machinePython } from "../machine-python.mjs";
 import { engineCall } from "./engine-call.mjs";
 
@@ -27,35 +28,6 @@ import { engineCall } from "./engine-call.mjs";
 export const BASE = "localhost/stand-in:latest";
 export const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path)) ?? "/bin/busybox";
 const USERS = { postgres: 70, redis: 999, node: 1000, app: 4321, toor: 0 };
-
-const ENTRYPOINT = `#!/bin/sh
-set -e
-if [ "\${1#-}" != "$1" ]; then set -- "$DEFAULT_PROGRAM" "$@"; fi
-if [ "$1" = redis-server ]; then set -- "$@" --protected-mode no; fi
-exec "$@"
-`;
-
-/**
- * Initialises an empty data folder as its own user and starts the server, like the parts of the official script in use.
- */
-const POSTGRES = `#!/bin/sh
-set -e
-if [ "\${1#-}" != "$1" ]; then set -- postgres "$@"; fi
-if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
-  [ "$(id -u)" != 0 ] || { echo 'this stand-in initialises as its own user only' >&2; exit 1; }
-  [ -n "$POSTGRES_PASSWORD" ] || { echo 'Error: Database is uninitialized and superuser password is not specified.' >&2; exit 1; }
-  mkdir -p "$PGDATA"; chmod 700 "$PGDATA"
-  umask 077; printf '%s\\n' "$POSTGRES_PASSWORD" > /tmp/.pw
-  initdb --username="\${POSTGRES_USER:-postgres}" --pwfile=/tmp/.pw -A scram-sha-256 --no-sync --no-locale -E UTF8 -D "$PGDATA"
-  rm /tmp/.pw
-  echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
-  echo "listen_addresses = '*'" >> "$PGDATA/postgresql.conf"
-  if [ "\${POSTGRES_DB:-postgres}" != postgres ]; then
-    printf 'CREATE DATABASE "%s";\\n' "$POSTGRES_DB" | postgres --single -D "$PGDATA" postgres > /dev/null
-  fi
-fi
-exec "$@"
-`;
 
 /** @type {Record<string, string[]>} Dockerfile instructions for each image. */
 const IMAGES = {
@@ -162,7 +134,7 @@ function fileSystem(root) {
   write("etc/group", ["root:x:0:", ...Object.entries(USERS).map(([name, id]) => `${name}:x:${id}:`), ""].join("\n"));
   write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
   write("usr/bin/docker-entrypoint.sh", ENTRYPOINT, 0o755);
-  write("usr/bin/postgres-entrypoint.sh", POSTGRES, 0o755);
+  write("usr/bin/postgres-entrypoint.sh", POSTGRES_ENTRYPOINT, 0o755);
 
   copy(realpathSync(BUSYBOX), "bin/busybox");
   for (const applet of execFileSync(BUSYBOX, ["--list"], { encoding: "utf8" }).split("\n"))

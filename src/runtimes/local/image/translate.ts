@@ -15,7 +15,7 @@ import { readRegularText, UnsafePathError } from "../../../system/read-regular-f
 import { serverOfImage } from "../servers/images.js";
 import { requireOptions } from "../servers/require-options.js";
 import type { TranslatedService } from "../types.js";
-import { type ImageRecipe, readDockerfile } from "./dockerfile.js";
+import type { ImageRecipe } from "./dockerfile.js";
 import { type AppRecipe, appRecipe, isLanguageImage } from "./recipe.js";
 
 const MAX_DOCKERFILE = 262_144;
@@ -27,7 +27,7 @@ const unreadable = (service: ServiceDefinition, message: string, hint: string): 
   });
 
 /** @throws UNSUPPORTED when the Dockerfile is missing or has not the requested stage */
-function recipeOfBuild(service: ServiceDefinition, build: BuildDefinition, folder: string): ImageRecipe {
+async function recipeOfBuild(service: ServiceDefinition, build: BuildDefinition, folder: string): Promise<ImageRecipe> {
   const path = join(build.context, build.dockerfile ?? "Dockerfile");
   const file = build.dockerfile?.startsWith("/") ? build.dockerfile : path;
   let text = build.dockerfileInline;
@@ -43,6 +43,8 @@ function recipeOfBuild(service: ServiceDefinition, build: BuildDefinition, folde
       `${basename(file)} does not exist in ${build.context}.`,
       `Write it, or add services.${service.name}.x-local.command.`,
     );
+  // Most stacks have no Dockerfile, and the parser is a third of the code of this runtime.
+  const { readDockerfile } = await import("./dockerfile.js");
   const recipe = readDockerfile(text, build.args, build.target);
   if (recipe === null)
     throw unreadable(
@@ -65,11 +67,11 @@ function copiedFiles(recipe: ImageRecipe, build: BuildDefinition): BindMount[] {
 }
 
 /** @throws UNSUPPORTED when nothing says how the service runs without a container */
-export function translateService(service: ServiceDefinition, folder: string): TranslatedService {
+export async function translateService(service: ServiceDefinition, folder: string): Promise<TranslatedService> {
   const { local, image, build } = service;
   if (local?.provider !== undefined || local?.command !== undefined) return service;
   if (build !== undefined) {
-    const recipe = recipeOfBuild(service, build, folder);
+    const recipe = await recipeOfBuild(service, build, folder);
     const provider = providerOfImage(recipe.base);
     if (provider !== null)
       return {
@@ -146,14 +148,14 @@ export type TranslatedDefinition = StackDefinition & { services: Record<string, 
 /**
  * @throws UNSUPPORTED with the name of every service that cannot run here, and the reason
  */
-export function translate(definition: StackDefinition, folder: string): TranslatedDefinition {
+export async function translate(definition: StackDefinition, folder: string): Promise<TranslatedDefinition> {
   const problems: StackwardenError[] = [];
   const refused: string[] = [];
   const services: Record<string, TranslatedService> = Object.create(null);
   const named = namedPorts(definition);
   for (const [name, service] of Object.entries(definition.services)) {
     try {
-      const translated = translateService(service, folder);
+      const translated = await translateService(service, folder);
       requireOptions(translated, definition);
       const { recipe } = translated;
       const ports = recipe === undefined ? [] : [...recipe.expose, ...(named.get(name) ?? [])];

@@ -4,8 +4,8 @@ import { createDaggerRuntime } from "../../../../src/runtimes/dagger/dagger-runt
 import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
 import type { StackRuntime } from "../../../../src/stack/runtime.js";
 import { type SimEngine, startSimEngine, whyNoContainers } from "../../../support/dagger-sim/engine.js";
-import { Bench } from "../../contract/bench.js";
-import { IMAGES, remoteHost, SETTINGS } from "../support/parts.js";
+import { Bench, IMAGES } from "../../contract/bench.js";
+import { remoteHost, SETTINGS } from "../support/parts.js";
 
 const why = whyNoContainers();
 
@@ -37,9 +37,6 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     bench = new Bench({
       runtime,
       images: IMAGES,
-      keepsSplitCharacters: false,
-      processesVisible: true,
-      close: async () => {},
     });
   });
   afterEach(() => bench?.close());

@@ -3,8 +3,8 @@ import { afterAll, describe, expect, it } from "vitest";
 import { createDaggerRuntime } from "../../../../src/runtimes/dagger/dagger-runtime.js";
 import { openSession } from "../../../../src/runtimes/dagger/session/session.js";
 import { whyNoEngine } from "../../../support/real-engine.js";
-import { Bench, freePort, until, WEB_PORT } from "../../contract/bench.js";
-import { IMAGES, SETTINGS } from "../support/parts.js";
+import { Bench, freePort, IMAGES, until, WEB_PORT } from "../../contract/bench.js";
+import { SETTINGS } from "../support/parts.js";
 
 const reason = await whyNoEngine();
 
@@ -37,9 +37,7 @@ describe.skipIf(reason !== null)(
       const bench = new Bench({
         runtime,
         images: IMAGES,
-        keepsSplitCharacters: false,
         processesVisible: false,
-        close: async () => {},
       });
       closing.push(() => bench.close());
       const hostPort = await freePort();

@@ -12,7 +12,6 @@ export const SETTINGS: DaggerSettings = {
   gatewayImage: "node:20-alpine",
   retry: { maxRetries: 1, baseDelayMs: 10 },
 };
-export const IMAGES = { python: "python:3.11-slim", redis: "redis:7-alpine" };
 
 export const REMOTE = "the engine is on another machine";
 

@@ -13,8 +13,8 @@ import type { StackRuntime } from "../../../../src/stack/runtime.js";
 import { containersOf, type SimEngine, startSimEngine, whyNoContainers } from "../../../support/dagger-sim/engine.js";
 import { call, Domain, eventsOf, until } from "../../../support/domain.js";
 import { whyNoEngine } from "../../../support/real-engine.js";
-import { closeServer, freePort, listen } from "../../contract/bench.js";
-import { IMAGES, SETTINGS } from "../support/parts.js";
+import { closeServer, freePort, IMAGES, listen } from "../../contract/bench.js";
+import { SETTINGS } from "../support/parts.js";
 
 const PROJECT = "shop";
 const PORT = 8123;

@@ -48,9 +48,8 @@ describe("prepareApp of a Dockerfile", () => {
   const prepare = async (dockerfile: string, fields: Partial<ServiceDefinition> = {}) => {
     preparation.file("Dockerfile", dockerfile);
     const one = service("web", { build: { context: preparation.folder, args: {} }, ...fields });
-    return prepareApp(
-      await preparation.context(translateService(one, preparation.folder), { ports: { "web:3000": 43_000 } }),
-    );
+    const translated = await translateService(one, preparation.folder);
+    return prepareApp(await preparation.context(translated, { ports: { "web:3000": 43_000 } }));
   };
   const TINY = JSON.stringify({ dependencies: { tiny: "1" } });
   const NODE = (...lines: string[]) => ["FROM node:22", "WORKDIR /app", "COPY . .", ...lines].join("\n");
@@ -230,6 +229,23 @@ describe("prepareApp of a Dockerfile", () => {
     ]);
     expect(install?.slice(-2)).toEqual(["-r", join(tmp, "dependencies.txt")]);
     expect(programs?.at(-1)).toBe(join(tmp, "pyproject.toml"));
+  });
+
+  it.each([
+    ["\n", 0],
+    ["httpx\n", 1],
+  ])("pip runs for a project that is installed as a package only when it has dependencies: %j", async (list, runs) => {
+    preparation.program("python3");
+    preparation.file("pyproject.toml", "[project]\nname = 'x'\n");
+    preparation.file("x.py", "");
+    const { answer } = preparation.host;
+    preparation.host.answer = (spec) => {
+      const path = spec.argv.find((word) => word.endsWith("/dependencies.txt"));
+      if (path !== undefined && spec.argv.includes("-c")) writeFileSync(path, list);
+      return answer(spec);
+    };
+    await prepare(PYTHON("RUN pip install .", 'CMD ["python", "-m", "x"]'));
+    expect(commands().filter(({ argv }) => argv.includes("install") && argv.includes("pip"))).toHaveLength(runs);
   });
 
   it.each([
