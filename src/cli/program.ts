@@ -1,4 +1,7 @@
-/** Defines the command line. A command's module is loaded when the command runs. */
+/**
+ * Defines the command line; the help lists commands in the order of this file. A command's module is loaded when the
+ * command runs.
+ */
 import { type Argument, Command, CommanderError, Option } from "commander";
 import { FLAG_SETTINGS } from "../config/flags.js";
 import { VERSION } from "../version.js";
@@ -21,88 +24,11 @@ interface Outcome {
   code: ExitCode;
 }
 
-export function buildProgram(host: CliHost, outcome: Outcome): Command {
-  const program = new Command("stackwarden")
-    .description("Start and operate a hardened development stack, for AI agents (MCP) and people.")
-    .version(VERSION, "-V, --version", "print the version")
-    .exitOverride()
-    // What follows a command's program belongs to that program.
-    .enablePositionalOptions()
-    .addHelpCommand(
-      new Command("help").argument("[command]").description("display the help of a command").helpGroup("Other:"),
-    )
-    .configureHelp({
-      // Without [options], which nearly every command has: the descriptions begin further left.
-      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" "),
-    })
-    .addHelpText("after", "\nFirst steps in a project's folder: stackwarden init, stackwarden up, stackwarden ps");
-  const end = async (code: Promise<ExitCode>): Promise<void> => {
-    outcome.code = await code;
-  };
+/** Keeps the exit code of a command for the process. */
+type End = (code: Promise<ExitCode>) => Promise<void>;
 
-  withAgentSettings(program.command("mcp"))
-    .description("serve MCP over stdio, through the background server that your agents share")
-    .option("--standalone", "run the server in this process; its stacks are private and stop when the client exits")
-    .option("--stop-on-exit", "stop the stacks that this client started when the client exits")
-    .action((options) => end(import("./commands/mcp.js").then(({ mcp }) => mcp(options, host))));
-  withAgentSettings(program.command("serve"))
-    .description("serve MCP (/mcp) and REST (/api/v1) over HTTP on loopback; requests need a token")
-    .option("--host <address>", "address to listen on (default: 127.0.0.1)")
-    .option("--port <number>", "port to listen on, 0 for any (default: 7717)", numberOption)
-    .option("--socket <path>", "socket file for this user (default: http/http.sock in the state directory)")
-    .option("--no-address", "listen on the socket file only")
-    .option("--tls-cert <file>", "certificate (PEM)")
-    .option("--tls-key <file>", "private key of the certificate (PEM)")
-    .option("--insecure-bind", "allow a non-loopback address without TLS, e.g. behind a TLS-terminating proxy")
-    .option("--allowed-host <name>", "additional host name of this server (repeatable)", listOption)
-    .option("--allowed-origin <origin>", "origin under which a proxy publishes this server (repeatable)", listOption)
-    .option("--json", "print the addresses as JSON")
-    .action((options) => end(import("./commands/serve.js").then(({ serve }) => serve(options, host))));
-  withSettings(program.command("dashboard"))
-    .description("open the dashboard of the background server; on a terminal, print its link with a token")
-    .option("--no-open", "print the link only")
-    .option("--json", "print the link as JSON")
-    .action((options) => end(import("./commands/dashboard.js").then(({ dashboard }) => dashboard(options, host))));
-  const token = program.command("token").description("manage the bearer tokens of the HTTP server");
-  withToken(token.command("list"))
-    .description("list tokens")
-    .action((options) => end(import("./commands/token.js").then(({ tokenList }) => tokenList(options))));
-  withToken(token.command("add"))
-    .description("create or replace a token and print it")
-    .argument("<name>")
-    .addOption(new Option("--scope <scope>", "what the token permits (default: read)").choices(["read", "operate"]))
-    .action((name, options) => end(import("./commands/token.js").then(({ tokenAdd }) => tokenAdd(name, options))));
-  withToken(token.command("rotate"))
-    .description("replace a token with a new one of the same scope and print it")
-    .argument("<name>")
-    .action((name, options) =>
-      end(import("./commands/token.js").then(({ tokenRotate }) => tokenRotate(name, options))),
-    );
-  withToken(token.command("remove"))
-    .description("remove a token")
-    .argument("<name>")
-    .action((name, options) =>
-      end(import("./commands/token.js").then(({ tokenRemove }) => tokenRemove(name, options))),
-    );
-  const server = program.command("server").description("manage the background server that agents and commands share");
-  withToken(server.command("start"))
-    .description("start the server unless it is running")
-    .action((options) => end(import("./commands/server.js").then(({ serverStart }) => serverStart(options, host))));
-  withToken(server.command("status"))
-    .description("show the server and its stacks; exit code 3 when it is not running")
-    .action((options) => end(import("./commands/server.js").then(({ serverStatus }) => serverStatus(options))));
-  withToken(server.command("stop"))
-    .description("stop the server")
-    .option("--force", "stop it even with running stacks or connected clients; stacks are stopped, data is kept")
-    .action((options) => end(import("./commands/server.js").then(({ serverStop }) => serverStop(options))));
-  withToken(server.command("logs"))
-    .description("show the server's log")
-    .option("-n, --tail <lines>", "number of most recent lines (default: 100)", countOption)
-    .option("-f, --follow", "keep printing new lines")
-    .action((options) => end(import("./commands/server.js").then(({ serverLogs }) => serverLogs(options))));
-  withSettings(server.command("run", { hidden: true }))
-    .description("run the background server in the foreground")
-    .action((options) => end(import("./commands/server-run.js").then(({ serverRun }) => serverRun(options, host))));
+function stackCommands(program: Command, host: CliHost, end: End): void {
+  program.commandsGroup("Run a stack:");
   withProject(program.command("up"))
     .description("start the stack and show its logs; Ctrl-C stops it")
     .option("-d, --detach", "return once the stack is healthy and leave it running")
@@ -134,39 +60,12 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((services, options) =>
       end(import("./commands/change.js").then(({ down }) => down({ ...options, services }, host))),
     );
-  program
-    .command("init")
-    .description("show which files the project and the MCP client need; --yes writes them")
-    .option("--folder <path>", "the project's folder (default: the working directory)")
-    .addOption(
-      new Option("--client <name>", "also add stackwarden to this client's configuration (repeatable)").argParser(
-        clientOption,
-      ),
-    )
-    .option("--yes", "write the files; existing files and entries are kept")
-    .option("--json", "print the result as JSON")
-    .action((options) => end(import("./commands/init.js").then(({ init }) => init(options, host))));
-  withSettings(program.command("prune"))
-    .description("delete all data of stopped projects whose folder no longer exists, or of the named projects")
-    .argument("[projects...]", "default: every project whose folder is gone")
-    .option("--dry-run", "list the projects and delete nothing")
-    .option("--yes", "confirm the deletion of data, snapshots, dependencies and logs")
-    .option("--json", "print the result as JSON")
-    .action((projects, options) =>
-      end(import("./commands/prune.js").then(({ prune }) => prune(projects, options, host))),
-    );
-  withProject(program.command("config"))
-    .description("show the project's compose files as one resolved model; starts nothing")
-    .argument("[services...]", "these and what they depend on (default: all)")
-    .option("-f, --file <path>", "Compose file below the project's folder (repeatable)", listOption)
-    .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
-    .option("--without <service>", "leave this service out (repeatable)", listOption)
-    .addOption(new Option("--format <name>", "output format (default: yaml)").choices(["yaml", "json"]))
-    .option("--services", "print the names of services only")
-    .option("--images", "print the images only")
-    .option("--notes", "print the notes only, such as attributes that have no effect")
-    .action((services, options) =>
-      end(import("./commands/config.js").then(({ config }) => config(services, options, host))),
+  withProject(program.command("restart"))
+    .description("restart a service with a fresh instance")
+    .argument("<service>")
+    .option("--dependents", "also restart the services that depend on it")
+    .action((service, options) =>
+      end(import("./commands/change.js").then(({ restart }) => restart(service, options, host))),
     );
   withProject(program.command("ps"))
     .description("list running stacks")
@@ -208,12 +107,25 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--timeout <seconds>", "how long to wait (default: 50)", numberOption)
     .option("--fresh", "run the health checks now")
     .action((options) => end(import("./commands/health.js").then(({ health }) => health(options, host))));
-  withProject(program.command("restart"))
-    .description("restart a service with a fresh instance")
-    .argument("<service>")
-    .option("--dependents", "also restart the services that depend on it")
+  withProject(program.command("diagnose"))
+    .description("find the most likely cause of a problem and the next step; exit code 0 when there is none")
+    .argument("[service]", "default: the whole stack")
+    .option("--since <time>", "how far to look back: ISO 8601 or an age such as 10m (default: 1h)")
     .action((service, options) =>
-      end(import("./commands/change.js").then(({ restart }) => restart(service, options, host))),
+      end(import("./commands/diagnose.js").then(({ diagnose }) => diagnose(service, options, host))),
+    );
+  withProject(program.command("events"))
+    .description("show events: starts, crashes, restarts, limit changes")
+    .option("-n, --limit <count>", "number of events, 1 to 1000 (default: 100)", numberOption)
+    .option("--service <name>", "only this service")
+    .option("--type <name>", "only this type (repeatable)", listOption)
+    .option("-f, --follow", "keep printing new events")
+    .action((options) => end(import("./commands/observe.js").then(({ events }) => events(options, host))));
+  withProject(program.command("stats"))
+    .description("show CPU, memory and process usage and the limits")
+    .argument("[services...]", "default: all")
+    .action((services, options) =>
+      end(import("./commands/observe.js").then(({ stats }) => stats(services, options, host))),
     );
   withProject(program.command("limits"))
     .description("change a service's limits without a restart")
@@ -225,6 +137,10 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((service, options) =>
       end(import("./commands/change.js").then(({ limits }) => limits(service, options, host))),
     );
+}
+
+function serviceCommands(program: Command, host: CliHost, end: End): void {
+  program.commandsGroup("Work in it:");
   for (const [name, description] of [
     ["exec", "run a command in a service's running instance and exit with its exit code"],
     ["run", "start a service's dependencies, run a command in a fresh instance of it, and exit with its exit code"],
@@ -246,6 +162,23 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       end(import("./commands/exec.js").then(({ exec }) => exec(name, service, words, options, host))),
     );
   }
+  withProject(program.command("url"))
+    .description("print the addresses of services on this machine")
+    .argument("[service]", "default: all")
+    .action((service, options) => end(import("./commands/access.js").then(({ url }) => url(service, options, host))));
+  withProject(program.command("env"))
+    .description("print a service's environment; secret values are shown on a terminal only")
+    .argument("<service>")
+    .action((service, options) => end(import("./commands/access.js").then(({ env }) => env(service, options, host))));
+  withProject(program.command("connect"))
+    .description(
+      "open psql or redis-cli for a service, or print its connection URL; passwords are shown on a terminal only",
+    )
+    .argument("<service>")
+    .option("--print", "print the URL instead of opening a client")
+    .action((service, options) =>
+      end(import("./commands/access.js").then(({ connect }) => connect(service, options, host))),
+    );
   const snapshot = program
     .command("snapshot")
     .description("save, restore, list and delete snapshots of a project's data");
@@ -275,46 +208,139 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((name, options) =>
       end(import("./commands/snapshot.js").then(({ snapshotChange }) => snapshotChange("delete", name, options, host))),
     );
-  withProject(program.command("url"))
-    .description("print the addresses of services on this machine")
-    .argument("[service]", "default: all")
-    .action((service, options) => end(import("./commands/access.js").then(({ url }) => url(service, options, host))));
-  withProject(program.command("env"))
-    .description("print a service's environment; secret values are shown on a terminal only")
-    .argument("<service>")
-    .action((service, options) => end(import("./commands/access.js").then(({ env }) => env(service, options, host))));
-  withProject(program.command("connect"))
-    .description(
-      "open psql or redis-cli for a service, or print its connection URL; passwords are shown on a terminal only",
+  withSettings(program.command("dashboard"))
+    .description("open the dashboard of the background server; on a terminal, print its link with a token")
+    .option("--no-open", "print the link only")
+    .option("--json", "print the link as JSON")
+    .action((options) => end(import("./commands/dashboard.js").then(({ dashboard }) => dashboard(options, host))));
+}
+
+function setUpCommands(program: Command, host: CliHost, end: End): void {
+  program.commandsGroup("Set up and clean up:");
+  program
+    .command("init")
+    .description("show which files the project and the MCP client need; --yes writes them")
+    .option("--folder <path>", "the project's folder (default: the working directory)")
+    .addOption(
+      new Option("--client <name>", "also add stackwarden to this client's configuration (repeatable)").argParser(
+        clientOption,
+      ),
     )
-    .argument("<service>")
-    .option("--print", "print the URL instead of opening a client")
-    .action((service, options) =>
-      end(import("./commands/access.js").then(({ connect }) => connect(service, options, host))),
-    );
-  withProject(program.command("stats"))
-    .description("show CPU, memory and process usage and the limits")
-    .argument("[services...]", "default: all")
+    .option("--yes", "write the files; existing files and entries are kept")
+    .option("--json", "print the result as JSON")
+    .action((options) => end(import("./commands/init.js").then(({ init }) => init(options, host))));
+  withProject(program.command("config"))
+    .description("show the project's compose files as one resolved model; starts nothing")
+    .argument("[services...]", "these and what they depend on (default: all)")
+    .option("-f, --file <path>", "Compose file below the project's folder (repeatable)", listOption)
+    .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
+    .option("--without <service>", "leave this service out (repeatable)", listOption)
+    .addOption(new Option("--format <name>", "output format (default: yaml)").choices(["yaml", "json"]))
+    .option("--services", "print the names of services only")
+    .option("--images", "print the images only")
+    .option("--notes", "print the notes only, such as attributes that have no effect")
     .action((services, options) =>
-      end(import("./commands/observe.js").then(({ stats }) => stats(services, options, host))),
-    );
-  withProject(program.command("events"))
-    .description("show events: starts, crashes, restarts, limit changes")
-    .option("-n, --limit <count>", "number of events, 1 to 1000 (default: 100)", numberOption)
-    .option("--service <name>", "only this service")
-    .option("--type <name>", "only this type (repeatable)", listOption)
-    .option("-f, --follow", "keep printing new events")
-    .action((options) => end(import("./commands/observe.js").then(({ events }) => events(options, host))));
-  withProject(program.command("diagnose"))
-    .description("find the most likely cause of a problem and the next step; exit code 0 when there is none")
-    .argument("[service]", "default: the whole stack")
-    .option("--since <time>", "how far to look back: ISO 8601 or an age such as 10m (default: 1h)")
-    .action((service, options) =>
-      end(import("./commands/diagnose.js").then(({ diagnose }) => diagnose(service, options, host))),
+      end(import("./commands/config.js").then(({ config }) => config(services, options, host))),
     );
   withProject(program.command("doctor"))
     .description("check what this machine can run and enforce")
     .action((options) => end(import("./commands/doctor.js").then(({ doctor }) => doctor(options, host))));
+  withSettings(program.command("prune"))
+    .description("delete all data of stopped projects whose folder no longer exists, or of the named projects")
+    .argument("[projects...]", "default: every project whose folder is gone")
+    .option("--dry-run", "list the projects and delete nothing")
+    .option("--yes", "confirm the deletion of data, snapshots, dependencies and logs")
+    .option("--json", "print the result as JSON")
+    .action((projects, options) =>
+      end(import("./commands/prune.js").then(({ prune }) => prune(projects, options, host))),
+    );
+}
+
+function serverCommands(program: Command, host: CliHost, end: End): void {
+  program.commandsGroup("Agents and servers:");
+  withAgentSettings(program.command("mcp"))
+    .description("serve MCP over stdio, through the background server that your agents share")
+    .option("--standalone", "run the server in this process; its stacks are private and stop when the client exits")
+    .option("--stop-on-exit", "stop the stacks that this client started when the client exits")
+    .action((options) => end(import("./commands/mcp.js").then(({ mcp }) => mcp(options, host))));
+  const server = program.command("server").description("manage the background server that agents and commands share");
+  withToken(server.command("start"))
+    .description("start the server unless it is running")
+    .action((options) => end(import("./commands/server.js").then(({ serverStart }) => serverStart(options, host))));
+  withToken(server.command("status"))
+    .description("show the server and its stacks; exit code 3 when it is not running")
+    .action((options) => end(import("./commands/server.js").then(({ serverStatus }) => serverStatus(options))));
+  withToken(server.command("stop"))
+    .description("stop the server")
+    .option("--force", "stop it even with running stacks or connected clients; stacks are stopped, data is kept")
+    .action((options) => end(import("./commands/server.js").then(({ serverStop }) => serverStop(options))));
+  withToken(server.command("logs"))
+    .description("show the server's log")
+    .option("-n, --tail <lines>", "number of most recent lines (default: 100)", countOption)
+    .option("-f, --follow", "keep printing new lines")
+    .action((options) => end(import("./commands/server.js").then(({ serverLogs }) => serverLogs(options))));
+  withSettings(server.command("run", { hidden: true }))
+    .description("run the background server in the foreground")
+    .action((options) => end(import("./commands/server-run.js").then(({ serverRun }) => serverRun(options, host))));
+  withAgentSettings(program.command("serve"))
+    .description("serve MCP (/mcp) and REST (/api/v1) over HTTP on loopback; requests need a token")
+    .option("--host <address>", "address to listen on (default: 127.0.0.1)")
+    .option("--port <number>", "port to listen on, 0 for any (default: 7717)", numberOption)
+    .option("--socket <path>", "socket file for this user (default: http/http.sock in the state directory)")
+    .option("--no-address", "listen on the socket file only")
+    .option("--tls-cert <file>", "certificate (PEM)")
+    .option("--tls-key <file>", "private key of the certificate (PEM)")
+    .option("--insecure-bind", "allow a non-loopback address without TLS, e.g. behind a TLS-terminating proxy")
+    .option("--allowed-host <name>", "additional host name of this server (repeatable)", listOption)
+    .option("--allowed-origin <origin>", "origin under which a proxy publishes this server (repeatable)", listOption)
+    .option("--json", "print the addresses as JSON")
+    .action((options) => end(import("./commands/serve.js").then(({ serve }) => serve(options, host))));
+  const token = program.command("token").description("manage the bearer tokens of the HTTP server");
+  withToken(token.command("list"))
+    .description("list tokens")
+    .action((options) => end(import("./commands/token.js").then(({ tokenList }) => tokenList(options))));
+  withToken(token.command("add"))
+    .description("create or replace a token and print it")
+    .argument("<name>")
+    .addOption(new Option("--scope <scope>", "what the token permits (default: read)").choices(["read", "operate"]))
+    .action((name, options) => end(import("./commands/token.js").then(({ tokenAdd }) => tokenAdd(name, options))));
+  withToken(token.command("rotate"))
+    .description("replace a token with a new one of the same scope and print it")
+    .argument("<name>")
+    .action((name, options) =>
+      end(import("./commands/token.js").then(({ tokenRotate }) => tokenRotate(name, options))),
+    );
+  withToken(token.command("remove"))
+    .description("remove a token")
+    .argument("<name>")
+    .action((name, options) =>
+      end(import("./commands/token.js").then(({ tokenRemove }) => tokenRemove(name, options))),
+    );
+}
+
+export function buildProgram(host: CliHost, outcome: Outcome): Command {
+  const program = new Command("stackwarden")
+    .description("Start and operate a hardened development stack, for AI agents (MCP) and people.")
+    .version(VERSION, "-V, --version", "print the version")
+    .exitOverride()
+    // What follows a command's program belongs to that program.
+    .enablePositionalOptions()
+    .addHelpCommand(
+      new Command("help").argument("[command]").description("display the help of a command").helpGroup("Other:"),
+    )
+    .configureHelp({
+      // Without [options], which nearly every command has: the descriptions begin further left.
+      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" "),
+    })
+    .addHelpText("after", "\nFirst steps in a project's folder: stackwarden init, stackwarden up, stackwarden ps");
+  const end: End = async (code) => {
+    outcome.code = await code;
+  };
+  stackCommands(program, host, end);
+  serviceCommands(program, host, end);
+  setUpCommands(program, host, end);
+  serverCommands(program, host, end);
+  program.commandsGroup("Other:");
   program
     .command("version")
     .description("print the version")
@@ -325,23 +351,10 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
   return program;
 }
 
-/** Groups of commands in the help, in this order. */
-const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  "Run a stack:": ["up", "down", "restart", "ps", "logs", "health", "diagnose", "events", "stats", "limits"],
-  "Work in it:": ["exec", "run", "url", "env", "connect", "snapshot", "dashboard"],
-  "Set up and clean up:": ["init", "config", "doctor", "prune"],
-  "Agents and servers:": ["mcp", "server", "serve", "token"],
-  "Other:": ["version", "help"],
-};
-
 const SETTINGS_OPTIONS: ReadonlySet<string> = new Set(["config", ...FLAG_SETTINGS.flatMap(({ flag }) => flag ?? [])]);
 
-/** Groups the commands in the help, and names a command's own help in errors about its arguments. */
+/** Names a command's own help in errors about its arguments, and lists the options of settings last. */
 function arrange(program: Command): void {
-  const order = Object.values(GROUPS).flat();
-  (program.commands as Command[]).sort((one, other) => order.indexOf(one.name()) - order.indexOf(other.name()));
-  for (const [group, names] of Object.entries(GROUPS))
-    for (const command of program.commands) if (names.includes(command.name())) command.helpGroup(group);
   program.showHelpAfterError("(stackwarden --help lists the commands)");
   const describe = (command: Command, name: string): void => {
     command.showHelpAfterError(`(stackwarden ${name} --help shows its arguments and options)`);

@@ -3,6 +3,7 @@
 import { StackwardenError } from "../errors.js";
 import { hint, setting } from "../hint.js";
 import type { Logger } from "../logger.js";
+import { mapLimited } from "../system/map-limited.js";
 import { withinOrNull } from "../system/wait.js";
 import { resolvedModel } from "./definition/resolved-model.js";
 import type { LoadStack } from "./definition/types.js";
@@ -19,6 +20,8 @@ import { ProjectStore } from "./storage/project-store.js";
 import { DEFAULT_RUNTIME } from "./vocabulary.js";
 
 const SHUTDOWN_MS = 30_000;
+/** Projects of a list that are read at the same time. */
+const READ_AT_ONCE = 4;
 /** Milliseconds of the deadline reserved for work after the services' grace period: kill, records, runtimes. */
 const CLOSING_MS = 1_000;
 
@@ -218,15 +221,14 @@ class Manager implements SharedStackManager {
   check: StackManager["check"] = async (request) => (await this.resolve(request)).check;
 
   list: StackManager["list"] = async () => {
-    const reports: StackReport[] = [];
-    for (const id of this.projects()) {
+    const report = async (id: string): Promise<StackReport> => {
       try {
-        reports.push(await this.#project(id).report());
+        return await this.#project(id).report();
       } catch (error) {
         // List the project even when its folder is missing or no longer allowed.
         if (!(error instanceof StackwardenError)) throw error;
         const missing = this.#store.missingFolder(id);
-        reports.push({
+        return {
           project: id,
           folder: missing ?? "",
           ...(missing === null ? {} : { folder_missing: true as const }),
@@ -236,10 +238,11 @@ class Manager implements SharedStackManager {
           started_at: null,
           services: {},
           notes: [`${error.message} ${error.hint}`],
-        });
+        };
       }
-    }
-    return reports;
+    };
+    // Reading a file can take seconds. A few at a time, because each one at work can have a thread.
+    return mapLimited(this.projects(), READ_AT_ONCE, report);
   };
 
   report: StackManager["report"] = (project) => this.#guard(project, "report", () => this.#project(project).report());

@@ -3,7 +3,7 @@ import { readFileSync, renameSync } from "node:fs";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
 import type { BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { dashboardPage } from "../../src/dashboard/page.js";
 import { call, eventsOf } from "../support/domain.js";
 import { NO_CHROMIUM, sharedBrowser } from "./support/browser.js";
@@ -16,24 +16,31 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   let one: Shop;
   let context: BrowserContext;
   /** Page of most tests: each signs in and out again, because a new page costs more than many of the tests do in it. */
-  let shared: Page | undefined;
+  let shared: Page;
   /** Page of the test. */
   let page: Page;
   /** Errors and policy violations that the page logged. */
   let complaints: string[];
   let requested: { url: string; authorization: string | undefined }[];
+  /** Whether the stack and the page can be used by the next test: a repeated attempt begins with new ones. */
+  let isReusable = false;
 
-  beforeAll(async () => {
+  let end = async (): Promise<void> => undefined;
+  const begin = async (): Promise<void> => {
     const [browser, made] = await Promise.all([sharedBrowser(), shop()]);
+    end = made.close;
     one = made;
     one.domain.runtime.scripts = { backend: { stats: { cpu_cores: 0.25, memory_mb: 480 }, prints: "backend speaks" } };
     await one.start();
     context = await browser.newContext({ viewport: WIDE, reducedMotion: "reduce" });
-  });
-  afterAll(async () => {
-    await context?.close();
-    await one?.close();
-  });
+    end = async () => {
+      // The browser may have crashed.
+      await context.close().catch(() => undefined);
+      await made.close();
+    };
+    shared = await newPage();
+  };
+  afterAll(() => end());
   const newPage = async (): Promise<Page> => {
     const made = await context.newPage();
     made.setDefaultTimeout(20_000);
@@ -50,17 +57,22 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   beforeEach(async () => {
     complaints = [];
     requested = [];
-    shared ??= await newPage();
+    if (!isReusable) {
+      const former = end;
+      end = async () => undefined;
+      await former();
+      await begin();
+    }
+    isReusable = false;
     page = shared;
   });
   afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") return;
     if (page !== shared) await page.close();
-    else if (task.result?.state === "fail") {
-      shared = undefined;
-      await page.close();
-    } else if (await button("Sign out").isVisible()) await signOut();
+    else if (await button("Sign out").isVisible()) await signOut();
     // Chromium repeats requests when the machine's network interfaces change, as containers of other tests cause.
     expect(complaints.filter((complaint) => !complaint.includes("ERR_NETWORK_CHANGED"))).toEqual([]);
+    isReusable = true;
   });
 
   /** Chromium ends a navigation when the machine's network interfaces change, as containers of other tests cause. */

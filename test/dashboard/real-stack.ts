@@ -4,17 +4,19 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, TestBench } from "../e2e/support/bench.js";
 import { NO_CHROMIUM, sharedBrowser } from "./support/browser.js";
 
 describe.skipIf(NO_CHROMIUM)("dashboard of a real stack", () => {
-  const bench = new TestBench();
+  let bench: TestBench;
   let server: ChildProcess;
   let page: Page | undefined;
   let places: { dashboard: string; rest: string; token_file: string };
 
-  beforeAll(async () => {
+  // For each attempt: the test expects a server without a project.
+  beforeEach(async () => {
+    bench = new TestBench();
     bench.project("shop", {
       "compose.yaml": appCompose("    mem_limit: 256m\n    cpus: 0.5\n"),
       "app.js": APP,
@@ -29,8 +31,9 @@ describe.skipIf(NO_CHROMIUM)("dashboard of a real stack", () => {
     const lines = createInterface({ input: server.stdout as NodeJS.ReadableStream });
     places = JSON.parse(((await once(lines, "line")) as [string])[0]);
   });
-  afterAll(async () => {
-    await page?.close();
+  afterEach(async () => {
+    // The browser may have crashed.
+    await page?.close().catch(() => undefined);
     server?.kill("SIGTERM");
     if (server?.exitCode === null) await once(server, "exit");
     await bench.close();
@@ -38,7 +41,6 @@ describe.skipIf(NO_CHROMIUM)("dashboard of a real stack", () => {
 
   it("the page shows a real stack's start, load, limits, crash and stop", async () => {
     const token = readFileSync(places.token_file, "utf8").trim();
-    await page?.close();
     page = await (await sharedBrowser()).newPage();
     page.setDefaultTimeout(30_000);
     await page.goto(`${places.dashboard}#token=${token}`);

@@ -27,22 +27,34 @@ if (NO_CHROMIUM)
 
 let launched: Promise<Browser> | undefined;
 
-/** The browser of all tests. */
+async function launch(): Promise<Browser> {
+  try {
+    const browser = await chromium.launch({
+      executablePath: chromiumPath() ?? "",
+      args: [
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        // The pages of a context share a process: the start of one costs more than a short test in it.
+        "--renderer-process-limit=1",
+        "--disable-site-isolation-trials",
+      ],
+    });
+    browser.once("disconnected", () => {
+      launched = undefined;
+    });
+    return browser;
+  } catch (error) {
+    launched = undefined;
+    throw error;
+  }
+}
+
+/** The browser of all tests; another one when it has ended or could not be started. */
 export function sharedBrowser(): Promise<Browser> {
-  launched ??= chromium.launch({
-    executablePath: chromiumPath() ?? "",
-    args: [
-      "--disable-gpu",
-      "--disable-dev-shm-usage",
-      // The pages of a context share a process: the start of one costs more than a short test in it.
-      "--renderer-process-limit=1",
-      "--disable-site-isolation-trials",
-    ],
-  });
+  launched ??= launch();
   return launched;
 }
 
 export async function closeBrowser(): Promise<void> {
   await (await launched)?.close();
-  launched = undefined;
 }

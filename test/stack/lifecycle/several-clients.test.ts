@@ -60,6 +60,28 @@ it("a restart during a start waits for the start's end", async () => {
   expect(domain.runtime.calls.filter((one) => one === "start db")).toHaveLength(2);
 });
 
+it("the definitions of listed projects are read at the same time, and the list keeps its order", async () => {
+  const ids = ["d", "a", "c", "b", "e"];
+  const first = domain.manager();
+  for (const project of ids) {
+    domain.project(project, compose(service("web")));
+    await first.start({ project }, call());
+  }
+  await first.shutdown("a server ends", 3000);
+  const { loadStack } = domain;
+  const waiting: (() => void)[] = [];
+  let reads = 0;
+  domain.loadStack = async (request) => {
+    reads += 1;
+    // The first four reads end together.
+    if (reads <= 4) await new Promise<void>((resolve) => waiting.push(resolve) === 4 && waiting.map((go) => go()));
+    return loadStack(request);
+  };
+  const listed = await domain.manager().list();
+  expect(listed.map(({ project }) => project)).toEqual([...ids].sort());
+  expect(reads).toBe(5);
+});
+
 it("a start during a stop with deletion waits for both and has no data", async () => {
   domain.project("shop", SHOP + VOLUMES);
   const manager = domain.manager();

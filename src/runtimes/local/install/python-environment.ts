@@ -4,6 +4,7 @@ import { isBeneath } from "../../../system/is-beneath.js";
 import { readRequirements } from "../../shared/manifests/python.js";
 import { manifestError, readManifestText, requireManifestText } from "../../shared/manifests/read-manifest.js";
 import { writePrivateFile } from "../files/create.js";
+import { readOwnFile } from "../files/read.js";
 import type { Installation } from "../image/classify.js";
 import type { InstallStep } from "../image/recipe.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
@@ -85,19 +86,20 @@ for extra in sys.argv[3:]:
 open(sys.argv[2], "w").write("\\n".join(lines) + "\\n")
 `;
 
+const DEPENDENCY_LIST = "dependencies.txt";
+
 async function withPip(context: InstallContext, part: Part, venv: string, env: Record<string, string>): Promise<void> {
   const { installation, folder } = part;
   const python = join(venv, "bin", "python");
-  const words = [...installation.options];
-  for (const written of installation.requirements) words.push("-r", resolve(folder, written));
+  const packages = installation.requirements.flatMap((written) => ["-r", resolve(folder, written)]);
   for (const one of installation.packages) {
     const extras = /^\.\/?(?:\[([^\]]*)\])?$/.exec(one);
     if (extras === null) {
-      words.push(one);
+      packages.push(one);
       continue;
     }
     // The project itself stays where it is; its sources come by PYTHONPATH.
-    const list = join(context.tmp, "dependencies.txt");
+    const list = join(context.tmp, DEPENDENCY_LIST);
     const names = (extras[1] ?? "")
       .split(",")
       .map((name) => name.trim())
@@ -107,8 +109,10 @@ async function withPip(context: InstallContext, part: Part, venv: string, env: R
       cwd: context.tmp,
       env,
     });
-    words.push("-r", list);
+    // pip takes seconds of processor time to install nothing.
+    if ((await readOwnFile(context.tmp, DEPENDENCY_LIST))?.trim() !== "") packages.push("-r", list);
   }
+  if (packages.length === 0) return;
   await installStep(context, "pip install", {
     argv: [
       python,
@@ -119,7 +123,8 @@ async function withPip(context: InstallContext, part: Part, venv: string, env: R
       "--disable-pip-version-check",
       "--progress-bar",
       "off",
-      ...words,
+      ...installation.options,
+      ...packages,
     ],
     cwd: folder,
     env,

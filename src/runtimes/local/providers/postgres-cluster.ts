@@ -16,6 +16,7 @@ import { type InitScripts, RUN_INIT_SCRIPTS } from "./init-scripts.js";
 import { initStep } from "./init-step.js";
 import type { PrepareContext } from "./launch-plan.js";
 import { type AuthMethod, localeCandidates } from "./postgres-options.js";
+import { SHORT_FOLDER } from "./short-socket-folder.js";
 
 const TIMEOUT_MS = 120_000;
 const SCRIPTS_TIMEOUT_MS = 30 * 60_000;
@@ -111,10 +112,13 @@ async function makeCluster(
 
 /**
  * Starts the server on a socket in a private folder, runs the scripts as the official image does, and stops it.
- * Parameters: bin, data, socket folder (empty: a temporary one), psql, then the scripts.
+ * Parameters: bin, data, socket folder (empty: a short path of the working directory), psql, then the scripts.
  */
 const RUN_SCRIPTS = `bin=$1; data=$2; socket=$3; psql=$4; shift 4
-if [ -z "$socket" ]; then socket=$(mktemp -d /tmp/stackwarden-XXXXXX) || exit 1; trap 'rm -rf "$socket"' EXIT; fi
+if [ -z "$socket" ]; then
+${SHORT_FOLDER}
+socket=$folder
+fi
 export PGHOST="$socket"
 "$bin/postgres" -D "$data" -c listen_addresses= -c unix_socket_directories="$socket" -c dynamic_shared_memory_type=mmap >&2 &
 server=$!

@@ -13,6 +13,7 @@ import { initStep } from "../providers/init-step.js";
 import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
 import { isOtherVersion, programVersion } from "../providers/program-version.js";
 import { adopt, dataBase, variable } from "../providers/provider-data.js";
+import { SHORT_FOLDER } from "../providers/short-socket-folder.js";
 import { SERVICE_PATH } from "../toolchain/binaries.js";
 import { requireServer } from "./find-server.js";
 import { SERVERS } from "./images.js";
@@ -107,7 +108,10 @@ export function serverOptions(service: PrepareContext["request"]["service"]): st
 
 /** Parameters: server, client, data, socket, file with the accounts, database, then the scripts. */
 const INITIALISE = `server=$1; client=$2; data=$3; socket=$4; accounts=$5; database=$6; shift 6
-if [ -z "$socket" ]; then folder=$(mktemp -d /tmp/stackwarden-XXXXXX) || exit 1; trap 'rm -rf "$folder"' EXIT; socket=$folder/m.sock; fi
+if [ -z "$socket" ]; then
+${SHORT_FOLDER}
+socket=$folder/m.sock
+fi
 "$server" --no-defaults --datadir="$data" --socket="$socket" --pid-file="$data/init.pid" --skip-networking >&2 &
 pid=$!
 tries=0

@@ -232,6 +232,23 @@ describe("prepareApp of a Dockerfile", () => {
   });
 
   it.each([
+    ["\n", 0],
+    ["httpx\n", 1],
+  ])("pip runs for a project that is installed as a package only when it has dependencies: %j", async (list, runs) => {
+    preparation.program("python3");
+    preparation.file("pyproject.toml", "[project]\nname = 'x'\n");
+    preparation.file("x.py", "");
+    const { answer } = preparation.host;
+    preparation.host.answer = (spec) => {
+      const path = spec.argv.find((word) => word.endsWith("/dependencies.txt"));
+      if (path !== undefined && spec.argv.includes("-c")) writeFileSync(path, list);
+      return answer(spec);
+    };
+    await prepare(PYTHON("RUN pip install .", 'CMD ["python", "-m", "x"]'));
+    expect(commands().filter(({ argv }) => argv.includes("install") && argv.includes("pip"))).toHaveLength(runs);
+  });
+
+  it.each([
     [
       "uv",
       "uv.lock",
