@@ -3,10 +3,10 @@
  * embedded PostgreSQL, each with the libraries that `ldd` lists), tagged as the official images that it replaces.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   chownSync,
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -61,9 +61,6 @@ const IMAGES = {
   "acme/rabbitmq:1": ["VOLUME /var/lib/data"],
 };
 
-/** The instruction that an import by the Engine API cannot apply. */
-const BUILT = /^STOPSIGNAL /;
-
 /**
  * Replaces the program that gives a new virtual environment its pip: a copy of the machine's, which is compiled already.
  * The original unpacks and compiles pip and setuptools, which takes seconds.
@@ -95,6 +92,24 @@ for name in ["pip", "setuptools", "pkg_resources", "_distutils_hack"]:
   return spawnSync(python, ["-c", program], { encoding: "utf8" })
     .stdout.split("\n")
     .filter((line) => line !== "");
+}
+
+/** Parts of the standard library that no service of a test imports. */
+const LEFT_OUT_OF_PYTHON = [
+  ...["test", "tests", "site-packages", "dist-packages", "idlelib", "tkinter", "lib2to3", "config-*", "_tkinter.*"],
+  "*.opt-[12].pyc",
+];
+
+/**
+ * Copies a folder. A copy by Node.js takes several times as long.
+ * @param {string} from @param {string} to
+ * @param {string[]} without names, or paths that begin with a point
+ */
+function copyTree(from, to, without) {
+  mkdirSync(to, { recursive: true, mode: 0o755 });
+  const words = without.map((name) => `--exclude=${name}`);
+  const script = 'from=$1 to=$2; shift 2; tar -C "$from" "$@" -c . | tar -C "$to" -x --no-same-owner';
+  execFileSync("sh", ["-c", script, "sh", from, to, ...words]);
 }
 
 /** @param {string} root */
@@ -129,15 +144,8 @@ function fileSystem(root) {
   const standard = execFileSync(pythonProgram, ["-c", "import os; print(os.path.dirname(os.__file__))"], {
     encoding: "utf8",
   }).trim();
-  const left =
-    /\/(test|tests|site-packages|dist-packages|idlelib|tkinter|lib2to3|config-[^/]*|_tkinter\..*|[^/]*\.opt-[12]\.pyc)$/;
-  cpSync(standard, join(root, standard), {
-    recursive: true,
-    verbatimSymlinks: true,
-    // Compiled modules are valid only with the modification time of their source.
-    preserveTimestamps: true,
-    filter: (path) => !left.test(path),
-  });
+  // Compiled modules are valid only with the modification time of their source, which the copies keep.
+  copyTree(standard, join(root, standard), LEFT_OUT_OF_PYTHON);
   // As in the official images. Their compiled modules are copied into each virtual environment.
   const packages = installedPackages(pythonProgram);
   for (const folder of packages) copy(folder, join(relative("/", standard), "site-packages", basename(folder)));
@@ -149,12 +157,7 @@ function fileSystem(root) {
   copy(realpathSync(process.execPath), "usr/bin/node");
   const npm = npmFolder();
   if (npm !== null) {
-    const texts = /\/npm\/(docs|man)$/;
-    cpSync(npm, join(root, "usr/lib/node_modules/npm"), {
-      recursive: true,
-      verbatimSymlinks: true,
-      filter: (path) => !texts.test(path),
-    });
+    copyTree(npm, join(root, "usr/lib/node_modules/npm"), ["./docs", "./man"]);
     symlinkSync("../lib/node_modules/npm/bin/npm-cli.js", join(root, "usr/bin/npm"));
   }
   const redis = ["/usr/bin/redis-server", "/usr/bin/valkey-server"].find((path) => existsSync(path));
@@ -169,7 +172,7 @@ function fileSystem(root) {
     "native",
   );
   if (existsSync(native)) {
-    cpSync(native, join(root, "opt/postgres"), { recursive: true, verbatimSymlinks: true });
+    copyTree(native, join(root, "opt/postgres"), []);
     for (const program of ["initdb", "pg_ctl", "postgres"]) {
       chmodSync(join(root, "opt/postgres/bin", program), 0o755);
       symlinkSync(`/opt/postgres/bin/${program}`, join(root, "usr/bin", program));
@@ -287,26 +290,65 @@ async function layerFolder(/** @type {string} */ socket, /** @type {string} */ i
   return JSON.parse(text).GraphDriver?.Data?.UpperDir ?? null;
 }
 
+/** The configuration of an image with these instructions of a Dockerfile. @param {string[]} instructions */
+function configOf(instructions) {
+  /** @type {Record<string, any>} */
+  const config = {};
+  for (const instruction of instructions) {
+    const [, word = "", text = ""] = /^(\S+) (.*)$/.exec(instruction) ?? [];
+    if (word === "ENV") config.Env = [...(config.Env ?? []), text];
+    else if (word === "CMD") config.Cmd = JSON.parse(text);
+    else if (word === "ENTRYPOINT") config.Entrypoint = JSON.parse(text);
+    else if (word === "WORKDIR") config.WorkingDir = text;
+    else if (word === "USER") config.User = text;
+    else if (word === "STOPSIGNAL") config.StopSignal = text;
+    else if (word === "VOLUME") config.Volumes = { ...config.Volumes, [text]: {} };
+    else if (word === "EXPOSE") config.ExposedPorts = { ...config.ExposedPorts, [`${text}/tcp`]: {} };
+    else if (word === "HEALTHCHECK") {
+      const [, seconds, command] = /^--interval=(\d+)s CMD (.*)$/.exec(text) ?? [];
+      config.Healthcheck = { Test: ["CMD-SHELL", command], Interval: Number(seconds) * 1e9 };
+    } else throw new Error(`There is no configuration for the instruction ${instruction}.`);
+  }
+  return config;
+}
+
+const ARCHITECTURES = /** @type {Record<string, string>} */ ({ x64: "amd64", arm64: "arm64" });
+
+/** Writes an archive of all stand-ins with one empty layer, as `docker save` does. @param {string} folder */
+function writeSaved(folder) {
+  mkdirSync(join(folder, "layer/usr"), { recursive: true });
+  const layer = execFileSync("tar", ["-C", join(folder, "layer"), "-c", "."]);
+  rmSync(join(folder, "layer"), { recursive: true });
+  const sha256 = (/** @type {Buffer | string} */ data) => createHash("sha256").update(data).digest("hex");
+  writeFileSync(join(folder, "layer.tar"), layer);
+  const names = [BASE, ...Object.keys(IMAGES)];
+  const manifest = names.map((name, at) => {
+    const instructions = name === BASE ? [] : [PATH, pythonHome(), ...instructionsOf(name)];
+    const config = JSON.stringify({
+      architecture: ARCHITECTURES[process.arch] ?? process.arch,
+      os: "linux",
+      // Each image has another time, so that all have different ids.
+      created: new Date(Date.now() - at * 1000).toISOString(),
+      config: configOf(instructions),
+      rootfs: { type: "layers", diff_ids: [`sha256:${sha256(layer)}`] },
+    });
+    const file = `${sha256(config)}.json`;
+    writeFileSync(join(folder, file), config);
+    return { Config: file, RepoTags: [name], Layers: ["layer.tar"] };
+  });
+  writeFileSync(join(folder, "manifest.json"), JSON.stringify(manifest));
+}
+
 /**
- * Makes all stand-ins in a new daemon of this machine. Their common layer is imported almost empty and filled afterwards:
+ * Makes all stand-ins in a new daemon of this machine. Their common layer is loaded almost empty and filled afterwards:
  * the daemon needs several seconds to read the whole archive, and each instruction of a Dockerfile costs it a container.
  * @param {string} socket
  */
 export async function importImages(socket) {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-layer-"));
-  /** @type {[string, string[]][]} */
-  const built = [];
   try {
-    mkdirSync(join(folder, "usr"));
-    for (const [name, instructions] of [[BASE, []], .../** @type {[string, string[]][]} */ (Object.entries(IMAGES))]) {
-      const [repo = "", tag = ""] = name.split(":");
-      const query = new URLSearchParams({ fromSrc: "-", repo, tag });
-      const imported = name === BASE ? [] : [PATH, pythonHome(), ...instructions.filter((one) => !BUILT.test(one))];
-      for (const one of imported) query.append("changes", one);
-      await must(socket, "POST", `/images/create?${query}`, tar(folder));
-      const rest = instructions.filter((one) => BUILT.test(one));
-      if (rest.length > 0) built.push([name, rest]);
-    }
+    writeSaved(folder);
+    await must(socket, "POST", "/images/load?quiet=1", tar(folder));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -316,7 +358,6 @@ export async function importImages(socket) {
     return makeImages(socket);
   }
   fileSystem(layer);
-  for (const [name, instructions] of built) await buildImage(socket, name, instructions, name);
 }
 
 /** @param {string} name */
