@@ -2,39 +2,25 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { loadSource } from "./lib/load-source.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const TOOLS_DOC = join(root, "docs", "TOOLS.md");
 
-/** The sources, bundled in memory: no build has to have run before. */
-async function loadCatalogue() {
-  const { build } = await import("esbuild");
-  const { outputFiles } = await build({
-    absWorkingDir: root,
-    stdin: {
-      contents: `export { operations } from "./src/operations/index.js";
-        export { validOf } from "./src/operations/fields.js";
-        export { toolOf } from "./src/mcp/tool-list.js";
-        export { PROMPTS } from "./src/mcp/prompts.js";
-        export { RESOURCE_TEMPLATES } from "./src/mcp/resources.js";
-        export { DOCUMENTS } from "./src/mcp/documents.js";
-        export { ERROR_KINDS } from "./src/errors.js";`,
-      resolveDir: root,
-      loader: "ts",
-    },
-    bundle: true,
-    write: false,
-    format: "esm",
-    platform: "node",
-    logLevel: "error",
-  });
-  const code = Buffer.from(outputFiles[0].contents).toString("base64");
-  return import(`data:text/javascript;base64,${code}`);
-}
+const SOURCES = `
+  export { operations } from "./src/operations/index.js";
+  export { validOf } from "./src/operations/fields.js";
+  export { toolOf } from "./src/mcp/tool-list.js";
+  export { PROMPTS } from "./src/mcp/prompts.js";
+  export { RESOURCE_TEMPLATES } from "./src/mcp/resources.js";
+  export { DOCUMENTS } from "./src/mcp/documents.js";
+  export { ERROR_KINDS } from "./src/errors.js";
+`;
 
 /** @returns {Promise<string>} the whole document */
 async function renderToolsDoc() {
-  const { operations, validOf, toolOf, PROMPTS, RESOURCE_TEMPLATES, DOCUMENTS, ERROR_KINDS } = await loadCatalogue();
+  const { operations, validOf, toolOf, PROMPTS, RESOURCE_TEMPLATES, DOCUMENTS, ERROR_KINDS } =
+    await loadSource(SOURCES);
   const tools = operations.map((operation) => ({ ...toolOf(operation), valid: validValues(operation, validOf) }));
   const yes = (value) => (value ? "yes" : "–");
   const parts = [

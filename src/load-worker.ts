@@ -4,6 +4,7 @@ import { reviveError, toStackwardenError, transferError } from "./errors.js";
 import { loadStack } from "./stack/definition/load.js";
 import type { WorkerReply, WorkerRequest } from "./stack/definition/load-worker.js";
 import { packed } from "./stack/definition/thread-copy.js";
+import { thisThread } from "./system/thread-time.js";
 
 const port = parentPort;
 if (port === null) throw new Error("This program is a worker thread of stackwarden.");
@@ -44,4 +45,4 @@ port.on("message", (message: WorkerRequest) => {
     },
   );
 });
-reply({ kind: "ready" });
+reply({ kind: "ready", thread: thisThread() });

@@ -4,6 +4,7 @@ import { StackwardenError, toStackwardenError } from "../errors.js";
 import { getLogs } from "../operations/get-logs.js";
 import { type AnyOperation, invoke, parseInput } from "../operations/index.js";
 import { listStacks } from "../operations/list-stacks.js";
+import type { RestRoute } from "../operations/operation.js";
 import { startStack } from "../operations/start-stack.js";
 import { stopStack } from "../operations/stop-stack.js";
 import type { CallContext, LogReport, StackManager, StackReport } from "../stack/model.js";
@@ -88,14 +89,20 @@ export function restRouter(options: RestOptions): Router {
       });
     next();
   });
+  /** The methods that each path takes. */
+  const methods = new Map<string, string[]>();
+  const route = (method: RestRoute["method"], path: string, handler: RequestHandler): void => {
+    router[method](path, handler);
+    methods.set(path, [...(methods.get(path) ?? []), method.toUpperCase()]);
+  };
   router.use(express.json({ limit: BODY_LIMIT, strict: true, inflate: false }));
   // Name and scope of the token and the permitted commands, for clients that offer only permitted actions.
-  router.get("/access", (request, response) => {
+  route("get", "/access", (request, response) => {
     const { name, scope } = principalOf(request);
     const { readOnly, commands, version } = options;
     response.json({ name, scope: readOnly ? "read" : scope, commands, version });
   });
-  router.get("/openapi.json", (_request, response) => {
+  route("get", "/openapi.json", (_request, response) => {
     response.json(openApiDocument(options.version));
   });
 
@@ -107,13 +114,13 @@ export function restRouter(options: RestOptions): Router {
       hint: `Known: ${stacks.map((stack) => stack.project).join(", ") || "none yet"}.`,
     });
   };
-  router.get("/projects/:id", async (request, response) => {
+  route("get", "/projects/:id", async (request, response) => {
     response.json(await project(request, response));
   });
-  router.get("/projects/:id/status", async (request, response) => {
+  route("get", "/projects/:id/status", async (request, response) => {
     response.json(await project(request, response));
   });
-  router.post("/projects/:id/restart", async (request, response) => {
+  route("post", "/projects/:id/restart", async (request, response) => {
     const signal = goneSignal(response);
     const input = inputOf(request);
     // Validate all services before any of them is stopped.
@@ -124,45 +131,28 @@ export function restRouter(options: RestOptions): Router {
     response.json({ ...answerOf(startStack, started, input), before: stopped.before });
   });
 
-  for (const { method, path, operation } of ROUTES) {
-    const handler: RequestHandler = async (request, response) => {
+  const logs = async (request: Request, response: Response, signal: AbortSignal): Promise<void> => {
+    const { format, follow } = request.query;
+    const input = inputOf(request, ["format", "follow"]);
+    if (follow !== undefined && follow !== "true" && follow !== "false")
+      throw new StackwardenError("INVALID_INPUT", "Expected follow to be true or false.", {
+        hint: "Leave it out to get the stored lines.",
+      });
+    const query = async (one: Record<string, unknown>, until: AbortSignal): Promise<LogReport> =>
+      (await call(request, getLogs, one, until)) as unknown as LogReport;
+    if (follow !== "true") return sendLogs(response, format, request.params.service, await query(input, signal));
+    const stop = AbortSignal.any([signal, options.ending]);
+    return streamLogs(response, (one) => query(one, stop), input, request.get("last-event-id"), stop);
+  };
+  for (const { method, path, operation } of ROUTES)
+    route(method, path.replace(/\{(\w+)\}/g, ":$1"), async (request, response) => {
       const signal = goneSignal(response);
-      if (operation === getLogs) {
-        const { format, follow } = request.query;
-        const input = inputOf(request, ["format", "follow"]);
-        const logs = async (one: Record<string, unknown>): Promise<LogReport> =>
-          (await call(request, operation, one, signal)) as unknown as LogReport;
-        if (follow !== undefined && follow !== "true" && follow !== "false")
-          throw new StackwardenError("INVALID_INPUT", "Expected follow to be true or false.", {
-            hint: "Leave it out to get the stored lines.",
-          });
-        if (follow === "true") {
-          const stop = AbortSignal.any([signal, options.ending]);
-          const waits = async (one: Record<string, unknown>): Promise<LogReport> =>
-            (await call(request, operation, one, stop)) as unknown as LogReport;
-          return streamLogs(response, waits, input, request.get("last-event-id"), stop);
-        }
-        return sendLogs(response, format, request.params.service, await logs(input));
-      }
+      if (operation === getLogs) return logs(request, response, signal);
       const input = inputOf(request);
       const result = await call(request, operation, input, signal);
       response.json(answerOf(operation, result, input));
       return undefined;
-    };
-    router[method](path.replace(/\{(\w+)\}/g, ":$1"), handler);
-  }
-  // A path that exists, with another method.
-  const methods = new Map<string, string[]>([
-    ["/projects/:id", ["GET"]],
-    ["/projects/:id/status", ["GET"]],
-    ["/projects/:id/restart", ["POST"]],
-    ["/access", ["GET"]],
-    ["/openapi.json", ["GET"]],
-    ...ROUTES.map(({ path, method }): [string, string[]] => [
-      path.replace(/\{(\w+)\}/g, ":$1"),
-      [method.toUpperCase()],
-    ]),
-  ]);
+    });
   for (const [path, allowed] of methods)
     router.all(path, (_request, response) => {
       response.setHeader("Allow", allowed.join(", "));

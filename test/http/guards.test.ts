@@ -200,6 +200,9 @@ describe("bodies and paths", () => {
     refused(wrong, 405, "METHOD_NOT_ALLOWED");
     expect(wrong.headers.allow).toBe("POST");
     refused(await http.send("/api/v1/projects", { method: "DELETE" }), 405, "METHOD_NOT_ALLOWED");
+    const both = await http.send("/api/v1/projects/shop/snapshots", { method: "DELETE" });
+    refused(both, 405, "METHOD_NOT_ALLOWED");
+    expect(both.headers.allow).toBe("POST, GET");
   });
 
   /** Everything that arrives on a new connection until it closes. */

@@ -15,6 +15,7 @@ import {
   toStackwardenError,
   transferError,
 } from "../../errors.js";
+import { type ThreadTime, threadTime } from "../../system/thread-time.js";
 import { within } from "../../system/wait.js";
 import { unpacked } from "./thread-copy.js";
 import type { LoadRequest, LoadStack, StackDefinition } from "./types.js";
@@ -27,7 +28,8 @@ export type WorkerRequest =
 
 /** Messages from the worker. */
 export type WorkerReply =
-  | { kind: "ready" }
+  /** `thread`: its path below /proc; null where there is none. */
+  | { kind: "ready"; thread: string | null }
   | { kind: "secret"; name: string }
   /** `packed` */
   | { kind: "loaded"; definition: unknown }
@@ -36,7 +38,7 @@ export type WorkerReply =
 export interface WorkerLoaderOptions {
   /**
    * Milliseconds for one file. Default 2,000. On a machine too busy to run the reader, the deadline is extended up to
-   * five times.
+   * five times. Where the kernel counts it (Linux), time in which the reader waits for a processor is not included.
    */
   deadlineMs?: number;
   /** Memory limit of the worker, in megabytes. Default 200. */
@@ -65,7 +67,7 @@ const MEMORY_MB = 200;
 const IDLE_MS = 120_000;
 const MOST_PATIENCE = 5;
 /**
- * Fraction of the deadline. Less CPU time than this since the start means that other processes kept the machine busy.
+ * Fraction of the deadline. Less CPU time than this since the start means that other work kept the machine busy.
  */
 const ENOUGH_WORK = 0.75;
 const START_MS = 30_000;
@@ -185,6 +187,8 @@ class Reader {
   readonly started: Promise<void>;
   readonly #worker: Worker;
   readonly #ready: Promise<void>;
+  /** The worker's path below /proc. */
+  #thread: string | null = null;
   /** Rejects `#failed` with the reason for which the worker ended. */
   #fail: (error: Error) => void = () => undefined;
   readonly #failed: Promise<never>;
@@ -217,7 +221,12 @@ class Reader {
       this.ended = true;
       this.#fail(new Error(`The reader of compose files ended with code ${code}.`));
     });
-    this.#ready = new Promise((resolve) => this.#worker.once("message", () => resolve()));
+    this.#ready = new Promise((resolve) =>
+      this.#worker.once("message", ({ thread }: WorkerReply & { kind: "ready" }) => {
+        this.#thread = thread;
+        resolve();
+      }),
+    );
     this.started = Promise.race([this.#ready, this.#failed]).catch(() => undefined);
     // An idle worker must not keep the process alive.
     this.#worker.unref();
@@ -281,11 +290,22 @@ class Reader {
     return within(Promise.race([promise, this.#failed]), { ms, late: () => new Error(message) });
   }
 
-  /** A wall-clock deadline, extended when the machine was so busy that this process hardly ran. */
+  /**
+   * The worker's times in milliseconds. Where the kernel does not count for each thread, those of the process: its other
+   * work then counts as well, and no wait for a processor is known.
+   */
+  #time(): ThreadTime {
+    const counted = this.#thread === null ? null : threadTime(this.#thread);
+    if (counted !== null) return counted;
+    const { user, system } = process.cpuUsage();
+    return { ran: (user + system) / 1000, waited: 0 };
+  }
+
+  /** A wall-clock deadline, extended when the machine was so busy that the worker hardly ran. */
   #deadline() {
     let timer: NodeJS.Timeout | undefined;
-    let waited = 0;
-    const before = process.cpuUsage();
+    let passedMs = 0;
+    const before = this.#time();
     let reject: (error: Error) => void = () => undefined;
     const passed = new Promise<never>((_resolve, rejected) => {
       reject = rejected;
@@ -293,10 +313,10 @@ class Reader {
     passed.catch(() => undefined);
     const wait = (ms: number): void => {
       timer = setTimeout(() => {
-        waited += ms;
-        const { user, system } = process.cpuUsage(before);
-        const starved = (user + system) / 1000 < this.deadlineMs * ENOUGH_WORK;
-        if (starved && waited < this.deadlineMs * MOST_PATIENCE) {
+        passedMs += ms;
+        const { ran, waited } = this.#time();
+        const isStarved = ran - before.ran < this.deadlineMs * ENOUGH_WORK;
+        if (isStarved && passedMs - (waited - before.waited) < this.deadlineMs * MOST_PATIENCE) {
           wait(this.deadlineMs / 4);
           return;
         }

@@ -2,10 +2,11 @@
  * Reading in a worker thread (dist/load-worker.js): the same results and errors as directly, and limits for hostile
  * files.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import { loadStack } from "../../../src/stack/definition/load.js";
@@ -164,6 +165,29 @@ describe("createWorkerLoader", () => {
     });
     await small.close();
   });
+
+  it.runIf(existsSync("/proc/thread-self"))(
+    "the deadline is extended while other work of the server has the processor time",
+    async () => {
+      const program = join(base, "waits.mjs");
+      writeFileSync(
+        program,
+        `import { readlinkSync } from "node:fs";
+import { parentPort } from "node:worker_threads";
+const error = { code: "INVALID_STACK", message: "It was read.", hint: "None." };
+parentPort.on("message", () => setTimeout(() => parentPort.postMessage({ kind: "failed", error }), 600));
+parentPort.postMessage({ kind: "ready", thread: readlinkSync("/proc/thread-self") });
+`,
+      );
+      const waiting = createWorkerLoader({ program, deadlineMs: 200 });
+      const other = new Worker("for (;;);", { eval: true });
+      try {
+        expect((await rejection(waiting.loadStack(request(STACK)))).message).toBe("It was read.");
+      } finally {
+        await Promise.all([other.terminate(), waiting.close()]);
+      }
+    },
+  );
 
   it("a broken worker program fails with INTERNAL", async () => {
     writeFileSync(join(base, "broken.js"), "process.exit(3);\n");
