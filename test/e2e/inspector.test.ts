@@ -88,16 +88,34 @@ it("the inspector accepts the schemas of all tools", async () => {
 });
 
 describe("one process of the inspector's command line", () => {
+  const bench = new TestBench();
   let results: Result[];
+  let overHttp: Result[];
   const call = (tool: string, ...args: string[]) => ["--method", "tools/call", "--tool-name", tool, ...args, ...json];
   beforeAll(async () => {
     const server = configured();
-    results = await inEachRun(
-      ...METHODS.map((method) => [...server, "--method", method, ...json]),
-      [...server, ...call("list_stacks")],
-      ...TOOLS.map(([tool]) => [...server, ...call(tool, "--tool-arg", "project=commandcenter")]),
-    );
+    const serving = await serveOn(bench);
+    try {
+      const http = [`${serving.url}/mcp`, "--transport", "http"];
+      const token = ["--header", `Authorization: Bearer ${serving.token}`];
+      const runs = [
+        ...METHODS.map((method) => [...server, "--method", method, ...json]),
+        [...server, ...call("list_stacks")],
+        ...TOOLS.map(([tool]) => [...server, ...call(tool, "--tool-arg", "project=commandcenter")]),
+      ];
+      const all = await inEachRun(
+        ...runs,
+        [...http, ...token, "--method", "tools/list", "--strict", ...json],
+        [...http, ...token, ...call("list_stacks")],
+        [...http, "--method", "tools/list", "--stored-auth-only"],
+      );
+      results = all.slice(0, runs.length);
+      overHttp = all.slice(runs.length);
+    } finally {
+      await serving.end();
+    }
   });
+  afterAll(() => bench.close());
 
   it.each(METHODS)("the inspector's %s succeeds", (method) => {
     const { code, stdout } = results[METHODS.indexOf(method)] as Result;
@@ -112,26 +130,13 @@ describe("one process of the inspector's command line", () => {
     for (const [index, [tool, code]] of TOOLS.entries())
       expect(answers[index]?.code, `${tool}: ${answers[index]?.stdout}`).toBe(code);
   });
-});
 
-it("the inspector lists and calls over HTTP with the token, and fails without it", async () => {
-  const bench = new TestBench();
-  const serving = await serveOn(bench);
-  try {
-    const server = [`${serving.url}/mcp`, "--transport", "http"];
-    const token = ["--header", `Authorization: Bearer ${serving.token}`];
-    const [listed, called, refused] = (await inEachRun(
-      [...server, ...token, "--method", "tools/list", "--strict", ...json],
-      [...server, ...token, "--method", "tools/call", "--tool-name", "list_stacks", ...json],
-      [...server, "--method", "tools/list", "--stored-auth-only"],
-    )) as [Result, Result, Result];
+  it("the inspector lists and calls over HTTP with the token, and fails without it", () => {
+    const [listed, called, refused] = overHttp as [Result, Result, Result];
     expect(listed.code, listed.stderr).toBe(0);
     expect(JSON.parse(listed.stdout).result.tools).toHaveLength(operations.length);
     expect(JSON.parse(called.stdout).result.structuredContent).toEqual({ stacks: [] });
     expect(refused.code).not.toBe(0);
     expect(refused.stdout).not.toContain("start_stack");
-  } finally {
-    await serving.end();
-    await bench.close();
-  }
+  });
 });

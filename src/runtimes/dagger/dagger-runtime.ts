@@ -14,6 +14,7 @@ import type {
   VolumesRequest,
 } from "../../stack/runtime.js";
 import type { StackSettings } from "../../stack/settings.js";
+import { SharedWork } from "../../system/shared-work.js";
 import { holds, keptAfterRemoval } from "../shared/kept-content.js";
 import { engineOf } from "./engine/engines.js";
 import type { DaggerSettings } from "./settings.js";
@@ -40,6 +41,7 @@ const MB = 1024 * 1024;
 class DaggerRuntime implements StackRuntime {
   readonly name = "dagger";
   readonly #stacks = new Set<DaggerStack>();
+  readonly #checks = new SharedWork();
   /** Size of the most recently used engine's host. */
   #capacity: { cpus: number; memory_mb: number } | null = null;
 
@@ -69,6 +71,7 @@ class DaggerRuntime implements StackRuntime {
       env,
       warn,
       openEngineHost,
+      shared: this.#checks,
       ...folder,
       ...(project === undefined ? {} : { project }),
     });

@@ -120,6 +120,15 @@ describe("checkServices of programs", () => {
     expect(npx?.runs).toMatch(/^npx serve( \(\/\S+\))?$/);
   });
 
+  it("a command of a program that is missing is named alone", async () => {
+    const path = await findIn(["npx"], ["/usr/local/bin", "/usr/bin", "/bin"]);
+    const npx = await check(service("web", { local: { command: ["npx", "serve"], environment: {} } }));
+    expect(npx?.runs).toBe(path === null ? "npx serve" : `npx serve (${path})`);
+    const program = preparation.program("npx");
+    const found = await check(service("web", { local: { command: ["npx", "serve"], environment: {} } }));
+    expect(found?.runs).toBe(`npx serve (${path ?? program})`);
+  });
+
   it("a command that an image does not run is that of the compose file", async () => {
     const one = service("web", { entrypoint: ["flask"], command: ["run"], local: { environment: {} } });
     expect(await check(one)).toMatchObject({ runs: "flask run", missing: [] });

@@ -3,9 +3,13 @@ import { ServiceAddresses } from "../../../src/runtimes/local/addresses/service-
 import { MACHINE_LOOPBACK } from "../../../src/runtimes/local/network/loopback.js";
 import { Networks } from "../../../src/runtimes/local/network/networks.js";
 import { NamespacePorts } from "../../../src/runtimes/local/network/stack-ports.js";
+import { firstFile } from "../../../src/runtimes/local/process/find-sandbox.js";
 import type { PortMapping } from "../../../src/stack/definition/types.js";
 import { freePort } from "../contract/bench.js";
 import { definition, service } from "./support/fixture.js";
+
+const canIsolate =
+  process.getuid?.() === 0 && ["unshare", "nsenter", "pasta"].every((name) => firstFile(name) !== null);
 
 /** Records the addresses that are listened on. */
 function loopback(taken: readonly string[] = []) {
@@ -152,6 +156,23 @@ describe("Networks", () => {
     expect(await networks.open()).toBeNull();
     expect((await networks.enforcement()).reason).toContain("the setting local_network is shared");
   });
+
+  it.runIf(canIsolate)(
+    "a network that cannot be opened is a warning, once, and stacks share the machine's",
+    async () => {
+      const enforcement = { level: "enforced", reason: "" } as const;
+      const failing = { watch: () => Promise.reject(new Error("no watchdog")), unwatch: async () => {} };
+      const warnings: string[] = [];
+      const networks = new Networks("auto", { enforcement, users: null }, (text) => warnings.push(text), failing);
+      expect(await networks.open()).toBeNull();
+      expect(await networks.open()).toBeNull();
+      expect(warnings).toEqual(["Stacks share the machine's network: no watchdog"]);
+      expect((await networks.enforcement()).reason).toMatch(/no separate networks: no watchdog\.$/);
+      await networks.close();
+      expect(await networks.open()).toBeNull();
+      expect(warnings).toHaveLength(1);
+    },
+  );
 
   it("separate networks that the operator requires and that are impossible are refused", async () => {
     const networks = new Networks("isolated", without, () => {}, watching);

@@ -1,6 +1,7 @@
 /** Checks within a second, and without side effects, which engine is available and which limits it can enforce. */
 
 import type { Enforcement, RuntimeStatus } from "../../../stack/runtime.js";
+import { SharedWork } from "../../../system/shared-work.js";
 import { withinOrNull } from "../../../system/wait.js";
 import type { EngineHost, EngineHostOptions } from "../engine-host/types.js";
 import type { DaggerSettings } from "../settings.js";
@@ -19,6 +20,8 @@ export interface CheckOptions {
   /** Folder for a downloaded CLI. Absent: none is downloaded. */
   programs?: string;
   openEngineHost(options: EngineHostOptions): Promise<EngineHost>;
+  /** Shares queries with other checks of the same environment that run at the same time. */
+  shared?: SharedWork;
 }
 
 /** Checks whether the engine's host is reachable and can enforce limits. */
@@ -65,7 +68,7 @@ const openPorts: RuntimeStatus["findings"][number] = {
 
 /** Never throws. */
 export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus> {
-  const { settings, env, project, programs } = options;
+  const { settings, env, project, programs, shared = new SharedWork() } = options;
   const status = (available: boolean, findings: RuntimeStatus["findings"], limits: Enforcement): RuntimeStatus => ({
     runtime: "dagger",
     available,
@@ -96,10 +99,12 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
   // Without a project (doctor) every engine of the configuration is checked.
   const others =
     project === undefined ? Object.entries(settings.engines).filter(([, host]) => host !== engine.runnerHost) : [];
+  const download = programs === undefined ? undefined : { programs, source: settings.cliSource ?? null };
+  const { runnerHost, source } = engine;
   const [cli, engineResult, limits, more] = await Promise.all([
-    cliFinding(env, undefined, programs === undefined ? undefined : { programs, source: settings.cliSource ?? null }),
-    engineFinding(engine, env),
-    hostEnforcement(options, engine.runnerHost),
+    shared.run(JSON.stringify(["cli", download]), () => cliFinding(env, undefined, download)),
+    shared.run(JSON.stringify(["engine", runnerHost, source]), () => engineFinding(engine, env)),
+    shared.run(JSON.stringify(["host", runnerHost]), () => hostEnforcement(options, runnerHost)),
     Promise.all(
       others.map(([name, runnerHost]) =>
         engineFinding({ runnerHost, source: `engines.${name} in the configuration` }, env),

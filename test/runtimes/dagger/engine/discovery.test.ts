@@ -4,9 +4,11 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createDaggerRuntime } from "../../../../src/runtimes/dagger/dagger-runtime.js";
 import { cliFinding, engineFinding, findCli } from "../../../../src/runtimes/dagger/engine/discovery.js";
 import { engineOf } from "../../../../src/runtimes/dagger/engine/engines.js";
 import { ask } from "../../../../src/runtimes/dagger/engine/programs.js";
+import { SETTINGS } from "../support/parts.js";
 
 let folder: string;
 let bin: string;
@@ -248,4 +250,17 @@ describe("engineFinding", () => {
       message: expect.stringContaining("the first use shows"),
     });
   });
+});
+
+it("checks of a runtime that run at the same time start each query once", async () => {
+  stub("docker", ":");
+  stub("dagger", "echo 'dagger v0.21.8'");
+  const runtime = createDaggerRuntime({ settings: SETTINGS, env, warn: () => undefined });
+  const queries = ["ps -q", expect.stringMatching(/^ps --filter /)];
+  const [one, two] = await Promise.all([runtime.check(), runtime.check("shop")]);
+  expect(one.findings).toEqual(two.findings);
+  expect(calls("docker").sort()).toEqual(queries.reverse());
+  expect(calls("dagger")).toEqual(["version"]);
+  await runtime.check();
+  expect(calls("docker")).toHaveLength(4);
 });

@@ -145,6 +145,14 @@ describe("installNodeModules", () => {
     expect(preparation.host.specs[0]?.env.YARN_NODE_LINKER).toBe("node-modules");
   });
 
+  it("an installer of Yarn 2 without a lock file may write one, and an empty installation has no places", async () => {
+    manifest("", tiny);
+    preparation.file(".yarnrc.yml", "");
+    preparation.host.answer = () => ({});
+    expect(await install({ tool: "yarn" })).toMatchObject({ places: [] });
+    expect(preparation.host.specs[0]?.argv.slice(2)).toEqual(["install"]);
+  });
+
   it("packages that write into node_modules are not shared between services", async () => {
     manifest("", { dependencies: { "@prisma/client": "5" } });
     const first = await install();

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { translateService } from "../../../../src/runtimes/local/image/translate.js";
@@ -106,6 +106,15 @@ describe("prepareApp of a Dockerfile", () => {
       join(preparation.folder, "ui/node_modules"),
     ]);
     expect(readdirSync(join(preparation.stateDir, "deps/uses")).sort()).toEqual(["web@node", "web@node-2"]);
+  });
+
+  it("two packages of one workspace are installed once, from its root", async () => {
+    preparation.host.namespaces = true;
+    preparation.file("package.json", JSON.stringify({ workspaces: ["*"] }));
+    preparation.file("api/package.json", TINY);
+    preparation.file("ui/package.json", TINY);
+    await prepare(NODE("RUN cd api && npm install", "RUN cd ui && npm install", 'CMD ["node", "api/server.js"]'));
+    expect(commands()).toHaveLength(1);
   });
 
   it("a version of the package manager in package.json decides which one is installed", async () => {
@@ -280,6 +289,28 @@ describe("prepareApp of a Dockerfile", () => {
       POETRY_VIRTUALENVS_CREATE: "false",
     });
     expect(plan.env.PYTHONPATH).toBe(preparation.folder);
+  });
+
+  it("uv and Pipenv may write a lock file where there is none", async () => {
+    preparation.program("python3");
+    for (const [tool, file, command, words] of [
+      ["uv", "pyproject.toml", "uv sync", "sync --no-install-project --no-install-workspace --no-progress"],
+      ["pipenv", "Pipfile", "pipenv install", "install"],
+    ] as const) {
+      const program = preparation.program(tool);
+      preparation.file(file, "");
+      await prepare(PYTHON(`RUN ${command}`, 'CMD ["python", "main.py"]'));
+      expect(commands().at(-1)?.argv).toEqual([program, ...words.split(" ")]);
+    }
+  });
+
+  it("sources that lead outside of the project are not imported", async () => {
+    preparation.program("python3");
+    preparation.program("uv");
+    preparation.file("pyproject.toml", "");
+    symlinkSync("/etc", join(preparation.folder, "src"));
+    const { env } = await prepare(PYTHON("RUN uv sync", 'CMD ["python", "main.py"]'));
+    expect(env.PYTHONPATH).toBe(preparation.folder);
   });
 
   it("an installation without its manifest is refused", async () => {

