@@ -16,7 +16,7 @@ import { type CommandGroup, openCommandGroup } from "./process/command-group.js"
 import { detectCgroups } from "./process/detect-cgroups.js";
 import { findSandboxTools } from "./process/find-sandbox.js";
 import { findGateTools, type GateTools } from "./process/gate.js";
-import { type Inside, type Launched, type LaunchSpec, launch, retryMounts } from "./process/launch.js";
+import { endLaunched, type Inside, type Launched, type LaunchSpec, launch, retryMounts } from "./process/launch.js";
 import { CgroupProcess, endOf } from "./process/managed-process.js";
 import { withName } from "./process/named-user.js";
 import { feed, followCommand } from "./process/run-command.js";
@@ -206,7 +206,7 @@ class LocalProcessHost implements ProcessHost {
       await launched.begin();
       return { launched, cgroup };
     } catch (error) {
-      launched.child.kill("SIGKILL");
+      await endLaunched(launched);
       await endCgroup(directories).catch(() => undefined);
       await this.#watchdog.remove(launched.pid);
       throw error;
@@ -247,7 +247,7 @@ class LocalProcessHost implements ProcessHost {
         const oomKilled = killed && !ours && ((await cgroup?.usage())?.oom_kills ?? 0) > 0;
         return { ...result, oomKilled };
       } finally {
-        launched.child.kill("SIGKILL");
+        await endLaunched(launched);
         await endCgroup(cgroup?.directories ?? []).catch((error: Error) =>
           this.options.warn(`A cgroup could not be removed: ${error.message}`),
         );
@@ -278,7 +278,7 @@ class LocalProcessHost implements ProcessHost {
       const ours = spec.signal.aborted || result.timedOut;
       return { ...result, oomKilled: killed && !ours && (await kills()) > before };
     } finally {
-      launched.child.kill("SIGKILL");
+      await endLaunched(launched);
       // End processes that left the process group, too.
       await group?.end().catch((error: Error) => this.options.warn(`A cgroup could not be removed: ${error.message}`));
       await this.#watchdog.remove(launched.pid);

@@ -72,7 +72,7 @@ export interface Launched {
 /** Maximum wait for stage 2. It takes milliseconds, and well below a second on a busy machine. */
 const STAGE_MS = 30_000;
 
-/** Maximum wait for the exit code of a program that ended before the command began. */
+/** Maximum wait for the exit of a process that was killed, or of a program that ended before the command began. */
 const EXIT_MS = 1000;
 
 /** Descriptors are inherited only when a process starts. */
@@ -129,6 +129,12 @@ async function verified(child: ChildProcess, { argv, namespaces }: LaunchSpec): 
 
 const ended = (child: ChildProcess): Promise<unknown> =>
   child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : once(child, "exit");
+
+/** Kills a process that must not begin, or has not ended with its command, and waits for its end. */
+export async function endLaunched({ child }: Launched): Promise<void> {
+  child.kill("SIGKILL");
+  await withinOrNull(ended(child), EXIT_MS);
+}
 
 function killProcess(pid: number): void {
   try {
