@@ -144,7 +144,7 @@ it("reports say what a pending and a starting service waits for", async () => {
         await all.opened;
       },
     },
-    db: { startMs: 100 },
+    db: { startMs: 1500 },
   };
   const manager = domain.manager();
   const starting = manager.start({ project: "shop" }, call());
