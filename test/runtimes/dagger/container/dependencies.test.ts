@@ -156,7 +156,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     const app = service("node", "app/package.json", ["node", "-e", `/* ${bench.mark} */ console.log("ran")`]);
     expect(await failure(app)).toMatchObject({ code: "DEPENDENCY_INSTALL_FAILED" });
     expect(bench.notices).toContainEqual(
-      expect.objectContaining({ type: "retrying", message: expect.stringContaining("network failure") }),
+      expect.objectContaining({ type: "retrying", message: expect.stringContaining("because of the network") }),
     );
     for (const text of ["{", "[]"]) {
       bench.file("app/package.json", text);

@@ -125,7 +125,7 @@ it("a failed build reports its last lines, and a busy registry is retried", asyn
   cli("echo 'toomanyrequests: slow down'; exit 1");
   const { done, messages } = build();
   await expect(done).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
-  expect(messages.some((text) => text.includes("again in"))).toBe(true);
+  expect(messages.some((text) => text.includes("retrying in"))).toBe(true);
 });
 
 it("a cancelled build ends the program", async () => {
