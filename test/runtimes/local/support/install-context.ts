@@ -9,6 +9,42 @@ import { RecordingSink } from "../../contract/bench.js";
 import { DirectHost } from "./direct-host.js";
 import { tempDir } from "./fixture.js";
 
+interface Project {
+  host: DirectHost;
+  folder: string;
+  stateDir: string;
+  sink: RecordingSink;
+  notices: RuntimeNotice[];
+  phases: string[];
+}
+
+export async function installContext(
+  { host, folder, stateDir, sink, notices, phases }: Project,
+  fields: Partial<InstallContext> = {},
+): Promise<InstallContext> {
+  const { service = "web" } = fields;
+  const user = await host.userFor("test", service);
+  const { home, tmp } = await privateDirs(stateDir, service, user);
+  return {
+    project: "test",
+    projectStateDir: stateDir,
+    folder,
+    service,
+    services: [service],
+    limits: {},
+    user,
+    host,
+    sink,
+    signal: new AbortController().signal,
+    home,
+    tmp,
+    notice: (notice) => notices.push(notice),
+    phase: (message) => phases.push(message),
+    retry: { maxRetries: 0, baseDelayMs: 1 },
+    ...fields,
+  };
+}
+
 export class InstallFixture {
   readonly dir = tempDir();
   readonly folder = join(this.dir.path, "project");
@@ -23,28 +59,9 @@ export class InstallFixture {
     mkdirSync(this.stateDir, { recursive: true, mode: 0o711 });
   }
 
-  async context(fields: Partial<InstallContext> = {}): Promise<InstallContext> {
-    const service = fields.service ?? "web";
-    const user = await this.host.userFor("test", service);
-    const { home, tmp } = await privateDirs(this.stateDir, service, user);
-    return {
-      project: "test",
-      limits: {},
-      projectStateDir: this.stateDir,
-      folder: this.folder,
-      service,
-      services: ["web", "worker", "bad", "empty"],
-      user,
-      host: this.host,
-      sink: this.sink,
-      signal: new AbortController().signal,
-      home,
-      tmp,
-      notice: (notice) => this.notices.push(notice),
-      phase: (message) => this.phases.push(message),
-      retry: { maxRetries: 3, baseDelayMs: 5 },
-      ...fields,
-    };
+  context(fields: Partial<InstallContext> = {}): Promise<InstallContext> {
+    const services = ["web", "worker", "bad", "empty"];
+    return installContext(this, { services, retry: { maxRetries: 3, baseDelayMs: 5 }, ...fields });
   }
 
   file(path: string, text: string): string {

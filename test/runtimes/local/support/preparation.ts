@@ -11,6 +11,7 @@ import type { Enforcement, RuntimeNotice } from "../../../../src/stack/runtime.j
 import { RecordingSink } from "../../contract/bench.js";
 import { DirectHost } from "./direct-host.js";
 import { definition, tempDir } from "./fixture.js";
+import { installContext } from "./install-context.js";
 
 export class RecordingHost extends DirectHost {
   readonly specs: RunSpec[] = [];
@@ -125,26 +126,8 @@ export class Preparation {
     };
   }
 
-  async installing(service = "web"): Promise<InstallContext> {
-    const user = await this.host.userFor("test", service);
-    const { home, tmp } = await privateDirs(this.stateDir, service, user);
-    return {
-      project: "test",
-      projectStateDir: this.stateDir,
-      folder: this.folder,
-      service,
-      services: [service],
-      limits: {},
-      user,
-      host: this.host,
-      sink: this.sink,
-      signal: new AbortController().signal,
-      home,
-      tmp,
-      notice: (notice) => this.notices.push(notice),
-      phase: (message) => this.phases.push(message),
-      retry: { maxRetries: 0, baseDelayMs: 1 },
-    };
+  installing(service = "web"): Promise<InstallContext> {
+    return installContext(this, { service });
   }
 
   close(): void {
