@@ -26,7 +26,7 @@ describe.runIf(process.platform === "linux")("explanations of ports", () => {
   const refusal = (port: number) => explainRefusal({ pid: process.pid }, { uid: process.getuid?.() ?? 0 }, port);
 
   it.runIf(isRoot)(
-    "a service that listens on [::1] alone is told apart from one that listens on another port",
+    "the explanation distinguishes a service that listens only on [::1] from one that listens on another port",
     async () => {
       const port = await listen("::1");
       expect(await refusal(port)).toBe(

@@ -34,7 +34,7 @@ describe("command and entrypoint", () => {
     ["run $(date) `x y`", ["run", "$(date)", "`x y`"]],
     [`say "never closed`, null],
     ["say 'never closed", null],
-  ])("splitCommand(%j) gives the words that a shell would, without expansion", (text, words) => {
+  ])("splitCommand(%j) returns the words of a shell without expansion", (text, words) => {
     expect(splitCommand(text)?.words ?? null).toEqual(words);
   });
 

@@ -205,7 +205,7 @@ class Reader {
         break;
       case "ENTRYPOINT":
         recipe.entrypoint = commandOf(text);
-        // As in Docker, an entry point clears the command of the stage before it.
+        // As in Docker, an ENTRYPOINT discards the CMD of the parent stage.
         if (!at.from.at(-1)?.instructions.some((one) => one.getKeyword() === "CMD")) delete recipe.cmd;
         break;
       case "USER":

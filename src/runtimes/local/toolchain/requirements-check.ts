@@ -136,14 +136,14 @@ async function namespacesFix(reason: string, search: Search): Promise<string> {
 const OWN_VIEW: Enforcement = {
   level: "enforced",
   reason:
-    "A service does not see home folders, other projects' data and temporary files; it sees the rest of the machine's file system with the rights of its own user.",
+    "A service cannot access home folders, other projects' data or other temporary files. It accesses the rest of the machine's file system with the permissions of its user.",
 };
 
 /** Services of a server that is not root have its user. */
 const READ_ONLY_VIEW: Enforcement = {
   level: "enforced",
   reason:
-    "A service does not see home folders, /run, other projects' data and temporary files; it can read the rest of the machine's file system with the rights of the user that runs stackwarden, and can change only its project's folder, its project's data and its temporary files.",
+    "A service cannot access home folders, /run, other projects' data or other temporary files. It can read the rest of the machine's file system with the permissions of the user that runs stackwarden, and can change only its project's folder, its project's data and its temporary files.",
 };
 
 /** Whether the runtime is available: what every stack needs, found without running a program. */

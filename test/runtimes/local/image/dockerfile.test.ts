@@ -92,7 +92,7 @@ npm test`);
     ]);
   });
 
-  it("an entry point clears the command of the stage before it, and not that of its own stage", () => {
+  it("an ENTRYPOINT discards the CMD of the parent stage and keeps the CMD of the same stage", () => {
     const text = (more: string) => `FROM x AS base\nCMD ["old"]\nFROM base\n${more}\nENTRYPOINT ["run"]`;
     expect(read(text("")).cmd).toBeUndefined();
     expect(read(text('CMD ["new"]')).cmd).toEqual({ form: "exec", words: ["new"] });
