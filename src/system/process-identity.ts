@@ -1,12 +1,16 @@
 /** A process is known by its id and its start: ids are used again. */
 import { readFileSync } from "node:fs";
 
-/** Fields of /proc/<pid>/stat from the third one on; empty when the process or /proc does not exist. */
+/**
+ * Fields of the text of /proc/<pid>/stat from the third one on: state, parent, group, session, … The name before them is
+ * in parentheses and can contain any character, including spaces and parentheses.
+ */
+export const fieldsOfStat = (stat: string): string[] => stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+
+/** As `fieldsOfStat`; empty when the process or /proc does not exist. */
 function statFields(pid: number, procRoot: string): string[] {
   try {
-    const stat = readFileSync(`${procRoot}/${pid}/stat`, "utf8");
-    // The name in parentheses may hold anything, also spaces and parentheses.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fieldsOfStat(readFileSync(`${procRoot}/${pid}/stat`, "utf8"));
   } catch {
     return [];
   }

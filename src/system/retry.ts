@@ -1,4 +1,4 @@
-/** Retrying what fails for a while: networks, registries, an engine that is not up yet (T1). */
+/** Retries operations that fail temporarily: networks, registries, an engine that is not up yet. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../errors.js";
 
@@ -15,8 +15,22 @@ export interface RetryOptions {
   /** Whether another try can help. Default `isTransient`. */
   classify?: (error: unknown) => boolean;
   /** Called before each wait. `attempt` counts the tries that failed, from 1. */
-  onRetry?: (retry: { attempt: number; delayMs: number; error: unknown }) => void;
+  onRetry?: (retry: Retry) => void;
 }
+
+export interface Retry {
+  attempt: number;
+  delayMs: number;
+  error: unknown;
+}
+
+/**
+ * Describes a retry for events and logs.
+ * @param failure for example `Pulling nginx failed`
+ * @param reason absent: the failure says enough
+ */
+export const retryMessage = (failure: string, { attempt, delayMs }: Retry, reason?: string): string =>
+  `${failure} (attempt ${attempt}); retrying in ${delayMs} ms${reason === undefined ? "." : `: ${reason}`}`;
 
 const NETWORK = new Set([
   "ECONNREFUSED",

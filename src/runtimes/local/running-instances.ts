@@ -1,5 +1,6 @@
 /** The running instances of this server's stacks: for errors that name the service to which a process or user belongs. */
 import { readKernelFile } from "../../system/kernel-file.js";
+import { fieldsOfStat } from "../../system/process-identity.js";
 import { isServiceUid } from "./process/user-range.js";
 
 export interface RunningInstance {
@@ -17,10 +18,7 @@ export function remember(instance: RunningInstance): () => void {
   return () => running.delete(instance);
 }
 
-const parentOf = (pid: number): number => {
-  const stat = readKernelFile(`/proc/${pid}/stat`) ?? "";
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
-};
+const parentOf = (pid: number): number => Number(fieldsOfStat(readKernelFile(`/proc/${pid}/stat`) ?? "")[1] ?? 0);
 
 /** The instance of a user that only one service has. */
 export const instanceOfUser = (uid: number): RunningInstance | null =>

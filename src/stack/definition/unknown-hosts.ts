@@ -1,6 +1,6 @@
 /**
- * Finds hosts in URLs of the environment that no service of the files answers to: misspelt names of services. A name that
- * could come from elsewhere is not reported.
+ * Finds hosts in URLs of the environment that are no name of a service of the files: misspelt names. A name that another
+ * source could resolve is not reported.
  */
 import { hostname } from "node:os";
 import { nearest } from "../../system/nearest.js";
@@ -53,11 +53,14 @@ export function unknownHosts(
   const names = [...serviceNames, ...all.flatMap(namesOf), "localhost", hostname()];
   const known = new Set(names.map((name) => name.toLowerCase()));
   /** `shop-db-1`, as Compose names containers. */
-  const isInstance = (host: string): boolean =>
-    serviceNames.some((name) =>
-      new RegExp(`(?:^|[-_])${name.toLowerCase().replaceAll(".", "\\.")}[-_]\\d+$`).test(host),
-    );
-  const found: UnknownHost[] = [];
+  const isInstance = (host: string): boolean => {
+    const base = /^(.+)[-_]\d+$/.exec(host)?.[1];
+    return serviceNames.some((name) => {
+      const service = name.toLowerCase();
+      return base === service || base?.endsWith(`-${service}`) === true || base?.endsWith(`_${service}`) === true;
+    });
+  };
+  const unknown: UnknownHost[] = [];
   for (const { name, environment, networks, networkMode, dns, dnsSearch, domainName } of Object.values(services)) {
     const resolvesMore =
       networkMode !== undefined ||
@@ -69,8 +72,8 @@ export function unknownHosts(
         if (known.has(host) || isInstance(host)) continue;
         const near = nearest(host, serviceNames);
         if (near === undefined && !ofServer) continue;
-        found.push({ service: name, variable, host, ...(near === undefined ? {} : { near }) });
+        unknown.push({ service: name, variable, host, ...(near === undefined ? {} : { near }) });
       }
   }
-  return found;
+  return unknown;
 }

@@ -80,9 +80,9 @@ async function waitFor(
   if (end === "met") return decision;
   if (end === "aborted") return { condition, met: false, reason: "The call was cancelled." };
   const { state } = project;
-  const changing = state === "starting" || state === "stopping";
-  const present = changing ? `the stack is still ${state}` : `the stack is ${state}`;
-  return { condition, met: false, reason: `The condition was not met within ${timeoutMs / 1000} s: ${present}.` };
+  const still = state === "starting" || state === "stopping" ? "still " : "";
+  const reason = `The condition was not met within ${timeoutMs / 1000} s: the stack is ${still}${state}.`;
+  return { condition, met: false, reason };
 }
 
 export async function healthOf(

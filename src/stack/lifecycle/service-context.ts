@@ -1,6 +1,6 @@
 /** The stack's interface to its service controllers, and the start of an instance with retries. */
 
-import { withRetry } from "../../system/retry.js";
+import { retryMessage, withRetry } from "../../system/retry.js";
 import type { Limits } from "../definition/types.js";
 import type { LogSink } from "../logs/types.js";
 import type { PrepareServiceRequest, RuntimeService, RuntimeStack, StartServiceRequest } from "../runtime.js";
@@ -35,8 +35,7 @@ function retried<T>(
   return withRetry(work, {
     ...host.retry,
     signal,
-    onRetry: ({ attempt, delayMs, error }) =>
-      retrying(`${verb} ${name} failed (attempt ${attempt}); retrying in ${delayMs} ms: ${(error as Error).message}`),
+    onRetry: (again) => retrying(retryMessage(`${verb} ${name} failed`, again, (again.error as Error).message)),
   });
 }
 

@@ -2,7 +2,7 @@
 
 import { StackwardenError, withHint } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
-import { withRetry } from "../../system/retry.js";
+import { retryMessage, withRetry } from "../../system/retry.js";
 import { allVolumes } from "../definition/all-volumes.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import { currentPorts } from "../definition/override-ports.js";
@@ -472,10 +472,10 @@ export class Supervisor {
       {
         ...settings.retry,
         signal,
-        onRetry: ({ attempt, delayMs, error }) =>
+        onRetry: (again) =>
           events.add({
             type: "retrying",
-            message: `Opening the runtime failed (attempt ${attempt}); retrying in ${delayMs} ms: ${(error as Error).message}`,
+            message: retryMessage("Opening the runtime failed", again, (again.error as Error).message),
           }),
       },
     );

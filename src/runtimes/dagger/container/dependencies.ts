@@ -9,7 +9,7 @@ import type { Container, Directory } from "@dagger.io/dagger";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { statBeneath } from "../../../system/read-regular-file.js";
-import { withRetry } from "../../../system/retry.js";
+import { retryMessage, withRetry } from "../../../system/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
 import { type Installation, installFailed } from "../../shared/installation.js";
 import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/manifests/node.js";
@@ -92,11 +92,8 @@ async function run(options: InstallOptions, what: string, container: Container):
         const failure = execFailure(error);
         return failure === null ? isTransientFault(error) : isTransient(failure.stdout + failure.stderr);
       },
-      onRetry: ({ attempt, delayMs }) =>
-        notice(
-          "retrying",
-          `${what} for ${service.name} failed because of the network (attempt ${attempt}); retrying in ${delayMs} ms.`,
-        ),
+      onRetry: (again) =>
+        notice("retrying", retryMessage(`${what} for ${service.name} failed because of the network`, again)),
     });
   } catch (error) {
     const failure = execFailure(error);

@@ -2,11 +2,10 @@
 
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
 import { numberOf } from "../../shared/kernel-counters.js";
+import { NO_LIMIT } from "../../shared/no-limit.js";
 import { CPU_PERIOD_US, MB } from "./limit-values.js";
 import type { HostUser } from "./types.js";
 
-/** The reason why a limit has no value although it is visible. */
-export const NO_LIMIT = "no limit was requested";
 /** Kernels represent "unlimited" as a number near 2^63. */
 const UNLIMITED_BYTES = 2 ** 60;
 
@@ -62,7 +61,7 @@ export function parseLimits(snapshot: HostSnapshot): AppliedLimits {
       value !== null
         ? `cgroup ${version}`
         : snapshot.has(file)
-          ? NO_LIMIT
+          ? NO_LIMIT.reason
           : `the limit cannot be read back: the service's cgroup shows no ${file}`;
     return { value, enforcement: { level, reason } };
   };

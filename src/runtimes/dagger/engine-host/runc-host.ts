@@ -8,11 +8,11 @@ import type { Limits } from "../../../stack/definition/types.js";
 import { limitsHold } from "../../../stack/lifecycle/limits.js";
 import type { AppliedLimits, Enforcement, ExecRequest, ExecResult, ServiceStats } from "../../../stack/runtime.js";
 import { lastLine } from "../../shared/last-line.js";
+import { NO_LIMIT } from "../../shared/no-limit.js";
 import { ENTRY_PATH } from "../entry/types.js";
 import {
   cgroupVersion,
   type HostSnapshot,
-  NO_LIMIT,
   parseLimits,
   parseSnapshot,
   parseUsage,
@@ -75,7 +75,7 @@ const wrong = (limits: Limits, applied: AppliedLimits): (typeof NAMES)[number][]
 
 /** The limit is not visible for the service, so it cannot be verified. */
 const unseen = ({ value, enforcement }: AppliedLimits["cpus"]): boolean =>
-  value === null && enforcement.reason !== NO_LIMIT;
+  value === null && enforcement.reason !== NO_LIMIT.reason;
 
 export class RuncHost implements EngineHost {
   readonly #containers: Containers;

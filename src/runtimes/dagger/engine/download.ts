@@ -15,7 +15,7 @@ import { StackwardenError } from "../../../errors.js";
 import { hint, setting } from "../../../hint.js";
 import { storageError } from "../../../system/atomic-write.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
-import { isTransient, withRetry } from "../../../system/retry.js";
+import { isTransient, retryMessage, withRetry } from "../../../system/retry.js";
 import { timeoutSignal } from "../../../system/wait.js";
 import { SDK_VERSION } from "./versions.js";
 
@@ -199,8 +199,7 @@ export async function downloadCli(options: DownloadOptions): Promise<string> {
         ...retry,
         signal: bound,
         classify: (error) => !(error instanceof Refused) && isTransient(error),
-        onRetry: ({ attempt, delayMs }) =>
-          report(`The download of the Dagger CLI failed (attempt ${attempt}); retrying in ${delayMs} ms.`),
+        onRetry: (retry) => report(retryMessage("The download of the Dagger CLI failed", retry)),
       });
       return downloadPath(folder);
     } catch (error) {

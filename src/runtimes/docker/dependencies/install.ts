@@ -8,7 +8,7 @@ import type { Duplex, Readable } from "node:stream";
 import type Docker from "dockerode";
 import { pack } from "tar-stream";
 import { StackwardenError } from "../../../errors.js";
-import { withRetry } from "../../../system/retry.js";
+import { retryMessage, withRetry } from "../../../system/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
 import { installFailed } from "../../shared/installation.js";
 import { type UserIds, userIds } from "../container/user-ids.js";
@@ -204,10 +204,7 @@ export async function install(options: InstallOptions): Promise<void> {
         ...retry,
         signal,
         classify: (error) => error instanceof InstallerEnded && isTransient(error.lines.join("\n")),
-        onRetry: ({ attempt: count, delayMs }) =>
-          retrying(
-            `${plan.what} for ${service} failed because of the network (attempt ${count}); retrying in ${delayMs} ms.`,
-          ),
+        onRetry: (again) => retrying(retryMessage(`${plan.what} for ${service} failed because of the network`, again)),
       }),
     );
   } catch (error) {

@@ -12,7 +12,7 @@ import { StackwardenError } from "../../../errors.js";
 import type { BuildDefinition } from "../../../stack/definition/types.js";
 import { findProgram, withTrustedPath } from "../../../system/find-program.js";
 import { readRegularText, UnsafePathError } from "../../../system/read-regular-file.js";
-import { withRetry } from "../../../system/retry.js";
+import { retryMessage, withRetry } from "../../../system/retry.js";
 import { isBusy, NO_IMAGE } from "../../shared/registry-faults.js";
 import { credentialsAt, credentialsFor } from "../engine/credentials.js";
 import type { Engine } from "../engine/engine.js";
@@ -356,8 +356,7 @@ export async function buildImage(options: BuildOptions): Promise<string> {
         ...retry,
         signal,
         classify: (error) => error instanceof BuildFailure && isBusy(`${error.message}\n${lines.join("\n")}`),
-        onRetry: ({ attempt, delayMs }) =>
-          retrying(`Building ${service} failed (attempt ${attempt}); retrying in ${delayMs} ms.`),
+        onRetry: (again) => retrying(retryMessage(`Building ${service} failed`, again)),
       },
     );
     if (before !== null && before !== id) await removeUnused(engine, before);

@@ -1,7 +1,7 @@
 /** Pulls an image with progress, and retries after network failures. */
 import type { Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
-import { isTransient, withRetry } from "../../../system/retry.js";
+import { isTransient, retryMessage, withRetry } from "../../../system/retry.js";
 import { isBusy, NO_IMAGE } from "../../shared/registry-faults.js";
 import { credentialsFor } from "../engine/credentials.js";
 import type { Engine } from "../engine/engine.js";
@@ -99,8 +99,7 @@ export async function pull(options: PullOptions): Promise<void> {
       signal,
       jitter: true,
       classify: isRetryable,
-      onRetry: ({ attempt, delayMs, error }) =>
-        retrying(`Pulling ${image} failed (attempt ${attempt}); retrying in ${delayMs} ms: ${engineMessage(error)}`),
+      onRetry: (again) => retrying(retryMessage(`Pulling ${image} failed`, again, engineMessage(again.error))),
     });
   } catch (error) {
     signal.throwIfAborted();

@@ -3,6 +3,7 @@ import type Docker from "dockerode";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { AppliedLimits, Enforcement } from "../../../stack/runtime.js";
 import { withDefaults } from "../../shared/default-limits.js";
+import { NO_LIMIT } from "../../shared/no-limit.js";
 import type { Engine, EngineInfo } from "../engine/engine.js";
 import { isNotFound } from "../engine/errors.js";
 import { kernelLimits } from "./kernel-view.js";
@@ -51,13 +52,12 @@ export function updateFields(
 
 /** @returns the limits without those that were lifted: the machine's size is the limit of every container */
 export function withoutLifted(applied: AppliedLimits, requested: Limits, info: EngineInfo): AppliedLimits {
-  const none: Enforcement = { level: "none", reason: "no limit was requested" };
   const lifted = (name: "cpus" | "memory_mb", size: number): boolean =>
     requested[name] === undefined && (applied[name].value ?? 0) >= Math.floor(size);
   return {
     ...applied,
-    ...(lifted("cpus", info.cpus) ? { cpus: { value: null, enforcement: none } } : {}),
-    ...(lifted("memory_mb", info.memoryMb) ? { memory_mb: { value: null, enforcement: none } } : {}),
+    ...(lifted("cpus", info.cpus) ? { cpus: { value: null, enforcement: NO_LIMIT } } : {}),
+    ...(lifted("memory_mb", info.memoryMb) ? { memory_mb: { value: null, enforcement: NO_LIMIT } } : {}),
   };
 }
 
@@ -149,7 +149,7 @@ export async function readLimits(options: LimitsOptions): Promise<AppliedLimits>
         value: null,
         enforcement: { level: "none", reason: "the engine's kernel or its set-up has no such limit" },
       };
-    if (value === null) return { value: null, enforcement: { level: "none", reason: "no limit was requested" } };
+    if (value === null) return { value: null, enforcement: NO_LIMIT };
     return { value, enforcement: { level: "enforced", reason: by } };
   };
   return {

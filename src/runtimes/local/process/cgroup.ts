@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
 import { readKernelFile } from "../../../system/kernel-file.js";
+import { NO_LIMIT } from "../../shared/no-limit.js";
 
 export type Usage = Omit<ServiceStats, "cpu_cores" | "network_rx_bytes" | "network_tx_bytes" | "reason">;
 
@@ -54,7 +55,7 @@ export function limitValue(text: string | null): number | null {
 /** Describes a requested limit by the value that was read back. */
 export const applied = (value: number | null, by: Enforcement): { value: number | null; enforcement: Enforcement } => ({
   value,
-  enforcement: value === null && by.level === "enforced" ? { level: "none", reason: "no limit was requested" } : by,
+  enforcement: value === null && by.level === "enforced" ? NO_LIMIT : by,
 });
 
 /** The lowest value of a directory and its parents in the hierarchy; null when none has one. */

@@ -1,5 +1,6 @@
 /** The child processes of a process, from /proc. */
 import { readdirSync, readFileSync } from "node:fs";
+import { fieldsOfStat } from "../../../system/process-identity.js";
 
 const text = (file: string): string | null => {
   try {
@@ -9,10 +10,7 @@ const text = (file: string): string | null => {
   }
 };
 
-const parentOf = (pid: string): number => {
-  const stat = text(`/proc/${pid}/stat`) ?? "";
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-};
+const parentOf = (pid: string): number => Number(fieldsOfStat(text(`/proc/${pid}/stat`) ?? "")[1]);
 
 /** Oldest first where the kernel provides a list, else in the order of their ids. */
 export function childrenOf(pid: number): number[] {

@@ -6,6 +6,7 @@
 import { constants, readFileSync, realpathSync } from "node:fs";
 import { access, mkdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { fieldsOfStat } from "../../../system/process-identity.js";
 import { type CgroupFactory, read, write } from "./cgroup.js";
 import { type V2Controller, V2Factory } from "./cgroup-v2.js";
 
@@ -44,8 +45,7 @@ function scriptOf(pid: number): string | null {
 
 function parentOf(pid: number): number {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    return Number(fieldsOfStat(readFileSync(`/proc/${pid}/stat`, "utf8"))[1]);
   } catch {
     return 0;
   }

@@ -2,6 +2,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readKernelFile } from "../../../system/kernel-file.js";
+import { fieldsOfStat } from "../../../system/process-identity.js";
 import { withDescendants } from "./children.js";
 import type { Inside } from "./launch.js";
 
@@ -9,7 +10,7 @@ import type { Inside } from "./launch.js";
 function stateOf(pid: number): { state: string; parent: number; started: string } | null {
   const stat = readKernelFile(`/proc/${pid}/stat`);
   if (stat === null) return null;
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = fieldsOfStat(stat);
   return { state: fields[0] ?? "", parent: Number(fields[1]), started: fields[19] ?? "" };
 }
 

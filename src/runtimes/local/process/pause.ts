@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { fieldsOfStat } from "../../../system/process-identity.js";
 import { pauseRefused } from "../../shared/pause-refused.js";
 import { processes, read, write } from "./cgroup.js";
 import type { Inside } from "./launch.js";
@@ -13,7 +14,7 @@ const DEADLINE_MS = 5000;
 async function halted(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
   if (stat === null) return true;
-  return ["T", "t", "Z", "X"].includes(stat.slice(stat.lastIndexOf(")") + 2)[0] ?? "");
+  return ["T", "t", "Z", "X"].includes(fieldsOfStat(stat)[0] ?? "");
 }
 
 function send(pid: number, signal: "SIGSTOP" | "SIGCONT"): void {

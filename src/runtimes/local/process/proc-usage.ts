@@ -1,5 +1,6 @@
 /** Usage of a service without a cgroup: the sum over its processes in /proc. */
 import { readdir, readFile } from "node:fs/promises";
+import { fieldsOfStat } from "../../../system/process-identity.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import type { Usage } from "./cgroup.js";
 import { withDescendants } from "./children.js";
@@ -20,8 +21,7 @@ interface ProcessTimes {
 async function timesOf(pid: number): Promise<ProcessTimes | null> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
   if (stat === null) return null;
-  // The name in parentheses can contain any character, including spaces and parentheses.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = fieldsOfStat(stat);
   const at = (field: number): number => Number(fields[field - 3]);
   const ticks = at(14) + at(15) + at(16) + at(17);
   return { pid, parent: at(4), group: at(5), session: at(6), ticks, threads: at(20) };

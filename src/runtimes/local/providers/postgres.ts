@@ -18,7 +18,7 @@ import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { initialiseCluster, reachable, removeHalfMade } from "./postgres-cluster.js";
 import { type AuthMethod, authMethod, initdbOptions, postgresSettings } from "./postgres-options.js";
 import { choosePostgres } from "./postgres-version.js";
-import { adopt, dataBase, variable } from "./provider-data.js";
+import { adopt, dataBase, NO_NAMED_VOLUME, variable } from "./provider-data.js";
 
 interface Login {
   user: string;
@@ -188,7 +188,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
   }
   if (login.method === "trust")
     notes.push("POSTGRES_HOST_AUTH_METHOD is trust: every local user of this machine can connect without a password.");
-  if (volume === null) notes.push("Has no named volume: removing the stack's volumes deletes its data.");
+  if (volume === null) notes.push(NO_NAMED_VOLUME);
   const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 5432) ?? 5432;
   const options = {
     listen_addresses: "127.0.0.1",

@@ -78,6 +78,9 @@ export async function isEmpty(path: string): Promise<boolean> {
   }
 }
 
+/** Note of a database without a named volume. */
+export const NO_NAMED_VOLUME = "Has no named volume: removing the stack's volumes deletes its data.";
+
 /** The time zone is the machine's own here. */
 const IGNORED_BIND = /^\/etc\/(localtime|timezone)$/;
 

@@ -12,7 +12,7 @@ import { initScripts, isInitMount, RUN_INIT_SCRIPTS } from "../providers/init-sc
 import { initStep } from "../providers/init-step.js";
 import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
 import { isOtherVersion, programVersion } from "../providers/program-version.js";
-import { adopt, dataBase, variable } from "../providers/provider-data.js";
+import { adopt, dataBase, NO_NAMED_VOLUME, variable } from "../providers/provider-data.js";
 import { SHORT_FOLDER } from "../providers/short-socket-folder.js";
 import { SERVICE_PATH } from "../toolchain/binaries.js";
 import { requireServer } from "./find-server.js";
@@ -244,7 +244,7 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
     notes.push(`The user ${login.user} is not created: MYSQL_PASSWORD is missing or empty.`);
   if (login.rootPassword === "")
     notes.push(`${title} has no root password: every local user of this machine can connect.`);
-  if (volume === null) notes.push("Has no named volume: removing the stack's volumes deletes its data.");
+  if (volume === null) notes.push(NO_NAMED_VOLUME);
   // Health checks of the file name neither socket nor port.
   const socketLine = socket === null ? "protocol=tcp" : `socket=${socket}`;
   await writePrivateFile(join(context.home, ".my.cnf"), `[client]\n${socketLine}\nport=${port}\n`, context.user);
