@@ -16,6 +16,7 @@ import { hostNames } from "../addresses/host-names.js";
 import { ensureDir, writePrivateFile } from "../files/create.js";
 import { notRunnable } from "../image/translate.js";
 import type { InstallContext } from "../install/install-context.js";
+import { NO_UPDATE_CHECK } from "../install/installer-environment.js";
 import { installNode } from "../install/node.js";
 import { installPython, pythonFor } from "../install/python.js";
 import type { SandboxMount } from "../process/sandbox.js";
@@ -241,6 +242,7 @@ export async function prepareApp(context: PrepareContext, installed?: InstalledA
     TMPDIR: tmp,
     PYTHONDONTWRITEBYTECODE: "1",
     PYTHONUNBUFFERED: "1",
+    ...NO_UPDATE_CHECK,
     ...(port === undefined ? {} : { PORT: String(port), HOST: "127.0.0.1" }),
     ...tools.env,
   };

@@ -40,7 +40,7 @@ async function installation({ findProgram }: Search, packages: Packages): Promis
 }
 
 /** What a program prints; null when it fails, `late` when it does not end. */
-async function output(program: string, args: string[]): Promise<{ text: string | null; late?: true }> {
+async function output(program: string, args: readonly string[]): Promise<{ text: string | null; late?: true }> {
   // Without the server's environment, so that a virtual environment of the operator is not found.
   const options = {
     timeout: DEADLINE_MS,
@@ -115,12 +115,15 @@ async function redis(search: Search): Promise<Finding> {
   };
 }
 
+/** Finds venv and ensurepip without importing them, and without site packages: that takes a third of the time. */
+const PYTHON_VERSION: readonly string[] = [
+  ...["-I", "-S", "-c"],
+  'import importlib.util as util, sys; sys.exit(any(util.find_spec(name) is None for name in ("ensurepip", "venv")) or print(sys.version.split()[0]))',
+];
+
 async function python(search: Search): Promise<Finding> {
   const pythonPath = await search.findPython();
-  const answer =
-    pythonPath === null
-      ? null
-      : await output(pythonPath, ["-c", "import ensurepip, sys, venv; print(sys.version.split()[0])"]);
+  const answer = pythonPath === null ? null : await output(pythonPath, PYTHON_VERSION);
   const version = answer?.text ?? null;
   if (version !== null) return { check: "python", ok: true, message: `Python ${version} with venv (${pythonPath})` };
   if (pythonPath !== null && answer?.late) return late("python", pythonPath);
