@@ -60,7 +60,7 @@ const FILE_BOUNDARY = [
 
 /** Modules in these folders whose paths only the server or the kernel changes. */
 const OWN_FILES = [
-  "stack/definition/built-in-stack.ts",
+  "stack/definition/files/built-in-stack.ts",
   // Looks for its own program only.
   "stack/definition/load-worker.ts",
   // The boundary itself.

@@ -1,4 +1,4 @@
-// Writes the table of attributes in docs/COMPOSE.md from src/stack/definition/attributes.ts. `--check` only compares.
+// Writes the table of attributes in docs/COMPOSE.md from src/stack/definition/attributes/attributes.ts. `--check` only compares.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -19,7 +19,9 @@ function sentences(effects) {
 
 /** @returns {Promise<string>} the section between its markers */
 async function renderAttributes() {
-  const { ATTRIBUTES } = await loadSource('export { ATTRIBUTES } from "./src/stack/definition/attributes.js";');
+  const { ATTRIBUTES } = await loadSource(
+    'export { ATTRIBUTES } from "./src/stack/definition/attributes/attributes.js";',
+  );
   const rows = Object.entries(ATTRIBUTES).map(
     ([path, { effects }]) =>
       `| \`${path.replace(/^services\./, "")}\` | ${cell(effects.docker)} | ${cell(effects.dagger)} | ${cell(effects.local)} | ${sentences(effects)} |`,

@@ -1,6 +1,6 @@
 /** Adapts a definition to one runtime: removes unsupported settings and adds a note for each. */
 import { RUNTIME_TRAITS, type RuntimeName } from "../vocabulary.js";
-import { noteOf } from "./attributes.js";
+import { noteOf } from "./attributes/attributes.js";
 import { withInstances } from "./instances.js";
 import type { PortMapping, ServiceDefinition, StackDefinition } from "./types.js";
 

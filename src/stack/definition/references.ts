@@ -3,8 +3,8 @@
  * addresses.
  */
 import { nearest } from "../../system/nearest.js";
+import type { NodeReader } from "./attributes/node-reader.js";
 import { findCycle, publishedTokens } from "./graph.js";
-import type { NodeReader } from "./node-reader.js";
 import type { ServiceDefinition } from "./types.js";
 
 export interface Declared {

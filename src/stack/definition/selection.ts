@@ -3,10 +3,10 @@
  * ones.
  */
 import { StackwardenError } from "../../errors.js";
-import { hasValue, type NodeReader } from "./node-reader.js";
-import { readDependencies } from "./read-dependencies.js";
-import { readLinks } from "./read-networks.js";
-import { entry, type Tree } from "./tree.js";
+import { hasValue, type NodeReader } from "./attributes/node-reader.js";
+import { readDependencies } from "./attributes/read-dependencies.js";
+import { readLinks } from "./attributes/read-networks.js";
+import { entry, type Tree } from "./files/tree.js";
 
 export interface SelectionRequest {
   profiles: readonly string[];

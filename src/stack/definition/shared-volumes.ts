@@ -1,5 +1,5 @@
 /** Checks volumes that several services mount. */
-import type { NodeReader } from "./node-reader.js";
+import type { NodeReader } from "./attributes/node-reader.js";
 import type { ServiceDefinition } from "./types.js";
 
 const SERVERS = new Set(["postgres", "redis-server", "valkey-server", "docker-entrypoint.sh", "sh", "bash", "/bin/sh"]);

@@ -1,7 +1,7 @@
 /** Determines what a start would do, without starting anything. */
 import { StackwardenError } from "../../errors.js";
+import type { Problem } from "../definition/files/problems.js";
 import { forRuntime } from "../definition/for-runtime.js";
-import type { Problem } from "../definition/problems.js";
 import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
 import type { Endpoint, StackRuntime } from "../runtime.js";
 import type { CheckedService, CheckProblem, StackCheck } from "../schemas/check.js";

@@ -3,7 +3,7 @@
  * commands.
  */
 import { StackwardenError } from "../../errors.js";
-import { splitAtOperator } from "../definition/read-command.js";
+import { splitAtOperator } from "../definition/attributes/read-command.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import type { StackSettings } from "../settings.js";
 

@@ -4,8 +4,8 @@ import { StackwardenError } from "../../../src/errors.js";
 import { hostSettings } from "../../../src/runtimes/docker/container/compose-settings.js";
 import { limitFields } from "../../../src/runtimes/docker/service/limits.js";
 import { withDefaults } from "../../../src/runtimes/shared/default-limits.js";
+import { splitCommand } from "../../../src/stack/definition/attributes/read-command.js";
 import { forRuntime } from "../../../src/stack/definition/for-runtime.js";
-import { splitCommand } from "../../../src/stack/definition/read-command.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import { load as loadProject } from "./project.js";
 

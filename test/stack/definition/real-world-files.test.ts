@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { StackwardenError } from "../../../src/errors.js";
+import type { Problem } from "../../../src/stack/definition/files/problems.js";
 import { loadStack } from "../../../src/stack/definition/load.js";
-import type { Problem } from "../../../src/stack/definition/problems.js";
 
 let folder: string;
 beforeEach(() => {

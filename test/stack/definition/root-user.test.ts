@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isRoot } from "../../../src/stack/definition/policy.js";
+import { isRoot } from "../../../src/stack/definition/attributes/policy.js";
 import { needsRoot } from "../../../src/stack/definition/root-images.js";
 
 describe("isRoot", () => {

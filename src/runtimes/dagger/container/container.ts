@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { relative } from "node:path";
 import type { Client, Container, NetworkProtocol } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
+import { parseDuration } from "../../../stack/definition/attributes/units.js";
 import type {
   Healthcheck,
   HealthTest,
@@ -13,7 +14,6 @@ import type {
   ServiceDefinition,
   StackDefinition,
 } from "../../../stack/definition/types.js";
-import { parseDuration } from "../../../stack/definition/units.js";
 import { type ImageHealthcheck, imageHealthcheck } from "../../shared/image-healthcheck.js";
 import { chooseUser, withOwnGroup } from "../../shared/image-user.js";
 import { installationOf } from "../../shared/installation.js";

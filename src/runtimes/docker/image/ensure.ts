@@ -1,7 +1,7 @@
 /** Makes the image of a service available before its container is created: builds it, pulls it, or finds it locally. */
 import { StackwardenError } from "../../../errors.js";
+import { parseDuration } from "../../../stack/definition/attributes/units.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { parseDuration } from "../../../stack/definition/units.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { type Engine, platformOf } from "../engine/engine.js";

@@ -17,7 +17,7 @@ type Finding = RuntimeStatus["findings"][number];
 
 const run = promisify(execFile);
 /** A check takes at most a second. */
-const DEADLINE_MS = 700;
+const ANSWER_MS = 700;
 /** The variable of the server's environment that turns namespaces of services off. */
 const NAMESPACES_VARIABLE = "STACKWARDEN_NAMESPACES";
 
@@ -26,12 +26,15 @@ export interface Search extends Pick<typeof binaries, "findPostgresPackage" | "f
   findProgram(name: string): Promise<string | null>;
   /** A sentence about programs with these names that the server does not run; empty when there are none. */
   refusedPrograms(names: string[]): Promise<string>;
+  /** Milliseconds in which a program must answer. */
+  answerMs: number;
 }
 
 const SEARCH: Search = {
   ...binaries,
   findProgram,
   refusedPrograms: async (names) => refusedPrograms(await lookUpProgram(names)),
+  answerMs: ANSWER_MS,
 };
 
 async function installation({ findProgram }: Search, packages: Packages): Promise<string> {
@@ -40,10 +43,14 @@ async function installation({ findProgram }: Search, packages: Packages): Promis
 }
 
 /** What a program prints; null when it fails, `late` when it does not end. */
-async function output(program: string, args: readonly string[]): Promise<{ text: string | null; late?: true }> {
+async function output(
+  program: string,
+  args: readonly string[],
+  { answerMs }: Search,
+): Promise<{ text: string | null; late?: true }> {
   // Without the server's environment, so that a virtual environment of the operator is not found.
   const options = {
-    timeout: DEADLINE_MS,
+    timeout: answerMs,
     killSignal: "SIGKILL" as const,
     env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
   };
@@ -53,10 +60,10 @@ async function output(program: string, args: readonly string[]): Promise<{ text:
   );
 }
 
-const late = (check: string, program: string): Finding => ({
+const late = (check: string, program: string, { answerMs }: Search): Finding => ({
   check,
   ok: false,
-  message: `${program} did not answer within ${DEADLINE_MS / 1000} s.`,
+  message: `${program} did not answer within ${answerMs / 1000} s.`,
   fix: "Check again when the machine is less busy.",
 });
 
@@ -100,10 +107,10 @@ async function postgres({ findPostgresPackage }: Search): Promise<Finding> {
 
 async function redis(search: Search): Promise<Finding> {
   const redisPath = await search.findRedis();
-  const answer = redisPath === null ? null : await output(redisPath, ["--version"]);
+  const answer = redisPath === null ? null : await output(redisPath, ["--version"], search);
   const version = answer?.text ?? null;
   if (version !== null) return { check: "redis", ok: true, message: `${version.split(" sha=")[0]} (${redisPath})` };
-  if (redisPath !== null && answer?.late) return late("redis", redisPath);
+  if (redisPath !== null && answer?.late) return late("redis", redisPath, search);
   return {
     check: "redis",
     ok: false,
@@ -123,10 +130,10 @@ const PYTHON_VERSION: readonly string[] = [
 
 async function python(search: Search): Promise<Finding> {
   const pythonPath = await search.findPython();
-  const answer = pythonPath === null ? null : await output(pythonPath, PYTHON_VERSION);
+  const answer = pythonPath === null ? null : await output(pythonPath, PYTHON_VERSION, search);
   const version = answer?.text ?? null;
   if (version !== null) return { check: "python", ok: true, message: `Python ${version} with venv (${pythonPath})` };
-  if (pythonPath !== null && answer?.late) return late("python", pythonPath);
+  if (pythonPath !== null && answer?.late) return late("python", pythonPath, search);
   return {
     check: "python",
     ok: false,
