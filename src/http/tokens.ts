@@ -183,18 +183,21 @@ export class TokenStore implements TokenVerifier {
   }
 
   async #load(): Promise<void> {
-    // Taken before the read, so that a concurrent write is detected and read again.
-    this.#stamp = await this.#stampNow();
-    const text = await readFile(this.#file, "utf8").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return "[]";
-      throw damaged(this.#file, error);
-    });
+    // Taken before the read, so that a concurrent write is detected and read again. It is set together with the tokens:
+    // a request that sees it uses them.
+    const stamp = await this.#stampNow();
     try {
+      const text = await readFile(this.#file, "utf8").catch((error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return "[]";
+        throw error;
+      });
       const tokens = JSON.parse(text) as StoredToken[];
       if (!Array.isArray(tokens) || !tokens.every(valid)) throw new Error("not a list of tokens");
       this.#tokens = tokens;
     } catch (error) {
       throw damaged(this.#file, error);
+    } finally {
+      this.#stamp = stamp;
     }
   }
 
