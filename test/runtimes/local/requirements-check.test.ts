@@ -71,6 +71,18 @@ describe("checkRequirements", () => {
     ]);
   });
 
+  it("a Python whose library lacks venv or ensurepip is reported", async () => {
+    const real = "exec /usr/bin/python3";
+    const complete = await check({ findPython: async () => program("python3", `${real} "$@"`) });
+    expect(complete.of("python")).toMatchObject({
+      ok: true,
+      message: expect.stringMatching(/^Python 3\.\d+\.\d+\S* with/),
+    });
+    const withoutLibrary = `shift; ${real} -c "import importlib.machinery, sys; sys.path.clear()\n$1"`;
+    const bare = await check({ findPython: async () => program("python3", withoutLibrary) });
+    expect(bare.of("python")).toMatchObject({ ok: false, message: expect.stringContaining("lacks venv or ensurepip") });
+  });
+
   it("a missing program is reported with its fix and does not make the local runtime unavailable", async () => {
     machine({ platform: "linux", uid: 0 });
     const bare = await check({});

@@ -102,12 +102,16 @@ async function redis(search: Search): Promise<Finding> {
   };
 }
 
+/** Prints Python's version. It finds the modules without importing them, which takes several times the rest of the start. */
+const PYTHON_WITH_VENV = `import sys
+from importlib.machinery import PathFinder
+for name in "ensurepip", "venv":
+    PathFinder.find_spec(name) or sys.exit(name + " is not installed")
+print(sys.version.split()[0])`;
+
 async function python(search: Search): Promise<Finding> {
   const pythonPath = await search.findPython();
-  const version =
-    pythonPath === null
-      ? null
-      : await output(pythonPath, ["-c", "import ensurepip, sys, venv; print(sys.version.split()[0])"]);
+  const version = pythonPath === null ? null : await output(pythonPath, ["-c", PYTHON_WITH_VENV]);
   if (version !== null) return { check: "python", ok: true, message: `Python ${version} with venv (${pythonPath})` };
   return {
     check: "python",
