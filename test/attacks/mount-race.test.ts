@@ -55,7 +55,8 @@ describe.skipIf(missing !== null)(`mounts of a service${missing === null ? "" : 
         }
       }
     } finally {
-      expect(await end()).toBeGreaterThan(1000);
+      // A busy machine wakes the attacker late, and makes the starts as much slower.
+      expect(await end()).toBeGreaterThan(5 * TURNS);
     }
     return results;
   }
