@@ -276,3 +276,13 @@ services:
       command: ["node", "app.js"]
 ${more}
 `;
+
+/** A compose file of one `app` service that sleeps. Its start ends when the check succeeds, or lasts with "false". */
+export const sleepCompose = (check: "true" | "false" = "true") => `
+services:
+  app:
+    image: busybox
+    healthcheck: { test: ["CMD", "${check}"], interval: 300s, timeout: 10s, start_period: 300s, start_interval: 300s }
+    restart: on-failure
+    x-local: { command: ["sleep", "3000"] }
+`;
