@@ -1,4 +1,4 @@
-/** Creates virtual environments of Python for installations. */
+/** Creates virtual environments of Python for installations, and installs packages in them. */
 
 /**
  * A Python program that creates an environment in the folder of its argument, like `python -m venv` with less work: venv
@@ -82,6 +82,16 @@ for project, wheel in zip(projects, wheels):
         if name.endswith(".py") and not copy_compiled(name, path) and project != "pip":
             py_compile.compile(path, quiet=2)
 `;
+
+/**
+ * Arguments of the environment's Python that install packages.
+ * @param isFirst nothing has been installed yet: the packages of one call fit each other, so that pip need not read all
+ *   metadata again to warn of conflicts
+ */
+export const pipInstall = (isFirst: boolean): string[] => [
+  ...["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"],
+  ...(isFirst ? ["--no-warn-conflicts"] : []),
+];
 
 /** @returns the arguments of a command that creates a virtual environment with pip */
 export const virtualEnvironmentCommand = (python: string, venv: string): string[] => [

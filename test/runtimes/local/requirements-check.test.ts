@@ -134,6 +134,25 @@ describe("checkRequirements", () => {
     expect([mac.of("platform")?.ok, mac.of("redis")?.fix]).toEqual([true, "brew install redis"]);
   });
 
+  it("a Python meets the requirement when it finds both venv and ensurepip", async () => {
+    const found = async (modules: string[]) => {
+      const library = join(dir.path, `library-${modules.length}`);
+      mkdirSync(library);
+      for (const name of modules) mkdirSync(join(library, name));
+      for (const name of modules) writeFileSync(join(library, name, "__init__.py"), "");
+      // It finds only these modules, and those that it has loaded.
+      const sees = `import importlib.util, sys; sys.path[:] = ["${library}"]; exec(sys.argv[1])`;
+      const script = `for text; do :; done; exec python3 -I -S -c '${sees}' "$text"`;
+      return (await check({ findPython: async () => program("python3", script) })).of("python");
+    };
+    expect(await found(["venv", "ensurepip"])).toMatchObject({
+      ok: true,
+      message: expect.stringMatching(/^Python 3\.\S+ with venv/),
+    });
+    expect(await found(["venv"])).toMatchObject({ ok: false });
+    expect(await found([])).toMatchObject({ ok: false });
+  });
+
   it("an unsupported platform and an old Node.js are reported, each with a fix", async () => {
     machine({ platform: "win32", version: "20.18.1" });
     const old = await check({});

@@ -140,7 +140,7 @@ const NO_DEV: Readonly<Record<NodeTool, string>> = {
 function installArguments(tool: NodeTool, options: { locked: boolean; omitDev: boolean; berry: boolean }): string[] {
   const { locked, omitDev, berry } = options;
   if (tool === "yarn" && berry) return ["install", ...(locked ? ["--immutable"] : [])];
-  const quiet = tool === "npm" ? ["--no-audit", "--no-fund", "--no-update-notifier"] : [];
+  const quiet = tool === "npm" ? ["--no-audit", "--no-fund"] : [];
   return [...FROZEN[tool][locked ? "locked" : "free"], ...(omitDev ? [NO_DEV[tool]] : []), ...quiet];
 }
 

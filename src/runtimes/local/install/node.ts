@@ -57,7 +57,7 @@ export async function installNode(context: InstallContext, manifest: NodeManifes
       await installStep(context, locked ? "npm ci" : "npm install", {
         // Install scripts run: many packages need theirs, and the scripts have the same permissions as the service
         // itself.
-        argv: [node, npm, locked ? "ci" : "install", "--no-audit", "--no-fund", "--no-update-notifier"],
+        argv: [node, npm, locked ? "ci" : "install", "--no-audit", "--no-fund"],
         cwd: target,
         env: {
           ...installerEnvironment({ ...context, path: [dirname(node)] }),

@@ -2,7 +2,7 @@
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { readRequirements } from "../../shared/manifests/python.js";
-import { virtualEnvironmentCommand } from "../../shared/virtual-environment.js";
+import { pipInstall, virtualEnvironmentCommand } from "../../shared/virtual-environment.js";
 import { findPython, firstRunnable } from "../toolchain/binaries.js";
 import { PYTHON_DETAILS, programOutput } from "../toolchain/program-output.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
@@ -56,9 +56,8 @@ export async function installPython(
         env,
       });
       if (empty) return;
-      const pip = [join(venv, "bin", "python"), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
       await installStep(context, "pip install", {
-        argv: [...pip, "--progress-bar", "off", "-r", inRoot],
+        argv: [join(venv, "bin", "python"), ...pipInstall(true), "-r", inRoot],
         cwd: dirname(inRoot),
         env,
       });

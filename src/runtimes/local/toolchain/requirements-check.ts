@@ -40,7 +40,7 @@ async function installCommand({ findProgram }: Search, debian: string, brew: str
   return `Install ${debian} with this system's package manager.`;
 }
 
-async function output(program: string, args: string[]): Promise<string | null> {
+async function output(program: string, args: readonly string[]): Promise<string | null> {
   // Without the server's environment, so that a virtual environment of the operator is not found.
   const options = { timeout: DEADLINE_MS, env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" } };
   return run(program, args, options).then(
@@ -102,12 +102,15 @@ async function redis(search: Search): Promise<Finding> {
   };
 }
 
+/** Finds venv and ensurepip without importing them, and without site packages: that takes a third of the time. */
+const PYTHON_VERSION: readonly string[] = [
+  ...["-I", "-S", "-c"],
+  'import importlib.util as util, sys; sys.exit(any(util.find_spec(name) is None for name in ("ensurepip", "venv")) or print(sys.version.split()[0]))',
+];
+
 async function python(search: Search): Promise<Finding> {
   const pythonPath = await search.findPython();
-  const version =
-    pythonPath === null
-      ? null
-      : await output(pythonPath, ["-c", "import ensurepip, sys, venv; print(sys.version.split()[0])"]);
+  const version = pythonPath === null ? null : await output(pythonPath, PYTHON_VERSION);
   if (version !== null) return { check: "python", ok: true, message: `Python ${version} with venv (${pythonPath})` };
   return {
     check: "python",
