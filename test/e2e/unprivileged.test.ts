@@ -25,7 +25,7 @@ secrets: { db-password: { environment: DB_PASSWORD, x-generate: true } }
 `;
 
 describe.runIf(canRunAs(Number(UID)))("server without root", () => {
-  const bench = new TestBench();
+  const bench = new TestBench("standalone");
   const project = "shop";
   let server: Server;
   let url = "";
@@ -111,7 +111,7 @@ describe.runIf(canRunAs(Number(UID)))("server without root", () => {
     mkdirSync(state, { mode: 0o700 });
     chownSync(state, NAMELESS, NAMELESS);
     bench.wrapper = asUser(NAMELESS);
-    const nameless = await bench.server({ HOME: "", STACKWARDEN_STATE_DIR: state }, ["--standalone"]);
+    const nameless = await bench.server({ HOME: "", STACKWARDEN_STATE_DIR: state });
     const { status, after } = await nameless.call("start_stack", {
       project,
       folder: project,
@@ -129,7 +129,7 @@ describe.runIf(canRunAs(Number(UID)))("server without root", () => {
     bench.project("apps", { "compose.yaml": appCompose(), "app.js": APP });
     bench.wrapper = asUser(NAMELESS);
     const off = { STACKWARDEN_STATE_DIR: other, STACKWARDEN_NAMESPACES: "off" };
-    const nameless = await bench.server({ HOME: "", ...off }, ["--standalone"]);
+    const nameless = await bench.server({ HOME: "", ...off });
     const { after } = await nameless.call("start_stack", { project: "apps", folder: "apps" });
     expect(after.services.app.user).toMatchObject({ uid: NAMELESS, name: String(NAMELESS) });
     expect(await nameless.call("stop_stack", { project: "apps" })).toMatchObject({ verified: true });
