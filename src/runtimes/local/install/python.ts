@@ -4,6 +4,7 @@ import { StackwardenError } from "../../../errors.js";
 import { readRequirements } from "../../shared/manifests/python.js";
 import { pipInstall, virtualEnvironmentCommand } from "../../shared/virtual-environment.js";
 import { findPython, firstRunnable } from "../toolchain/binaries.js";
+import { installCommand, PYTHON } from "../toolchain/install-command.js";
 import { PYTHON_DETAILS, programOutput } from "../toolchain/program-output.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
 import type { InstallContext } from "./install-context.js";
@@ -17,7 +18,7 @@ export async function pythonFor(context: Pick<InstallContext, "user" | "host">):
   const python = await firstRunnable([await findPython()], context.user, context.host);
   if (python !== null) return python;
   throw new StackwardenError("RUNTIME_UNAVAILABLE", "No python3 that a service's user can run was found.", {
-    hint: "Install it, on Debian or Ubuntu: sudo apt-get install -y python3-venv",
+    hint: `Install it: ${installCommand(PYTHON)}`,
   });
 }
 
