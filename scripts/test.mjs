@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root, run, say, tool } from "./lib/run.mjs";
-import { summaryLine } from "./lib/summary.mjs";
+import { repeatedTests, summaryLine } from "./lib/summary.mjs";
 
 const node = (...args) => run(process.execPath, args);
 if (!node(join(root, "scripts", "setup.mjs"), "--tests")) process.exit(1);
@@ -45,6 +45,8 @@ try {
   say("vitest left no report");
 }
 rmSync(folder, { recursive: true, force: true });
+const repeated = repeatedTests(text);
+if (repeated.length > 0) say(`\npassed at a repeated attempt, with the error of the first:\n${repeated.join("\n")}`);
 const line = summaryLine(text);
 if (process.env.STACKWARDEN_TEST_SUMMARY) writeFileSync(process.env.STACKWARDEN_TEST_SUMMARY, `${line}\n`);
 if (failed.length > 0) say(`\nfailed: ${failed.join(", ")}`);

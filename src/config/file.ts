@@ -27,8 +27,9 @@ export async function readConfigFile(path: string): Promise<ConfigFile | null> {
     throw invalid(`${path} cannot be read: ${(error as Error).message}`, error);
   }
   if (text.length > MAX_BYTES) throw invalid(`${path} is larger than ${MAX_BYTES / 1024} KiB.`);
-  const { LineCounter, parseDocument, isNode, MOST_LEVELS, tooDeepAt } = await import("./yaml.js");
-  if (tooDeepAt(text) !== null) throw invalid(`${path} nests deeper than ${MOST_LEVELS} levels.`);
+  const { LineCounter, parseDocument, isNode, exceededLimit } = await import("./yaml.js");
+  const exceeded = exceededLimit(text);
+  if (exceeded !== null) throw invalid(`${path}${exceeded.path && `: ${exceeded.path}`} ${exceeded.message}.`);
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter, uniqueKeys: true, prettyErrors: false });
   const [problem] = document.errors;

@@ -1,4 +1,3 @@
 /** The YAML reader behind a module of our own: in a bundle a package of this kind, imported when needed, has no names. */
 export { isNode, LineCounter, parseDocument } from "yaml";
-export { MOST_LEVELS } from "../stack/definition/tree.js";
-export { tooDeepAt } from "../stack/definition/yaml-depth.js";
+export { exceededLimit } from "../stack/definition/yaml-limits.js";

@@ -9,11 +9,28 @@ import { Redis } from "ioredis";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../runtimes/contract/bench.js";
-import { type Answer, APP, appCompose, MODES, ROOT, type Server, TestBench, until } from "./support/bench.js";
+import { type Answer, MODES, ROOT, type Server, TestBench, until } from "./support/bench.js";
 import { cgroupsOf } from "./support/leftovers.js";
 
 const PROJECT = "shop";
-const STACK = `${appCompose("    secrets: [token]\n    environment: { TOKEN_FILE: /run/secrets/token }\n").trimEnd()}
+/** Accepts connections; its program starts fast. */
+const APP = `
+import _socket, os
+server = _socket.socket()
+server.bind((os.environ["HOST"], int(os.environ["PORT"])))
+server.listen()
+while True: os.close(server._accept()[0])
+`;
+const STACK = `
+services:
+  app:
+    image: python:3.11-alpine
+    ports: ["8080"]
+    secrets: [token]
+    environment: { TOKEN_FILE: /run/secrets/token }
+    healthcheck:
+      { test: [CMD, "true"], interval: 1s, retries: 5, start_period: 20s, start_interval: 100ms, x-probe: { type: tcp, port: 8080 } }
+    x-local: { command: [python3, -S, app.py] }
   db:
     image: postgres:15-alpine
     environment: { POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "\${DB_PASSWORD}" }
@@ -33,40 +50,82 @@ secrets:
   token: { environment: TOKEN, x-generate: true }
 `;
 
-/** The call at which the server is killed. */
+/** A step of a change, at which the server is killed. */
 interface Moment {
+  service: string;
   call: string;
   /** Regular expression for the call's arguments. */
   path: string;
   when: "before" | "after";
+  /** Only where limits are enforced. */
+  inCgroups?: true;
 }
 
+/**
+ * The changes of one server: it is killed at the last moment, while the change of another service stays at the moment
+ * before it. Each kill costs a start. Only calls that return a promise, for files of one service, can stay.
+ */
+type Round = Moment[];
+
 /** By restarted service: its stop, the files of a start, its process, its cgroup. */
-const RESTART: (Moment & { service: string })[] = [
-  { service: "db", call: "kill", path: "SIGINT", when: "before" },
-  { service: "db", call: "kill", path: "SIGINT", when: "after" },
-  { service: "app", call: "rename", path: "run/\\d+\\.json", when: "before" },
-  { service: "cache", call: "rename", path: "redis\\.conf\\.", when: "before" },
-  { service: "app", call: "open", path: "secrets/token\\.", when: "after" },
-  { service: "db", call: "spawn", path: "/postgres,-D", when: "after" },
-  { service: "app", call: "rename", path: "logs/store\\.json\\.", when: "before" },
-  { service: "app", call: "appendFile", path: "events\\.jsonl.*service_stopping", when: "before" },
+const RESTART: Round[] = [
+  [
+    { service: "app", call: "open", path: "secrets/token\\.", when: "after" },
+    { service: "db", call: "kill", path: "SIGINT", when: "before" },
+  ],
+  [
+    { service: "db", call: "rmdir", path: "-db-", when: "after", inCgroups: true },
+    { service: "app", call: "rename", path: "run/\\d+\\.json", when: "before" },
+  ],
+  [
+    {
+      service: "app",
+      call: "writeFile",
+      path: "-app-\\d+/memory\\.(limit_in_bytes|max)",
+      when: "before",
+      inCgroups: true,
+    },
+    { service: "db", call: "kill", path: "SIGINT", when: "after" },
+  ],
+  [
+    { service: "db", call: "writeFile", path: "-db-\\d+/cgroup\\.procs", when: "after", inCgroups: true },
+    { service: "app", call: "rename", path: "logs/store\\.json\\.", when: "before" },
+  ],
+  [
+    { service: "cache", call: "mkdir", path: "stackwarden-\\d+-.*-cache-", when: "after", inCgroups: true },
+    { service: "db", call: "spawn", path: "/postgres,-D", when: "after" },
+  ],
+  [
+    { service: "cache", call: "rename", path: "redis\\.conf\\.", when: "before" },
+    { service: "app", call: "appendFile", path: "events\\.jsonl.*service_stopping", when: "before" },
+  ],
 ];
-const RESTART_IN_CGROUPS: (Moment & { service: string })[] = [
-  { service: "db", call: "rmdir", path: "-db-", when: "after" },
-  { service: "cache", call: "mkdir", path: "stackwarden-\\d+-.*-cache-", when: "after" },
-  { service: "app", call: "writeFile", path: "-app-\\d+/memory\\.(limit_in_bytes|max)", when: "before" },
-  { service: "db", call: "writeFile", path: "-db-\\d+/cgroup\\.procs", when: "after" },
-];
-/** `kept`: the next start has the new limits; otherwise it has all of the old ones. */
-const LIMITS: (Moment & { kept: boolean })[] = [
-  { kept: false, call: "open", path: "limits\\.json\\.", when: "after" },
-  { kept: false, call: "rename", path: "limits\\.json\\.", when: "before" },
-  { kept: true, call: "rename", path: "limits\\.json\\.", when: "after" },
-];
-const LIMITS_IN_CGROUPS: (Moment & { kept: boolean })[] = [
-  { kept: false, call: "writeFile", path: "-db-\\d+/memory\\.(limit_in_bytes|max)", when: "after" },
-  { kept: false, call: "writeFile", path: "-db-\\d+/cpu\\.(cfs_quota_us|max)", when: "before" },
+/** `kept`: the next start has the new limits of the last service; otherwise it has all of the old ones. */
+const LIMITS: { kept: boolean; round: Round }[] = [
+  {
+    kept: true,
+    round: [{ service: "db", call: "rename", path: "limits\\.json\\.", when: "after" }],
+  },
+  {
+    kept: false,
+    round: [
+      { service: "db", call: "writeFile", path: "-db-\\d+/cpu\\.(cfs_quota_us|max)", when: "before", inCgroups: true },
+      { service: "cache", call: "rename", path: "limits\\.json\\.", when: "before" },
+    ],
+  },
+  {
+    kept: false,
+    round: [
+      {
+        service: "db",
+        call: "writeFile",
+        path: "-db-\\d+/memory\\.(limit_in_bytes|max)",
+        when: "after",
+        inCgroups: true,
+      },
+      { service: "cache", call: "open", path: "limits\\.json\\.", when: "after" },
+    ],
+  },
 ];
 
 /**
@@ -102,7 +161,7 @@ let rounds = 0;
 
 beforeAll(async () => {
   await bench.withPostgres();
-  bench.project(PROJECT, { "compose.yaml": STACK, "app.js": APP });
+  bench.project(PROJECT, { "compose.yaml": STACK, "app.py": APP });
   const first = await freePort(3);
   ports = { db: first, cache: first + 1, app: first + 2 };
 });
@@ -113,8 +172,8 @@ describe.each(MODES)("server killed during a change, %s", (mode) => {
   let running: Answer;
   let files: string[];
   let enforced = false;
-  /** Each moment costs a start, so that each is tried in one of the two modes. */
-  const share = <T>(moments: T[]): T[] => moments.filter((_, index) => index % 2 === MODES.indexOf(mode));
+  /** Each round costs a start, so that each is tried in one of the two modes. */
+  const share = <T>(rounds: T[]): T[] => rounds.filter((_, index) => index % 2 === MODES.indexOf(mode));
 
   const connected = () => bench.server(env, mode === "standalone" ? ["--standalone"] : []);
   /** The process that runs the stack. */
@@ -148,22 +207,33 @@ describe.each(MODES)("server killed during a change, %s", (mode) => {
     return { db, cache };
   };
 
-  /** Kills the server at the given call, checks what remains, and starts the stack on the next server. */
-  async function killedAt({ call, path, when }: Moment, tool: string, input: object): Promise<void> {
-    const name = `${tool}, ${when} ${call} of ${path}`;
+  /** Kills the server at the round's moments, checks what remains, and starts the stack on the next server. */
+  async function killedAt(round: Round, tool: string, input: object = {}): Promise<void> {
+    const moments = round.filter(({ inCgroups }) => enforced || !inCgroups);
+    const name = `${tool}: ${moments.map(({ service, call, path, when }) => `${service} ${when} ${call} of ${path}`).join(", ")}`;
     const before = await connect();
     rounds += 1;
     await before.db.query("insert into rounds values ($1)", [rounds]);
     await before.cache.rpush("rounds", rounds);
     const pid = pidOf();
     if (!bench.pids.includes(pid)) bench.pids.push(pid);
-    writeFileSync(order, JSON.stringify({ call, path, when }));
-    const end = await server.call(tool, { project: PROJECT, ...input }).then(
-      (answer) => expect.fail(`${name} never came: ${JSON.stringify(answer)}`),
-      (error: Error) => error.message,
-    );
+    const ends: Promise<string>[] = [];
+    for (const { service, ...moment } of moments) {
+      const hold = ends.length < moments.length - 1;
+      writeFileSync(order, JSON.stringify({ ...moment, hold }));
+      ends.push(
+        server.call(tool, { project: PROJECT, service, ...input }).then(
+          (answer) => expect.fail(`${name} never came: ${JSON.stringify(answer)}`),
+          (error: Error) => error.message,
+        ),
+      );
+      if (!hold) continue;
+      await Promise.race([ends[0], until(`the change stays: ${name}`, () => existsSync(`${order}.held`))]);
+      rmSync(`${order}.held`);
+    }
+    for (const end of await Promise.all(ends))
+      expect(end, name).toMatch(mode === "shared" ? /"SERVER_LOST".*"retryable":true/ : /Connection closed/);
     rmSync(order);
-    expect(end, name).toMatch(mode === "shared" ? /"SERVER_LOST".*"retryable":true/ : /Connection closed/);
     before.cache.disconnect();
     await before.db.end().catch(() => undefined);
 
@@ -204,8 +274,7 @@ describe.each(MODES)("server killed during a change, %s", (mode) => {
   afterAll(() => bench.endBackground());
 
   it("a server killed during restart_service leaves nothing, and the stack starts again with its data", async () => {
-    for (const { service, ...moment } of share([...RESTART, ...(enforced ? RESTART_IN_CGROUPS : [])]))
-      await killedAt(moment, "restart_service", { service });
+    for (const round of share(RESTART)) await killedAt(round, "restart_service");
     const { events } = await server.call("get_events", { project: PROJECT, types: ["service_restarting"], limit: 100 });
     expect(events.length).toBeGreaterThan(0);
   });
@@ -213,18 +282,25 @@ describe.each(MODES)("server killed during a change, %s", (mode) => {
   it("a server killed during set_limits has stored all of the limits or none", async () => {
     const kept = () => {
       const file = join(bench.state, "projects", PROJECT, "limits.json");
-      if (!existsSync(file)) return null;
-      const { written: _written, ...limits } = JSON.parse(readFileSync(file, "utf8")).db;
-      return limits;
+      const all: Answer = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
+      return Object.fromEntries(
+        ["db", "cache"].map((service) => {
+          const { written: _written, ...limits } = all[service] ?? {};
+          return [service, { cpus: null, memory_mb: null, ...limits }];
+        }),
+      );
     };
-    for (const moment of share([...LIMITS, ...(enforced ? LIMITS_IN_CGROUPS : [])])) {
+    for (const { round, kept: expected } of share(LIMITS)) {
       const old = kept();
-      const limits = { cpus: 0.3 + rounds / 100, memory_mb: 200 + rounds };
-      await killedAt(moment, "set_limits", { service: "db", ...limits });
-      expect(kept()).toEqual(moment.kept ? limits : old);
+      const limits = { cpus: (30 + rounds) / 100, memory_mb: 200 + rounds };
+      await killedAt(round, "set_limits", limits);
+      expect(kept()).toEqual(expected ? { ...old, [round.at(-1)?.service ?? ""]: limits } : old);
       if (!enforced) continue;
-      const { cpus, memory_mb } = running.after.services.db.limits;
-      expect({ cpus: cpus.value, memory_mb: memory_mb.value }).toEqual(kept() ?? { cpus: null, memory_mb: null });
+      const inForce = ["db", "cache"].map((service) => {
+        const { cpus, memory_mb } = running.after.services[service].limits;
+        return [service, { cpus: cpus.value, memory_mb: memory_mb.value }];
+      });
+      expect(Object.fromEntries(inForce)).toEqual(kept());
     }
   });
 });

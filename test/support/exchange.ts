@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 const RENAMEAT2 = process.arch === "arm64" ? 276 : 316;
 /** A line of standard input begins an attack, and a signal ends it. */
 const PROGRAM = `
-my ($going, @paths) = (0, @ARGV);
+my ($going, $pause, @paths) = (0, @ARGV);
 $SIG{USR1} = sub { $going = 0 };
 $| = 1;
 while (<STDIN>) {
@@ -19,7 +19,8 @@ while (<STDIN>) {
       $count += syscall(${RENAMEAT2}, -100, $paths[$at], -100, $paths[$at + 1], 2) == 0;
     }
     # Without paths to exchange, the attack only takes processor time from what it attacks.
-    select(undef, undef, undef, 0.001) if $count == $before;
+    my $seconds = $count == $before ? 0.001 : $pause;
+    select(undef, undef, undef, $seconds) if $seconds > 0;
   }
   print "$count\\n";
 }
@@ -34,9 +35,21 @@ export interface Exchanger {
   close(): Promise<void>;
 }
 
-/** @param user uid and gid of the attacker. Default: the caller's */
-export function exchanger(pairs: readonly (readonly [first: string, second: string])[], user?: number): Exchanger {
-  const child = spawn("/usr/bin/perl", ["-e", PROGRAM, ...pairs.flat()], {
+export interface Attacker {
+  /** Its uid and gid. Default: the caller's. */
+  user?: number;
+  /**
+   * Seconds between two exchanges. Default 0: one processor exchanges as often as it can. An attack on steps that are
+   * much further apart succeeds as often with a pause, and leaves them the processor.
+   */
+  pause?: number;
+}
+
+export function exchanger(
+  pairs: readonly (readonly [first: string, second: string])[],
+  { user, pause = 0 }: Attacker = {},
+): Exchanger {
+  const child = spawn("/usr/bin/perl", ["-e", PROGRAM, String(pause), ...pairs.flat()], {
     stdio: ["pipe", "pipe", "inherit"],
     env: {},
     ...(user === undefined ? {} : { uid: user, gid: user }),
@@ -64,19 +77,16 @@ export function exchanger(pairs: readonly (readonly [first: string, second: stri
   };
 }
 
-/**
- * @param user uid and gid of the attacker. Default: the caller's
- * @returns a function that ends the attack and gives the number of exchanges
- */
-export const exchanging = (first: string, second: string, user?: number): Promise<() => Promise<number>> =>
-  exchangingAll([[first, second]], user);
+/** @returns a function that ends the attack and gives the number of exchanges */
+export const exchanging = (first: string, second: string, attacker?: Attacker): Promise<() => Promise<number>> =>
+  exchangingAll([[first, second]], attacker);
 
 /** Exchanges several pairs in turn. */
 export async function exchangingAll(
   pairs: readonly (readonly [first: string, second: string])[],
-  user?: number,
+  attacker?: Attacker,
 ): Promise<() => Promise<number>> {
-  const attack = exchanger(pairs, user);
+  const attack = exchanger(pairs, attacker);
   await attack.begin();
   return async () => {
     const count = await attack.end();

@@ -3,7 +3,16 @@
  * one, and it is removed after the run of the suite. The environment: without certificates that few programs need.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { freemem, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -71,6 +80,19 @@ function remove(folder) {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }
 
+/** Process ids are valid in one namespace: a run in another one (`unshare --pid`) cannot tell which runs have ended. */
+const PID_NAMESPACE = process.platform === "linux" ? readlinkSync("/proc/self/ns/pid") : "";
+const NAMESPACE_FILE = ".pid-namespace";
+
+/** @param {string} folder */
+function isOfThisNamespace(folder) {
+  try {
+    return readFileSync(join(folder, NAMESPACE_FILE), "utf8") === PID_NAMESPACE;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Removes folders of killed runs.
  * @param {string} temporary
@@ -78,7 +100,7 @@ function remove(folder) {
 function sweep(temporary) {
   for (const name of readdirSync(temporary)) {
     const pid = Number(/^sw-run-(\d+)-/.exec(name)?.[1]);
-    if (!(pid > 0)) continue;
+    if (!(pid > 0) || !isOfThisNamespace(join(temporary, name))) continue;
     try {
       process.kill(pid, 0);
     } catch (error) {
@@ -110,6 +132,7 @@ export default function setup() {
   const folder = mkdtempSync(join(temporary, `sw-run-${process.pid}-`));
   process.env[VARIABLE] = folder;
   mountMemory(folder);
+  writeFileSync(join(folder, NAMESPACE_FILE), PID_NAMESPACE);
   setCertificatesAside();
   return () => remove(folder);
 }

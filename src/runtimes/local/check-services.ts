@@ -18,6 +18,7 @@ import { requireOptions } from "./servers/require-options.js";
 import { findPostgresPackage, findRedis, SERVICE_PATH } from "./toolchain/binaries.js";
 import type { ClientEnvironment } from "./toolchain/candidates.js";
 import { findClientTool, findToolchain, languageName, type ToolchainContext } from "./toolchain/find-toolchain.js";
+import { installCommand, REDIS } from "./toolchain/install-command.js";
 import { cachedPostgres, PUBLISHED_MAJORS, systemPostgres } from "./toolchain/postgres-binaries.js";
 import type { ProcessHost, ServiceUser, TranslatedService } from "./types.js";
 
@@ -59,8 +60,8 @@ async function postgres(service: TranslatedService, stateDir: string): Promise<F
 async function redis(): Promise<Finding> {
   const program = await findRedis();
   if (program !== null) return finding(`${basename(program)} (${program})`);
-  const fix = process.platform === "darwin" ? "brew install redis" : "sudo apt-get install -y redis-server";
-  return finding("redis", { missing: [{ message: "Neither redis-server nor valkey-server is installed.", fix }] });
+  const message = "Neither redis-server nor valkey-server is installed.";
+  return finding("redis", { missing: [{ message, fix: installCommand(REDIS) }] });
 }
 
 async function server(service: TranslatedService, context: ToolchainContext): Promise<Finding> {

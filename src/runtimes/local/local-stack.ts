@@ -37,7 +37,7 @@ import { FixedPorts } from "./ports/fixed-ports.js";
 import { ListenWatch } from "./ports/listen-watch.js";
 import { explainConflict, OutputTail } from "./ports/port-conflict.js";
 import { portRequests } from "./ports/port-requests.js";
-import { installDependencies, prepareApp } from "./providers/app.js";
+import { type InstalledApp, installApp, prepareApp } from "./providers/app.js";
 import type { LaunchPlan, LocalStartRequest, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { providerOf } from "./providers/provider-of.js";
@@ -190,13 +190,13 @@ export class LocalStack implements RuntimeStack {
     };
   }
 
-  /** Installs the dependencies of an app. The start completes its preparation, when the ports are known. */
-  async prepareService(given: PrepareServiceRequest): Promise<void> {
+  /** Installs an app. The start completes its preparation, when the ports are known. */
+  async prepareService(given: PrepareServiceRequest): Promise<InstalledApp | undefined> {
     const request = await this.#translated(given);
     const { service } = request;
-    if (this.#closed || service.server !== undefined || providerOf(service) !== null) return;
+    if (this.#closed || service.server !== undefined || providerOf(service) !== null) return undefined;
     const user = await serviceUser(this.host, this.open_, service);
-    await installDependencies(await this.#context(request, user, service.name));
+    return installApp(await this.#context(request, user, service.name));
   }
 
   async startService(given: StartServiceRequest): Promise<RuntimeService> {
@@ -216,7 +216,7 @@ export class LocalStack implements RuntimeStack {
           notes.push(message);
         }
         await this.#provideAddresses();
-        const plan = await this.#prepare(request, user);
+        const plan = await this.#prepare(request, user, given.prepared as InstalledApp | undefined);
         const started = await this.#launch(request, user, plan, notes, attempt);
         if (started !== null) return started;
       }
@@ -325,13 +325,17 @@ export class LocalStack implements RuntimeStack {
     };
   }
 
-  async #prepare(request: LocalStartRequest, user: ServiceUser): Promise<LaunchPlan> {
+  async #prepare(
+    request: LocalStartRequest,
+    user: ServiceUser,
+    installed: InstalledApp | undefined,
+  ): Promise<LaunchPlan> {
     const context = await this.#context(request, user, request.service.name);
     const { server } = request.service;
     if (server !== undefined) return prepareServer(server, context);
     const provider = providerOf(request.service);
     if (provider === "postgres") return preparePostgres(context);
-    return provider === "redis" ? prepareRedis(context) : prepareApp(context);
+    return provider === "redis" ? prepareRedis(context) : prepareApp(context, installed);
   }
 
   /** @returns null when another process took a port that is not fixed: the next attempt uses another port */

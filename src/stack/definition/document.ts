@@ -3,9 +3,8 @@
  * each one with all others: in a large file that blocked the server for minutes.
  */
 import { type Alias, Composer, type Document, isScalar, LineCounter, type Node, visit } from "yaml";
-import { MOST_LEVELS } from "./tree.js";
-import { shallowTokens } from "./yaml-depth.js";
 import { repeatedKey, type YamlFault, yamlFault } from "./yaml-fault.js";
+import { boundedTokens } from "./yaml-limits.js";
 
 /**
  * Target node of each alias. Absent: the anchor does not exist. `around it`: the target contains the alias, so
@@ -17,12 +16,14 @@ export interface ParsedFile {
   /** Separated by `---`; Compose merges them in order. */
   documents: { document: Document; targets: AliasTargets }[];
   lines: LineCounter;
-  /** The first syntax error; `documents` is empty then. */
-  fault: (YamlFault & { line: number }) | null;
+  /** The first syntax error, or the limit that the text exceeds; `documents` is empty then. */
+  fault: (YamlFault & { line: number; path: string }) | null;
 }
 
 interface Fault extends YamlFault {
   at: number;
+  /** Path of the value. Default: the file. */
+  path?: string;
 }
 
 /** Targets of the aliases, and the first key that a mapping has twice. */
@@ -57,18 +58,13 @@ function scan(document: Document): { targets: AliasTargets; fault: Fault | null 
 
 export function parseYaml(text: string): ParsedFile {
   const lines = new LineCounter();
-  const refuse = ({ message, hint, at }: Fault): ParsedFile => ({
+  const refuse = ({ message, hint, at, path = "" }: Fault): ParsedFile => ({
     documents: [],
     lines,
-    fault: { message, hint, line: text.slice(0, at).split("\n").length },
+    fault: { message, hint, line: text.slice(0, at).split("\n").length, path },
   });
-  const tokens = shallowTokens(text, lines.addNewLine);
-  if (typeof tokens === "number")
-    return refuse({
-      message: `nests deeper than ${MOST_LEVELS} levels`,
-      hint: "Write it with fewer levels.",
-      at: tokens,
-    });
+  const tokens = boundedTokens(text, lines.addNewLine);
+  if (!Array.isArray(tokens)) return refuse(tokens);
   const composer = new Composer({ version: "1.2", uniqueKeys: false, logLevel: "silent" });
   const documents: ParsedFile["documents"] = [];
   for (const document of composer.compose(tokens)) {

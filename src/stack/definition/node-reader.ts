@@ -6,7 +6,7 @@
 import { nearest } from "../../system/nearest.js";
 import type { Lookup } from "./interpolate.js";
 import type { Problems } from "./problems.js";
-import { isNull, MOST_LEVELS, type Tree, textOf } from "./tree.js";
+import { below, isNull, MOST_ENTRIES, MOST_LEVELS, type Tree, textOf } from "./tree.js";
 
 /** State shared by all files of a project. */
 export interface ReadContext {
@@ -20,17 +20,8 @@ export interface ReadContext {
 const NODE_BUDGET = 50_000;
 export const nodeBudget = () => ({ left: NODE_BUDGET });
 
-/** The path of `name` below `path`. A name with special characters is quoted. */
-const below = (path: string, name: string): string => {
-  const part = /^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name);
-  return path === "" ? part : `${path}.${part}`;
-};
-
-/**
- * Maximum items of a list and entries of a mapping, far above real files. Each one costs the reader time and memory.
- */
+/** Maximum items of a list, far above real files. Each one costs the reader time and memory. */
 const MOST_ITEMS = 1000;
-export const MOST_ENTRIES = 10_000;
 
 /** Maximum number of valid keys that an error lists. */
 const LISTED_KEYS = 30;

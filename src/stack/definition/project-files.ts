@@ -151,7 +151,8 @@ export class FileReader {
     }
     const file = this.#files.get(path) ?? undefined;
     if (file?.fault == null) return file;
-    problems.invalid({ file: { path }, line: file.fault.line }, "", file.fault.message, file.fault.hint);
+    const { line, path: value, message, hint } = file.fault;
+    problems.invalid({ file: { path }, line }, value, message, hint);
     return undefined;
   }
 }

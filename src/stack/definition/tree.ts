@@ -8,6 +8,14 @@ import type { Lookup } from "./interpolate.js";
 
 /** Maximum nesting depth: far above real files, and far below a stack overflow. */
 export const MOST_LEVELS = 100;
+/** Maximum entries of a mapping, far above real files. Each one costs the reader time and memory. */
+export const MOST_ENTRIES = 10_000;
+
+/** The path of `name` below `path`. A name with special characters is quoted. */
+export const below = (path: string, name: string): string => {
+  const part = /^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name);
+  return path === "" ? part : `${path}.${part}`;
+};
 
 /** One reading of one compose file. */
 export interface FileOrigin {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Enforcement } from "../../../src/stack/runtime.js";
 import { endedBy, until } from "./bench.js";
-import { type Given, shared } from "./contract.js";
+import { type Given, once, shared } from "./contract.js";
 
 /** Returns the memory limit of the program's own cgroup in MB, for cgroup v1 and v2. */
 const OWN_LIMIT = `
@@ -27,7 +27,7 @@ const LIMITS = { cpus: 0.5, memory_mb: 96, pids: 60 };
 
 export function limitTests(given: Given): void {
   describe("limits", () => {
-    const held = async (): Promise<Enforcement> => (await given.target().runtime.check()).isolation.limits;
+    const held = once(async (): Promise<Enforcement> => (await given.target().runtime.check()).isolation.limits);
     /** A service that prints its memory limit and process id again and again. */
     const app = shared(given, async (bench) => {
       const program = `${OWN_LIMIT}

@@ -264,6 +264,21 @@ describe("refused files", () => {
       `services:\n${"- ".repeat(200_000)}`,
       /compose\.yaml:2: nests deeper than 100 levels/,
     ],
+    [
+      "300,000 tags of one value",
+      `a: ${"!a ".repeat(300_000)}x`,
+      /compose\.yaml:1: has more than 10 tags and anchors before one value/,
+    ],
+    [
+      "40,000 volumes",
+      `services: { a: { image: a } }\nvolumes:\n${Array.from({ length: 40_000 }, (_, at) => `  v${at}: {}\n`).join("")}`,
+      /compose\.yaml:3: volumes: has more than 10000 entries/,
+    ],
+    [
+      "400,000 items in a list's mapping",
+      `services:\n  "a b":\n    volumes:\n    - a\n    - x: [${"a,".repeat(400_000)}]`,
+      /compose\.yaml:5: services\."a b"\.volumes\[1\]\.x: has more than 10000 entries/,
+    ],
   ])("a file with %s is refused in bounded time", async (_what, text, message) => {
     const error = await refusal(text);
     expect(error.code).toBe("INVALID_STACK");

@@ -15,7 +15,7 @@ import { type Installation, installFailed } from "../../shared/installation.js";
 import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/manifests/node.js";
 import { readRequirements } from "../../shared/manifests/python.js";
 import { isLoopbackMirror, mirrorSettings } from "../../shared/mirror-settings.js";
-import { virtualEnvironmentCommand } from "../../shared/virtual-environment.js";
+import { pipInstall, virtualEnvironmentCommand } from "../../shared/virtual-environment.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
 import { type UploadOptions, uploadFiles, uploadFolder } from "./uploads.js";
 
@@ -108,7 +108,6 @@ async function python(options: InstallOptions, base: Container, manifest: string
   if (!isBeneath(folder, manifest)) throw installFailed(`${manifest} is outside the project's folder.`);
   const { files, usesSources } = readRequirements(manifest, folder);
   const include = files.map(({ path }) => relative(folder, path));
-  const pip = [`${DEPENDENCIES}/bin/python`, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
   const prepared = ready(options, base, "pip", client.directory());
   const requirements = join(usesSources ? SOURCES : MANIFEST, relative(folder, manifest));
   // pip builds packages of the project in their own folders and links to editable ones, so that it needs a permanent
@@ -120,7 +119,7 @@ async function python(options: InstallOptions, base: Container, manifest: string
     .withExec(virtualEnvironmentCommand("python3", DEPENDENCIES))
     // Paths in a requirements file are relative to the working directory.
     .withWorkdir(dirname(requirements))
-    .withExec([...pip, "--progress-bar", "off", "-r", requirements])
+    .withExec([`${DEPENDENCIES}/bin/python`, ...pipInstall(true), "-r", requirements])
     .withWorkdir((await base.workdir()) || "/")
     .withoutMount(DOWNLOADS);
   const container = usesSources ? installed : installed.withoutMount(MANIFEST);

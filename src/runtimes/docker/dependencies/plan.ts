@@ -7,7 +7,7 @@ import { CONTEXT_LIMITS } from "../../shared/build-context.js";
 import { type Installation, installFailed } from "../../shared/installation.js";
 import { NODE_LOCKS, NPM_SETTINGS, readNodeManifest } from "../../shared/manifests/node.js";
 import { readRequirements } from "../../shared/manifests/python.js";
-import { CREATE_ENVIRONMENT } from "../../shared/virtual-environment.js";
+import { CREATE_ENVIRONMENT, pipInstall } from "../../shared/virtual-environment.js";
 import type { UserIds } from "../container/user-ids.js";
 import { folderArchive } from "../image/context.js";
 
@@ -65,7 +65,7 @@ async function hashOf(stream: Readable): Promise<string> {
   return sum.digest("hex");
 }
 
-const PIP = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "-r"];
+const PIP = [...pipInstall(true), "-r"];
 /** Its first two arguments: program that creates the environment, and pip's working directory for relative paths. */
 const PIP_SCRIPT = `python3 -I -c "$1" ${DEPENDENCIES}; cd "$2"; shift 2; exec ${DEPENDENCIES}/bin/python "$@"`;
 

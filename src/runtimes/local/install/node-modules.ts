@@ -11,6 +11,7 @@ import { ensureDir, namesIn, ownerOf, writePrivateFile } from "../files/create.j
 import { removeTree } from "../files/remove-tree.js";
 import type { NodeTool } from "../image/classify.js";
 import { npmScript } from "../toolchain/binaries.js";
+import { installCommand, NPM } from "../toolchain/install-command.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
 import type { InstallContext } from "./install-context.js";
 import { installStep } from "./install-step.js";
@@ -140,7 +141,7 @@ const NO_DEV: Readonly<Record<NodeTool, string>> = {
 function installArguments(tool: NodeTool, options: { locked: boolean; omitDev: boolean; berry: boolean }): string[] {
   const { locked, omitDev, berry } = options;
   if (tool === "yarn" && berry) return ["install", ...(locked ? ["--immutable"] : [])];
-  const quiet = tool === "npm" ? ["--no-audit", "--no-fund", "--no-update-notifier"] : [];
+  const quiet = tool === "npm" ? ["--no-audit", "--no-fund"] : [];
   return [...FROZEN[tool][locked ? "locked" : "free"], ...(omitDev ? [NO_DEV[tool]] : []), ...quiet];
 }
 
@@ -237,7 +238,7 @@ export async function npmOf(node: string): Promise<NodeProgram> {
   const npm = await npmScript(node);
   if (npm !== null) return { argv: [node, npm], path: [dirname(node)] };
   throw new StackwardenError("RUNTIME_UNAVAILABLE", "npm was not found beside Node.js.", {
-    hint: "Install npm for this Node.js (on Debian or Ubuntu: sudo apt-get install -y npm).",
+    hint: `Install npm for this Node.js: ${installCommand(NPM)}`,
     details: { node },
   });
 }

@@ -3,15 +3,15 @@
  * folder.
  */
 import { dirname, join } from "node:path";
-import { StackwardenError } from "../../../errors.js";
 import { NODE_LOCKS, type NodeManifest, NPM_SETTINGS } from "../../shared/manifests/node.js";
 import { namesIn, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
-import { nodeFor, npmScript } from "../toolchain/binaries.js";
+import { nodeFor } from "../toolchain/binaries.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
 import type { InstallContext } from "./install-context.js";
 import { installStep } from "./install-step.js";
 import { installerEnvironment } from "./installer-environment.js";
+import { npmOf } from "./node-modules.js";
 
 const RECIPE = "3";
 
@@ -23,14 +23,6 @@ export interface NodeModules {
   /** The entries of node_modules by name, for a folder of links beside the service's sources. */
   links: Map<string, string>;
   installed: boolean;
-}
-
-async function npmOf(node: string): Promise<string> {
-  const npm = await npmScript(node);
-  if (npm !== null) return npm;
-  throw new StackwardenError("RUNTIME_UNAVAILABLE", "npm was not found beside Node.js.", {
-    hint: "Install npm for the Node.js that runs stackwarden (on Debian or Ubuntu: sudo apt-get install -y npm).",
-  });
 }
 
 function reportOwnScripts(context: InstallContext, names: string[]): void {
@@ -57,7 +49,7 @@ export async function installNode(context: InstallContext, manifest: NodeManifes
       await installStep(context, locked ? "npm ci" : "npm install", {
         // Install scripts run: many packages need theirs, and the scripts have the same permissions as the service
         // itself.
-        argv: [node, npm, locked ? "ci" : "install", "--no-audit", "--no-fund", "--no-update-notifier"],
+        argv: [...npm.argv, locked ? "ci" : "install", "--no-audit", "--no-fund"],
         cwd: target,
         env: {
           ...installerEnvironment({ ...context, path: [dirname(node)] }),

@@ -3,6 +3,7 @@ import { join, relative, resolve } from "node:path";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { readRequirements } from "../../shared/manifests/python.js";
 import { manifestError, readManifestText, requireManifestText } from "../../shared/manifests/read-manifest.js";
+import { pipInstall } from "../../shared/virtual-environment.js";
 import { writePrivateFile } from "../files/create.js";
 import { readOwnFile } from "../files/read.js";
 import type { Installation } from "../image/classify.js";
@@ -88,8 +89,12 @@ open(sys.argv[2], "w").write("\\n".join(lines) + "\\n")
 
 const DEPENDENCY_LIST = "dependencies.txt";
 
-async function withPip(context: InstallContext, part: Part, venv: string, env: Record<string, string>): Promise<void> {
-  const { installation, folder } = part;
+async function withPip(
+  context: InstallContext,
+  { installation, folder, isFirst }: Part & { isFirst: boolean },
+  venv: string,
+  env: Record<string, string>,
+): Promise<void> {
   const python = join(venv, "bin", "python");
   const packages = installation.requirements.flatMap((written) => ["-r", resolve(folder, written)]);
   for (const one of installation.packages) {
@@ -114,18 +119,7 @@ async function withPip(context: InstallContext, part: Part, venv: string, env: R
   }
   if (packages.length === 0) return;
   await installStep(context, "pip install", {
-    argv: [
-      python,
-      "-m",
-      "pip",
-      "install",
-      "--no-input",
-      "--disable-pip-version-check",
-      "--progress-bar",
-      "off",
-      ...installation.options,
-      ...packages,
-    ],
+    argv: [python, ...pipInstall(isFirst), ...installation.options, ...packages],
     cwd: folder,
     env,
   });
@@ -230,7 +224,7 @@ export async function installPythonEnvironment(context: InstallContext, request:
           part.installation.tool === "pip" ||
           part.installation.requirements.length > 0 ||
           part.installation.packages.length > 0;
-        if (byPip) await withPip(context, part, venv, env);
+        if (byPip) await withPip(context, { ...part, isFirst: part === parts[0] }, venv, env);
         else await withLock(context, part, request, venv, env);
         await withPrograms(context, part, venv, env);
       }

@@ -2,8 +2,9 @@
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { readRequirements } from "../../shared/manifests/python.js";
-import { virtualEnvironmentCommand } from "../../shared/virtual-environment.js";
+import { pipInstall, virtualEnvironmentCommand } from "../../shared/virtual-environment.js";
 import { findPython, firstRunnable } from "../toolchain/binaries.js";
+import { installCommand, PYTHON } from "../toolchain/install-command.js";
 import { PYTHON_DETAILS, programOutput } from "../toolchain/program-output.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
 import type { InstallContext } from "./install-context.js";
@@ -17,7 +18,7 @@ export async function pythonFor(context: Pick<InstallContext, "user" | "host">):
   const python = await firstRunnable([await findPython()], context.user, context.host);
   if (python !== null) return python;
   throw new StackwardenError("RUNTIME_UNAVAILABLE", "No python3 that a service's user can run was found.", {
-    hint: "Install it, on Debian or Ubuntu: sudo apt-get install -y python3-venv",
+    hint: `Install it: ${installCommand(PYTHON)}`,
   });
 }
 
@@ -56,9 +57,8 @@ export async function installPython(
         env,
       });
       if (empty) return;
-      const pip = [join(venv, "bin", "python"), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
       await installStep(context, "pip install", {
-        argv: [...pip, "--progress-bar", "off", "-r", inRoot],
+        argv: [join(venv, "bin", "python"), ...pipInstall(true), "-r", inRoot],
         cwd: dirname(inRoot),
         env,
       });

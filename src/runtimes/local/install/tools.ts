@@ -4,6 +4,7 @@
  */
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { pipInstall } from "../../shared/virtual-environment.js";
 import { writePrivateFile } from "../files/create.js";
 import { findClientTool, type ToolchainContext } from "../toolchain/find-toolchain.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
@@ -85,7 +86,7 @@ async function nodeTool(
       build: async (target) => {
         await writePrivateFile(join(target, "package.json"), '{"private":true}', context.user);
         await installStep(context, `Installing ${packageSpec}`, {
-          argv: [...npm.argv, "install", "--no-audit", "--no-fund", "--no-update-notifier", packageSpec],
+          argv: [...npm.argv, "install", "--no-audit", "--no-fund", packageSpec],
           cwd: target,
           env: {
             ...installerEnvironment({ ...context, path: npm.path }),
@@ -108,15 +109,7 @@ async function pythonTool(context: InstallContext, name: string, python: string)
       build: async (venv) => {
         const env = await createVirtualEnvironment(context, python, venv);
         await installStep(context, `Installing ${name}`, {
-          argv: [
-            join(venv, "bin", "python"),
-            "-m",
-            "pip",
-            "install",
-            "--no-input",
-            "--disable-pip-version-check",
-            name,
-          ],
+          argv: [join(venv, "bin", "python"), ...pipInstall(true), name],
           cwd: context.home,
           env,
         });

@@ -32,7 +32,7 @@ export interface PreparedRecipe {
   /** Directories in front of the services' PATH. */
   path: string[];
   env: Record<string, string>;
-  mounts: SandboxMount[];
+  mounts(): Promise<SandboxMount[]>;
   notes: string[];
   /** Replaces the container's paths in a text by those of this machine. */
   place(text: string): string;
@@ -83,7 +83,6 @@ function managerVersion(folder: string, project: string, tool: string): string |
 class Preparation {
   readonly path: string[] = [];
   readonly env: Record<string, string> = {};
-  readonly mounts: SandboxMount[] = [];
   readonly notes: string[] = [];
   readonly modules: InstalledModules[] = [];
   readonly #tools = new Map<string, ToolProgram>();
@@ -175,20 +174,22 @@ class Preparation {
   }
 
   /** Packages in their places in the project's folder, seen by the service alone. */
-  async mountModules(): Promise<void> {
+  async moduleMounts(): Promise<SandboxMount[]> {
     const { stack, user, base } = this.context;
+    const mounts: SandboxMount[] = [];
     for (const { root, dir, places, exclusive } of this.modules)
       for (const place of places) {
         const target = await ensureMountPoint(join(root, place), "node_modules", stack.folder, stack.stateDir);
         const source = join(dir, place, "node_modules");
-        this.mounts.push({ source, target, readOnly: !exclusive });
+        mounts.push({ source, target, readOnly: !exclusive });
         if (exclusive || place !== "") continue;
         const caches = await ensureDir(join(base, "caches"), 0o711);
         for (const name of CACHE_FOLDERS) {
           const cache = await ensureDir(join(caches, name), 0o700, user);
-          this.mounts.push({ source: cache, target: join(target, name), readOnly: false });
+          mounts.push({ source: cache, target: join(target, name), readOnly: false });
         }
       }
+    return mounts;
   }
 
   async links(): Promise<CopyLinks[]> {
@@ -265,7 +266,7 @@ export async function prepareRecipe(
     ...(copyBecause === undefined ? {} : { copyBecause, links: await preparation.links() }),
     ...(copyBecause === undefined && hasModules ? { linksIfCopied: () => preparation.links() } : {}),
   });
-  if (hasModules && !workspace.copied) await preparation.mountModules();
+  const mounts = async (): Promise<SandboxMount[]> => (workspace.copied ? [] : preparation.moduleMounts());
   const output = join(stateDir, "work", request.service.name, "out");
   await removeTree(output, stateDir);
   await ensureDir(output, 0o755, user);
@@ -285,12 +286,12 @@ export async function prepareRecipe(
     if (language === "go") Object.assign(preparation.env, await goVariables(install));
   }
   pythonSources(preparation, hostOf);
-  await runBuilds(preparation, recipe, { hostOf, place });
+  await runBuilds(preparation, recipe, { hostOf, place, mounts });
   return {
     workspace,
     path: [...new Set(preparation.path)],
     env: preparation.env,
-    mounts: preparation.mounts,
+    mounts,
     notes: [...recipe.notes, ...notes, ...preparation.notes],
     place,
   };
@@ -319,20 +320,21 @@ function pythonSources({ recipe, env, context }: Preparation, hostOf: (path: str
 }
 
 async function runBuilds(
-  { context, install, path, env, mounts }: Preparation,
+  { context, install, path, env }: Preparation,
   { builds }: AppRecipe,
-  { hostOf, place }: { hostOf(path: string): string; place(text: string): string },
+  { hostOf, place, mounts }: Pick<PreparedRecipe, "place" | "mounts"> & { hostOf(path: string): string },
 ): Promise<void> {
   if (builds.length === 0) return;
   context.request.phase("building");
   const base = installerEnvironment({ ...context, path });
+  const step = { ...install, mounts: await mounts() };
   for (const build of builds) {
     const own = Object.fromEntries(
       Object.entries(build.env)
         .filter(([name]) => name !== "PATH")
         .map(([name, value]) => [name, place(value)]),
     );
-    await installStep({ ...install, mounts }, `Dockerfile line ${build.line}: ${build.text.slice(0, 60)}`, {
+    await installStep(step, `Dockerfile line ${build.line}: ${build.text.slice(0, 60)}`, {
       argv: ["/bin/sh", "-c", place(build.text)],
       cwd: hostOf(build.folder),
       env: { ...base, ...own, ...env, ...pythonPath(env.PYTHONPATH, own.PYTHONPATH), CI: "1" },

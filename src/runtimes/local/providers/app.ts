@@ -16,6 +16,7 @@ import { hostNames } from "../addresses/host-names.js";
 import { ensureDir, writePrivateFile } from "../files/create.js";
 import { notRunnable } from "../image/translate.js";
 import type { InstallContext } from "../install/install-context.js";
+import { NO_UPDATE_CHECK } from "../install/installer-environment.js";
 import { installNode } from "../install/node.js";
 import { installPython, pythonFor } from "../install/python.js";
 import type { SandboxMount } from "../process/sandbox.js";
@@ -94,10 +95,12 @@ function installContext(context: PrepareContext): InstallContext {
   };
 }
 
-interface Prepared {
+/** What a start needs of the installation: the sources, with dependencies installed and build commands run. */
+export interface InstalledApp {
   workspace: Workspace;
   tools: Tools;
-  mounts?: readonly SandboxMount[];
+  /** They have folders in the directory of the instance, which each start creates. */
+  mounts?(): Promise<readonly SandboxMount[]>;
   notes?: string[];
   place?(text: string): string;
 }
@@ -105,7 +108,11 @@ interface Prepared {
 /**
  * Runs before the sources are copied: the copy gets a node_modules of links before its user can change anything in it.
  */
-async function withNodeModules(context: PrepareContext, manifest: string, common: WorkspaceRequest): Promise<Prepared> {
+async function withNodeModules(
+  context: PrepareContext,
+  manifest: string,
+  common: WorkspaceRequest,
+): Promise<InstalledApp> {
   const node = dirname(await nodeFor(context.user, context.host));
   const modules = await installNode(installContext(context), readNodeManifest(manifest, common.folder));
   if (modules === null) return { workspace: await prepareWorkspace(common), tools: { path: [node], env: {} } };
@@ -117,8 +124,11 @@ async function withNodeModules(context: PrepareContext, manifest: string, common
   return { workspace, tools: { path: [join(modules.dir, ".bin"), node], env: {} } };
 }
 
-/** Installs the dependencies of the definition, in the folder or the copy that the service will run in. */
-async function workspaceAndTools(context: PrepareContext): Promise<Prepared> {
+/**
+ * Installs the dependencies of an app and runs its build commands, in the folder or the copy that the service will run
+ * in.
+ */
+export async function installApp(context: PrepareContext): Promise<InstalledApp> {
   const { service } = context.request;
   const { folder, stateDir } = context.stack;
   const install = service.local?.install;
@@ -140,11 +150,6 @@ async function workspaceAndTools(context: PrepareContext): Promise<Prepared> {
   if (install === undefined) return { workspace, tools: { path: [], env: {} } };
   const { venv } = await installPython(installContext(context), resolve(folder, install.manifest), workspace.root);
   return { workspace, tools: { path: [join(venv, "bin")], env: { VIRTUAL_ENV: venv } } };
-}
-
-/** Installs the dependencies of an app, so that `prepareApp` finds them. */
-export async function installDependencies(context: PrepareContext): Promise<void> {
-  await workspaceAndTools(context);
 }
 
 /** Secrets that a container would have at /run/secrets, as files that belong to the service's user. */
@@ -199,11 +204,12 @@ const same = (text: string): string => text;
 const mapValues = (values: Record<string, string>, change: (text: string) => string): Record<string, string> =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
 
-export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
+/** @param installed of the preparation before this start. Absent: dependencies are installed now. */
+export async function prepareApp(context: PrepareContext, installed?: InstalledApp): Promise<LaunchPlan> {
   const { request, book, home, tmp, user } = context;
   const { service } = request;
   const { argv: words, container } = appCommand(service);
-  const prepared = await workspaceAndTools(context);
+  const prepared = installed ?? (await installApp(context));
   const { workspace, tools, notes: about = [] } = prepared;
   // Installed packages are there without the volume that keeps them out of a bind.
   const isInstalled = (target: string): boolean =>
@@ -215,7 +221,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     needed: [workspace.root, workspace.cwd, context.stack.folder, context.stack.stateDir, ...tools.path],
     isInstalled,
   });
-  const mounts = [...(prepared.mounts ?? []), ...volumes.mounts];
+  const mounts = [...((await prepared.mounts?.()) ?? []), ...volumes.mounts];
   const place = (text: string): string => (prepared.place ?? same)(volumes.place(text));
   const notes = [...workspace.notes, ...about, ...volumes.notes];
   const secrets = await secretFiles(context);
@@ -236,6 +242,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     TMPDIR: tmp,
     PYTHONDONTWRITEBYTECODE: "1",
     PYTHONUNBUFFERED: "1",
+    ...NO_UPDATE_CHECK,
     ...(port === undefined ? {} : { PORT: String(port), HOST: "127.0.0.1" }),
     ...tools.env,
   };

@@ -10,6 +10,7 @@ import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../file
 import { removeTree } from "../files/remove-tree.js";
 import { withStorage } from "../files/storage.js";
 import { firstRunnable, SERVICE_PATH } from "../toolchain/binaries.js";
+import { installCommand, PSQL } from "../toolchain/install-command.js";
 import type { ProcessHost, RunResult, RunSpec } from "../types.js";
 import { clusterTemplate, copyTemplate, removeTemplate, throwawayPassword } from "./cluster-template.js";
 import { type InitScripts, RUN_INIT_SCRIPTS } from "./init-scripts.js";
@@ -154,7 +155,7 @@ async function runScripts(
       "RUNTIME_UNAVAILABLE",
       `The initialisation scripts of "${request.service.name}" need psql, which is not installed.`,
       {
-        hint: `Install it: ${process.platform === "darwin" ? "brew install libpq && brew link --force libpq" : "sudo apt-get install -y postgresql-client"}`,
+        hint: `Install it: ${installCommand(PSQL)}`,
         details: { service: request.service.name, scripts: scripts.names },
       },
     );

@@ -6,6 +6,7 @@ import { StackwardenError } from "../../../errors.js";
 import { parseImageName } from "../../../stack/definition/image-name.js";
 import { mirrorSettings } from "../../shared/mirror-settings.js";
 import { findPostgresPackage, npmScript } from "../toolchain/binaries.js";
+import { installCommand } from "../toolchain/install-command.js";
 import {
   cachedPostgres,
   downloadPostgres,
@@ -69,10 +70,10 @@ async function withExtension(image: string, major: number, service: string): Pro
   if (required === undefined) return null;
   const system = await systemPostgres(major);
   if (system !== null && (await hasExtension(system, required.extension))) return system;
-  const command =
-    process.platform === "darwin"
-      ? `brew install postgresql@${major} ${required.brew}`
-      : `sudo apt-get install -y postgresql-${major} ${required.debian(major)}`;
+  const command = installCommand({
+    debian: `postgresql-${major} ${required.debian(major)}`,
+    brew: `postgresql@${major} ${required.brew}`,
+  });
   throw new StackwardenError(
     "RUNTIME_UNAVAILABLE",
     `"${service}" needs PostgreSQL ${major} with the extension ${required.extension} (${image}).`,

@@ -6,6 +6,7 @@ import type { ServiceDefinition, StackDefinition } from "../../../stack/definiti
 import { LOOPBACK } from "../addresses/address-rewrite.js";
 import { ensureDir, ownerOf, writePrivateFile } from "../files/create.js";
 import { findRedis, SERVICE_PATH } from "../toolchain/binaries.js";
+import { installCommand, REDIS } from "../toolchain/install-command.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { reachable } from "./postgres-cluster.js";
 import { isOtherVersion, programVersion } from "./program-version.js";
@@ -58,7 +59,7 @@ export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan>
   const program = await findRedis();
   if (program === null) {
     throw new StackwardenError("RUNTIME_UNAVAILABLE", "Neither redis-server nor valkey-server is installed.", {
-      hint: "Install it, on Debian or Ubuntu: sudo apt-get install -y redis-server; on macOS: brew install redis",
+      hint: `Install it: ${installCommand(REDIS)}`,
     });
   }
   await reachable(program, context);

@@ -1,6 +1,6 @@
 /** Official images whose servers the local runtime runs from this machine's programs, beside PostgreSQL and Redis. */
 import { parseImageName } from "../../../stack/definition/image-name.js";
-import { aptInstall } from "../toolchain/apt-install.js";
+import { installCommand } from "../toolchain/install-command.js";
 
 export type ServerName = "mysql" | "mariadb" | "memcached" | "mongo" | "rabbitmq" | "nginx" | "mailpit";
 
@@ -88,8 +88,6 @@ export function serverOfImage(image: string): ServerName | null {
 
 /** The one command that installs a server on this platform. */
 export function serverInstallCommand(name: ServerName, platform: NodeJS.Platform = process.platform): string {
-  const { debian, brew } = SERVERS[name];
-  if (platform === "darwin") return `brew install ${brew}`;
-  if (name === "mailpit") return "go install github.com/axllent/mailpit@latest";
-  return aptInstall(debian);
+  if (name === "mailpit" && platform !== "darwin") return "go install github.com/axllent/mailpit@latest";
+  return installCommand(SERVERS[name], platform);
 }

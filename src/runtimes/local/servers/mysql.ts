@@ -15,6 +15,8 @@ import { isOtherVersion, programVersion } from "../providers/program-version.js"
 import { adopt, dataBase, NO_NAMED_VOLUME, variable } from "../providers/provider-data.js";
 import { SHORT_FOLDER } from "../providers/short-socket-folder.js";
 import { SERVICE_PATH } from "../toolchain/binaries.js";
+import { installCommand, MARIADB_CLIENT } from "../toolchain/install-command.js";
+import { programOutput } from "../toolchain/program-output.js";
 import { requireServer } from "./find-server.js";
 import { SERVERS } from "./images.js";
 
@@ -140,9 +142,13 @@ async function programs(context: PrepareContext): Promise<Programs> {
   const client = await findIn(["mariadb", "mysql"], dirs);
   if (client === null)
     throw new StackwardenError("RUNTIME_UNAVAILABLE", `"${service.name}" needs the client of ${server}.`, {
-      hint: "Install it: sudo apt-get install -y mariadb-client",
+      hint: `Install it: ${installCommand(MARIADB_CLIENT)}`,
     });
-  const isMariaDb = (await findIn(["mariadb-install-db", "mysql_install_db"], dirs)) !== null;
+  // Programs of the other one can be installed as well.
+  const isMariaDb = await programOutput(server, ["--version"], context).then(
+    ({ output }) => /MariaDB/i.test(output),
+    () => false,
+  );
   return { server, client, isMariaDb };
 }
 

@@ -10,12 +10,13 @@ import { isRootServer } from "../../../system/root-server.js";
 import { SHARED_NETWORK } from "../network/networks.js";
 import { REFUSING } from "../process/user-namespaces.js";
 import type { ProcessHost } from "../types.js";
-import { aptInstall } from "./apt-install.js";
 import * as binaries from "./binaries.js";
+import { installCommand, type Packages, PYTHON, REDIS } from "./install-command.js";
 
 type Finding = RuntimeStatus["findings"][number];
 
 const run = promisify(execFile);
+/** A check takes at most a second. */
 const DEADLINE_MS = 700;
 /** The variable of the server's environment that turns namespaces of services off. */
 const NAMESPACES_VARIABLE = "STACKWARDEN_NAMESPACES";
@@ -33,21 +34,31 @@ const SEARCH: Search = {
   refusedPrograms: async (names) => refusedPrograms(await lookUpProgram(names)),
 };
 
-/** The install command for this platform; Debian's and macOS's are supported. */
-async function installCommand({ findProgram }: Search, debian: string, brew: string): Promise<string> {
-  if (process.platform === "darwin") return `brew install ${brew}`;
-  if ((await findProgram("apt-get")) !== null) return aptInstall(debian);
-  return `Install ${debian} with this system's package manager.`;
+async function installation({ findProgram }: Search, packages: Packages): Promise<string> {
+  const hasManager = process.platform === "darwin" || (await findProgram("apt-get")) !== null;
+  return hasManager ? installCommand(packages) : `Install ${packages.debian} with this system's package manager.`;
 }
 
-async function output(program: string, args: string[]): Promise<string | null> {
+/** What a program prints; null when it fails, `late` when it does not end. */
+async function output(program: string, args: readonly string[]): Promise<{ text: string | null; late?: true }> {
   // Without the server's environment, so that a virtual environment of the operator is not found.
-  const options = { timeout: DEADLINE_MS, env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" } };
+  const options = {
+    timeout: DEADLINE_MS,
+    killSignal: "SIGKILL" as const,
+    env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
+  };
   return run(program, args, options).then(
-    ({ stdout }) => stdout.trim(),
-    () => null,
+    ({ stdout }) => ({ text: stdout.trim() }),
+    (error: { killed?: boolean }) => (error.killed === true ? { text: null, late: true } : { text: null }),
   );
 }
+
+const late = (check: string, program: string): Finding => ({
+  check,
+  ok: false,
+  message: `${program} did not answer within ${DEADLINE_MS / 1000} s.`,
+  fix: "Check again when the machine is less busy.",
+});
 
 function platform(): Finding {
   const ok = process.platform === "linux" || process.platform === "darwin";
@@ -89,8 +100,10 @@ async function postgres({ findPostgresPackage }: Search): Promise<Finding> {
 
 async function redis(search: Search): Promise<Finding> {
   const redisPath = await search.findRedis();
-  const version = redisPath === null ? null : await output(redisPath, ["--version"]);
+  const answer = redisPath === null ? null : await output(redisPath, ["--version"]);
+  const version = answer?.text ?? null;
   if (version !== null) return { check: "redis", ok: true, message: `${version.split(" sha=")[0]} (${redisPath})` };
+  if (redisPath !== null && answer?.late) return late("redis", redisPath);
   return {
     check: "redis",
     ok: false,
@@ -98,22 +111,27 @@ async function redis(search: Search): Promise<Finding> {
       redisPath === null
         ? `Neither redis-server nor valkey-server was found.${await search.refusedPrograms(binaries.REDIS_PROGRAMS)}`
         : `${redisPath} does not run.`,
-    fix: await installCommand(search, "redis-server", "redis"),
+    fix: await installation(search, REDIS),
   };
 }
 
+/** Finds venv and ensurepip without importing them, and without site packages: that takes a third of the time. */
+const PYTHON_VERSION: readonly string[] = [
+  ...["-I", "-S", "-c"],
+  'import importlib.util as util, sys; sys.exit(any(util.find_spec(name) is None for name in ("ensurepip", "venv")) or print(sys.version.split()[0]))',
+];
+
 async function python(search: Search): Promise<Finding> {
   const pythonPath = await search.findPython();
-  const version =
-    pythonPath === null
-      ? null
-      : await output(pythonPath, ["-c", "import ensurepip, sys, venv; print(sys.version.split()[0])"]);
+  const answer = pythonPath === null ? null : await output(pythonPath, PYTHON_VERSION);
+  const version = answer?.text ?? null;
   if (version !== null) return { check: "python", ok: true, message: `Python ${version} with venv (${pythonPath})` };
+  if (pythonPath !== null && answer?.late) return late("python", pythonPath);
   return {
     check: "python",
     ok: false,
     message: pythonPath === null ? "No system python3 was found." : `${pythonPath} lacks venv or ensurepip.`,
-    fix: await installCommand(search, "python3-venv", "python"),
+    fix: await installation(search, PYTHON),
   };
 }
 
@@ -125,7 +143,7 @@ async function namespaces(host: ProcessHost, search: Search): Promise<Finding[]>
 }
 
 async function namespacesFix(reason: string, search: Search): Promise<string> {
-  if (/not installed/.test(reason)) return installCommand(search, "bubblewrap", "");
+  if (/not installed/.test(reason)) return installation(search, { debian: "bubblewrap", brew: "" });
   if (/turned off/.test(reason)) return `Start the server without ${NAMESPACES_VARIABLE}=off.`;
   if (isRootServer()) return "Allow the server to make namespaces (in a container: the capability SYS_ADMIN).";
   for (const [name, { allowed }] of Object.entries(REFUSING))

@@ -53,11 +53,15 @@ describe("installNodeModules", () => {
     expect(spec?.argv).toEqual([
       join(preparation.bin, "node"),
       "/npm-cli.js",
-      ...["ci", "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier"],
+      ...["ci", "--omit=dev", "--no-audit", "--no-fund"],
     ]);
     expect(Object.keys(seen)).toEqual(["package-lock.json", "package.json"]);
     const downloads = join(preparation.stateDir, "deps/downloads/web");
-    expect(spec?.env).toMatchObject({ npm_config_cache: join(downloads, "npm"), CI: "1" });
+    expect(spec?.env).toMatchObject({
+      npm_config_cache: join(downloads, "npm"),
+      npm_config_update_notifier: "false",
+      CI: "1",
+    });
     expect(spec?.env.PATH).toMatch(new RegExp(`^${preparation.bin}:`));
     expect(installed).toMatchObject({
       root: preparation.folder,
@@ -71,8 +75,8 @@ describe("installNodeModules", () => {
   });
 
   it.each([
-    ["npm", "", {}, "install --no-audit --no-fund --no-update-notifier"],
-    ["npm", "npm-shrinkwrap.json", { omitDev: true }, "ci --omit=dev --no-audit --no-fund --no-update-notifier"],
+    ["npm", "", {}, "install --no-audit --no-fund"],
+    ["npm", "npm-shrinkwrap.json", { omitDev: true }, "ci --omit=dev --no-audit --no-fund"],
     ["pnpm", "", {}, "install --no-frozen-lockfile"],
     ["pnpm", "pnpm-lock.yaml", { omitDev: true }, "install --frozen-lockfile --prod"],
     ["yarn", "", { omitDev: true }, "install --production"],

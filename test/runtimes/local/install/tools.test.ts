@@ -41,8 +41,11 @@ describe("toolProgram", () => {
     expect(argv[0]).toMatch(new RegExp(`^${environments()}[0-9a-f]{20}/node_modules/.bin/${name}$`));
     expect(path).toEqual([bin, preparation.bin]);
     const [spec] = preparation.host.specs;
-    expect(spec?.argv.slice(-2)).toEqual(["--no-update-notifier", npmPackage]);
-    expect(spec?.env.npm_config_cache).toBe(join(preparation.stateDir, "deps/downloads/web/npm"));
+    expect(spec?.argv.slice(-2)).toEqual(["--no-fund", npmPackage]);
+    expect(spec?.env).toMatchObject({
+      npm_config_cache: join(preparation.stateDir, "deps/downloads/web/npm"),
+      npm_config_update_notifier: "false",
+    });
   });
 
   it.each(["uv", "poetry", "pipenv"])("pip installs %s into a separate environment", async (name) => {
@@ -51,8 +54,8 @@ describe("toolProgram", () => {
     expect(argv[0]).toMatch(new RegExp(`^${environments()}[0-9a-f]{20}/bin/${name}$`));
     expect(path).toEqual([dirname(argv[0] ?? ""), preparation.bin]);
     expect(preparation.host.specs.at(-1)?.argv.slice(1)).toEqual([
-      ...["-m", "pip", "install", "--no-input", "--disable-pip-version-check"],
-      name,
+      ...["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"],
+      ...["--no-warn-conflicts", name],
     ]);
   });
 

@@ -1,9 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { translateService } from "../../../../src/runtimes/local/image/translate.js";
-import { prepareApp } from "../../../../src/runtimes/local/providers/app.js";
-import type { RunSpec } from "../../../../src/runtimes/local/types.js";
+import { installApp, prepareApp } from "../../../../src/runtimes/local/providers/app.js";
+import type { RunSpec, TranslatedService } from "../../../../src/runtimes/local/types.js";
 import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
 import { service } from "../support/fixture.js";
 import { Preparation } from "../support/preparation.js";
@@ -45,12 +45,14 @@ describe("prepareApp of a Dockerfile", () => {
   };
   /** Commands but those that ask for a version. */
   const commands = () => preparation.host.specs.filter((spec) => spec.cwd !== "/");
-  const prepare = async (dockerfile: string, fields: Partial<ServiceDefinition> = {}) => {
+  const translated = (dockerfile: string, fields: Partial<ServiceDefinition> = {}) => {
     preparation.file("Dockerfile", dockerfile);
     const one = service("web", { build: { context: preparation.folder, args: {} }, ...fields });
-    const translated = await translateService(one, preparation.folder);
-    return prepareApp(await preparation.context(translated, { ports: { "web:3000": 43_000 } }));
+    return translateService(one, preparation.folder);
   };
+  const context = (one: TranslatedService) => preparation.context(one, { ports: { "web:3000": 43_000 } });
+  const prepare = async (dockerfile: string, fields?: Partial<ServiceDefinition>) =>
+    prepareApp(await context(await translated(dockerfile, fields)));
   const TINY = JSON.stringify({ dependencies: { tiny: "1" } });
   const NODE = (...lines: string[]) => ["FROM node:22", "WORKDIR /app", "COPY . .", ...lines].join("\n");
   const PYTHON = (...lines: string[]) => ["FROM python:3.12", "WORKDIR /app", "COPY . .", ...lines].join("\n");
@@ -160,6 +162,29 @@ describe("prepareApp of a Dockerfile", () => {
     );
   });
 
+  it("a start uses the packages and the build of its preparation", async () => {
+    preparation.host.namespaces = true;
+    preparation.file("package.json", TINY);
+    const one = await translated(NODE("RUN npm ci", "RUN npm run build", 'CMD ["node", "dist/x.js"]'));
+    const installed = await installApp(await context(one));
+    const ran = preparation.host.specs.length;
+    const copy = join(preparation.stateDir, "work/web/src");
+    writeFileSync(join(copy, "built.js"), "");
+    const plan = await prepareApp(await context(one), installed);
+    expect(preparation.host.specs.slice(ran).filter((spec) => !isQuestion(spec))).toEqual([]);
+    expect(plan.cwd).toBe(copy);
+    expect(readdirSync(copy)).toContain("built.js");
+  });
+
+  it("a start creates the folders of caches again that its preparation had", async () => {
+    preparation.host.namespaces = true;
+    preparation.file("package.json", TINY);
+    const one = await translated(NODE("RUN npm ci", 'CMD ["node", "server.js"]'));
+    const installed = await installApp(await context(one));
+    const { mounts } = await prepareApp(await context(one), installed);
+    expect(mounts?.map((mount) => "source" in mount && existsSync(mount.source))).toEqual([true, true, true, true]);
+  });
+
   it("a build that fails is named by its line", async () => {
     preparation.file("package.json", "{}");
     preparation.host.answer = (spec) => (spec.argv[0] === "/bin/sh" ? { exitCode: 2, output: "no" } : answer(spec));
@@ -209,14 +234,16 @@ describe("prepareApp of a Dockerfile", () => {
     expect(venv).toMatch(/deps\/environments\/[0-9a-f]{20}$/);
     expect(plan.env.PATH).toMatch(new RegExp(`^${venv}/bin:`));
     expect(plan.env).not.toHaveProperty("PYTHONPATH");
-    const pip = [join(venv, "bin/python"), ..."-m pip install --no-input --disable-pip-version-check".split(" ")];
+    const options = "--no-input --disable-pip-version-check --progress-bar off".split(" ");
+    const pip = [join(venv, "bin/python"), "-m", "pip", "install", ...options];
     expect(
       commands()
         .map(({ argv }) => argv)
         .slice(1),
     ).toEqual([
-      [...pip, "--progress-bar", "off", "-r", join(preparation.folder, "requirements.txt")],
-      [...pip, "--progress-bar", "off", "--find-links", "/w", "gunicorn"],
+      // Only packages of another call can conflict with those of this one.
+      [...pip, "--no-warn-conflicts", "-r", join(preparation.folder, "requirements.txt")],
+      [...pip, "--find-links", "/w", "gunicorn"],
     ]);
   });
 

@@ -85,6 +85,7 @@ describe("an app service on the local runtime", () => {
         "PYTHONDONTWRITEBYTECODE",
         "PYTHONUNBUFFERED",
         "TMPDIR",
+        "npm_config_update_notifier",
       ].sort(),
     );
     expect(statSync(env.HOME ?? "").mode & 0o777).toBe(0o700);
