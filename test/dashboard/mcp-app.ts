@@ -6,6 +6,7 @@ import type { FrameLocator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventsOf } from "../support/domain.js";
 import { type HttpFixture, httpFixture } from "../support/http-fixture.js";
+import { COMPILE_ONCE } from "../support/output-schemas.js";
 import { scriptedManager, serviceReport } from "../support/scripted-manager.js";
 import { NO_CHROMIUM, sharedBrowser } from "./support/browser.js";
 import { hostPage } from "./support/host-page.js";
@@ -16,7 +17,7 @@ const MIME_TYPE = "text/html;profile=mcp-app";
 
 async function client(http: HttpFixture, token: string, mimeTypes: string[] | null): Promise<Client> {
   const extensions = mimeTypes === null ? {} : { extensions: { "io.modelcontextprotocol/ui": { mimeTypes } } };
-  const made = new Client({ name: "test-host", version: "1.0.0" }, { capabilities: extensions });
+  const made = new Client({ name: "test-host", version: "1.0.0" }, { capabilities: extensions, ...COMPILE_ONCE });
   const requestInit = { headers: { Authorization: `Bearer ${token}` } };
   const transport = new StreamableHTTPClientTransport(new URL(`${http.url}/mcp`), { requestInit });
   await made.connect(transport as Parameters<Client["connect"]>[0]);

@@ -1,5 +1,5 @@
 /** As killed-changes.test.ts, for containers of a simulated Dagger engine. */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -21,14 +21,32 @@ services:
     ports: ["6379"]
     volumes: ["cache:/data"]
     healthcheck: { test: [CMD, redis-cli, ping], interval: 1s, retries: 5, start_period: 30s, start_interval: 100ms }
+  idle:
+    image: redis:7-alpine
+    entrypoint: [sleep]
+    command: ["1000"]
+    healthcheck: { test: [CMD, "true"], interval: 30s, retries: 5, start_period: 30s, start_interval: 100ms }
 volumes: { cache: {} }
 `;
-const MOMENTS: { tool: string; call: string; path: string; when: "before" | "after" }[] = [
-  { tool: "restart_service", call: "appendFile", path: "events\\.jsonl.*service_stopping", when: "before" },
-  { tool: "restart_service", call: "appendFile", path: "events\\.jsonl.*service_starting", when: "before" },
-  { tool: "restart_service", call: "appendFile", path: "events\\.jsonl.*service_started", when: "before" },
-  { tool: "set_limits", call: "rename", path: "limits\\.json\\.", when: "before" },
-  { tool: "set_limits", call: "rename", path: "limits\\.json\\.", when: "after" },
+interface Moment {
+  call: string;
+  path: string;
+  when: "before" | "after";
+}
+/**
+ * Moments of a restart of `cache` at which the server is killed, while a change of the limits of `idle` stays between two
+ * of its steps. Each kill costs a start. `kept`: the next start has the new limits.
+ */
+const ROUNDS: { limits?: Moment & { kept: boolean }; restart: Moment }[] = [
+  {
+    limits: { call: "rename", path: "limits\\.json\\.", when: "before", kept: false },
+    restart: { call: "appendFile", path: "events\\.jsonl.*service_stopping", when: "before" },
+  },
+  {
+    limits: { call: "rename", path: "limits\\.json\\.", when: "after", kept: true },
+    restart: { call: "appendFile", path: "events\\.jsonl.*service_starting", when: "before" },
+  },
+  { restart: { call: "appendFile", path: "events\\.jsonl.*service_started", when: "before" } },
 ];
 
 describe.skipIf(why !== null)(
@@ -57,7 +75,7 @@ describe.skipIf(why !== null)(
       const start = async (): Promise<Answer> => {
         const started = await server.call("start_stack", { project: "shop", folder: "shop" });
         expect(started).toMatchObject({ status: "healthy", verified: true });
-        return started.after.services.cache;
+        return started.after.services;
       };
       const redis = async <T>(port: number, use: (client: Redis) => Promise<T>): Promise<T> => {
         const client = new Redis({ host: "127.0.0.1", port, lazyConnect: true, retryStrategy: () => null });
@@ -69,17 +87,30 @@ describe.skipIf(why !== null)(
           client.disconnect();
         }
       };
-      let service = await start();
-      for (const [index, { tool, call, path, when }] of MOMENTS.entries()) {
-        const name = `${tool}, ${when} ${call} of ${path}`;
-        await redis(service.endpoints[0].host_port, (client) => client.rpush("rounds", index));
+      const portOf = (services: Answer): number => services.cache.endpoints[0].host_port;
+      const lost = async (tool: string, input: object, name: string): Promise<void> => {
+        expect((await server.refused(tool, { project: "shop", ...input })).code, name).toBe("SERVER_LOST");
+      };
+      let services = await start();
+      let memory: number | null = null;
+      for (const [index, { limits, restart }] of ROUNDS.entries()) {
+        const name = `${limits?.when ?? "no"} change of limits, ${restart.when} ${restart.call} of ${restart.path}`;
+        await redis(portOf(services), (client) => client.rpush("rounds", index));
         const pid = bench.background() as number;
         if (!bench.pids.includes(pid)) bench.pids.push(pid);
-        writeFileSync(order, JSON.stringify({ call, path, when }));
-        const limits = tool === "set_limits" ? { memory_mb: 100 + index } : {};
-        const lost = await server.refused(tool, { project: "shop", service: "cache", ...limits });
+        const ends: Promise<void>[] = [];
+        if (limits !== undefined) {
+          const { kept, ...moment } = limits;
+          writeFileSync(order, JSON.stringify({ ...moment, hold: true }));
+          ends.push(lost("set_limits", { service: "idle", memory_mb: 100 + index }, name));
+          await Promise.race([ends[0], until(`the change stays: ${name}`, () => existsSync(`${order}.held`))]);
+          rmSync(`${order}.held`);
+          if (kept) memory = 100 + index;
+        }
+        writeFileSync(order, JSON.stringify(restart));
+        ends.push(lost("restart_service", { service: "cache" }, name));
+        await Promise.all(ends);
         rmSync(order);
-        expect(lost.code, name).toBe("SERVER_LOST");
         await until(
           `nothing of it is left: ${name}`,
           () =>
@@ -87,13 +118,14 @@ describe.skipIf(why !== null)(
             containersOf(engine.folder).length === 0 &&
             bench.processes().length === 0,
         );
-        service = await start();
-        const rounds = await redis(service.endpoints[0].host_port, (client) => client.lrange("rounds", 0, -1));
+        services = await start();
+        const rounds = await redis(portOf(services), (client) => client.lrange("rounds", 0, -1));
         expect(rounds.map(Number), name).toEqual(Array.from({ length: index + 1 }, (_, round) => round));
+        expect(services.idle.limits.memory_mb.value, name).toBe(memory);
       }
       const kept = JSON.parse(readFileSync(join(bench.state, "projects", "shop", "limits.json"), "utf8"));
-      expect(kept).toMatchObject({ cache: { memory_mb: 104 } });
-      expect(service.limits.memory_mb).toMatchObject({ value: 104, enforcement: { level: "enforced" } });
+      expect(kept).toMatchObject({ idle: { memory_mb: 101 } });
+      expect(services.idle.limits.memory_mb).toMatchObject({ value: 101, enforcement: { level: "enforced" } });
     });
   },
 );

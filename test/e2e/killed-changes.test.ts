@@ -9,28 +9,14 @@ import { Redis } from "ioredis";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../runtimes/contract/bench.js";
-import { type Answer, MODES, ROOT, type Server, TestBench, until } from "./support/bench.js";
+import { type Answer, MODES, ROOT, type Server, smallProject, TestBench, until } from "./support/bench.js";
 import { cgroupsOf } from "./support/leftovers.js";
 
 const PROJECT = "shop";
-/** Accepts connections; its program starts fast. */
-const APP = `
-import _socket, os
-server = _socket.socket()
-server.bind((os.environ["HOST"], int(os.environ["PORT"])))
-server.listen()
-while True: os.close(server._accept()[0])
-`;
-const STACK = `
-services:
-  app:
-    image: python:3.11-alpine
-    ports: ["8080"]
-    secrets: [token]
-    environment: { TOKEN_FILE: /run/secrets/token }
-    healthcheck:
-      { test: [CMD, "true"], interval: 1s, retries: 5, start_period: 20s, start_interval: 100ms, x-probe: { type: tcp, port: 8080 } }
-    x-local: { command: [python3, -S, app.py] }
+const { "compose.yaml": APP_COMPOSE, ...APP } = smallProject(
+  "    secrets: [token]\n    environment: { TOKEN_FILE: /run/secrets/token }\n",
+);
+const STACK = `${APP_COMPOSE.trimEnd()}
   db:
     image: postgres:15-alpine
     environment: { POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "\${DB_PASSWORD}" }
@@ -161,7 +147,7 @@ let rounds = 0;
 
 beforeAll(async () => {
   await bench.withPostgres();
-  bench.project(PROJECT, { "compose.yaml": STACK, "app.py": APP });
+  bench.project(PROJECT, { "compose.yaml": STACK, ...APP });
   const first = await freePort(3);
   ports = { db: first, cache: first + 1, app: first + 2 };
 });

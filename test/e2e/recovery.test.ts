@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type Answer, APP, appCompose, MODES, type Server, TestBench, until } from "./support/bench.js";
+import { type Answer, APP, appCompose, MODES, type Server, smallProject, TestBench, until } from "./support/bench.js";
 import { cgroupsOf } from "./support/leftovers.js";
 
 const isRoot = process.getuid?.() === 0;
@@ -33,18 +33,45 @@ secrets:
   db-password: { environment: DB_PASSWORD, x-generate: true }
 `;
 
+/** Servers of the tests of a bench, which share them until they are killed. */
+function serversOf(bench: TestBench) {
+  let server: Server | undefined;
+  /** The process that runs the stacks. */
+  const pid = (): number => {
+    const running = bench.mode === "shared" ? bench.background() : server?.pid;
+    if (running === null || running === undefined) throw new Error("no server runs");
+    return running;
+  };
+  return {
+    pid,
+    /** The server of the test before, unless it was killed. A client of a killed background server starts the next one. */
+    async serve(): Promise<Server> {
+      server ??= await bench.server();
+      return server;
+    },
+    /** @returns the process id of the killed server */
+    kill(): number {
+      const killed = pid();
+      if (!bench.pids.includes(killed)) bench.pids.push(killed);
+      process.kill(killed, "SIGKILL");
+      if (bench.mode === "standalone") server = undefined;
+      return killed;
+    },
+  };
+}
+
+/** Files of a project whose service answers its checks with 404. */
+const neverHealthy = (startPeriod: string) => {
+  const files = smallProject();
+  return {
+    "compose.yaml": files["compose.yaml"].replace("start_period: 20s", `start_period: ${startPeriod}`),
+    "app.py": files["app.py"].replace("200 OK", "404 Not Found"),
+  };
+};
+
 describe("data of a database", () => {
   const bench = new TestBench("shared");
-  let server: Server | undefined;
-  /** The server of the test before, unless it was killed. */
-  const serve = async (): Promise<Server> => {
-    server ??= await bench.server();
-    return server;
-  };
-  const kill = (one: Server): void => {
-    one.kill();
-    server = undefined;
-  };
+  const { serve, kill } = serversOf(bench);
   beforeAll(() => bench.withPostgres());
   afterAll(() => bench.close());
 
@@ -69,10 +96,10 @@ describe("data of a database", () => {
     const client = await connect(started, "shop");
     await client.query("create table t (x int)");
     await client.query("insert into t values (42)");
-    kill(first);
+    const killed = kill();
     await until(
       "everything of the killed server is gone",
-      () => cgroupsOf(first.pid).length === 0 && bench.processes().length === 0,
+      () => cgroupsOf(killed).length === 0 && bench.processes().length === 0,
     );
     const second = await serve();
     const again = await second.call("start_stack", { project: "shop" });
@@ -132,11 +159,9 @@ describe("data of a database", () => {
 
 describe.each(MODES)("recovery, %s", (mode) => {
   const bench = new TestBench(mode);
-  let server: Server;
-  beforeAll(async () => {
-    server = await bench.server();
-  });
+  const { serve, kill, pid } = serversOf(bench);
   afterEach(async () => {
+    const server = await serve();
     const { stacks } = await server.call("list_stacks");
     for (const { project, state } of stacks) if (state !== "stopped") await server.call("stop_stack", { project });
   });
@@ -152,44 +177,39 @@ describe.each(MODES)("recovery, %s", (mode) => {
     );
 
   it("a killed watchdog is restarted, and ends what a killed server leaves", async () => {
-    bench.project("watched", { "compose.yaml": appCompose(), "app.js": APP });
-    const killed = server;
-    await killed.call("start_stack", { project: "watched", folder: "watched" });
-    const first = watchdogOf(killed.pid);
+    bench.project("watched", smallProject());
+    const server = await serve();
+    await server.call("start_stack", { project: "watched", folder: "watched" });
+    const first = watchdogOf(pid());
     process.kill(first, "SIGKILL");
     const second = await until("another watchdog", () => {
-      const pid = watchdogOf(killed.pid);
-      return pid > 0 && pid !== first && pid;
+      const other = watchdogOf(pid());
+      return other > 0 && other !== first && other;
     });
     expect(second).not.toBe(first);
-    killed.kill();
-    await until("nothing is left", () => cgroupsOf(killed.pid).length === 0 && bench.processes().length === 0);
-    server = await bench.server();
+    const killed = kill();
+    await until("nothing is left", () => cgroupsOf(killed).length === 0 && bench.processes().length === 0);
   });
 
   it("the next server removes what a killed server and a killed watchdog left", async () => {
-    bench.project("swept", { "compose.yaml": appCompose(), "app.js": APP });
-    const killed = server;
-    await killed.call("start_stack", { project: "swept", folder: "swept" });
-    const watchdog = watchdogOf(killed.pid);
+    bench.project("swept", smallProject());
+    const server = await serve();
+    await server.call("start_stack", { project: "swept", folder: "swept" });
+    const watchdog = watchdogOf(pid());
     // Stopped, so that the watchdog cannot act before it is killed.
     process.kill(watchdog, "SIGSTOP");
-    killed.kill();
+    const killed = kill();
     process.kill(watchdog, "SIGKILL");
     // With namespaces the processes end with the server; run files and cgroups remain for the sweep.
-    expect(bench.processes().length + cgroupsOf(killed.pid).length).toBeGreaterThan(0);
-    server = await bench.server();
-    expect((await server.call("start_stack", { project: "swept" })).status).toBe("healthy");
-    expect(cgroupsOf(killed.pid)).toEqual([]);
+    expect(bench.processes().length + cgroupsOf(killed).length).toBeGreaterThan(0);
+    const next = await serve();
+    expect((await next.call("start_stack", { project: "swept" })).status).toBe("healthy");
+    expect(cgroupsOf(killed)).toEqual([]);
   });
 
   it("a cancelled start is rolled back", async () => {
-    bench.project("cancelled", {
-      "compose.yaml": appCompose()
-        .replace("/health", "/never-there")
-        .replace("start_period: 20s", "start_period: 300s"),
-      "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
-    });
+    bench.project("cancelled", neverHealthy("300s"));
+    const server = await serve();
     const cancel = new AbortController();
     const starting = server.call(
       "start_stack",
@@ -208,16 +228,13 @@ describe.each(MODES)("recovery, %s", (mode) => {
       timeout_seconds: 20,
     });
     expect(stopped.wait).toMatchObject({ met: true });
-    expect(cgroupsOf(server.pid)).toEqual([]);
+    expect(cgroupsOf(pid())).toEqual([]);
     const { events } = await server.call("get_events", { project: "cancelled" });
     expect(events.map((event: Answer) => event.type)).toContain("stack_start_failed");
   });
 
   it("a start that exceeds its deadline reports the missing services", async () => {
-    bench.project("slow", {
-      "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
-      "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
-    });
+    bench.project("slow", neverHealthy("300s"));
     // The server has this setting from its own environment, or a background server from the client's.
     const client = await bench.server({ STACKWARDEN_START_TIMEOUT_SECONDS: "3" });
     const waiting = await client.call("start_stack", { project: "slow", folder: "slow", timeout_seconds: 1 });
@@ -229,8 +246,8 @@ describe.each(MODES)("recovery, %s", (mode) => {
 
   if (mode === "standalone") {
     it("a second server is refused a stack that another one runs", async () => {
-      bench.project("locked", { "compose.yaml": appCompose(), "app.js": APP });
-      const [first, second] = [server, await bench.server()];
+      bench.project("locked", smallProject());
+      const [first, second] = [await serve(), await bench.server()];
       await first.call("start_stack", { project: "locked", folder: "locked" });
       expect(await second.refused("start_stack", { project: "locked" })).toMatchObject({
         code: "PROJECT_LOCKED",
@@ -245,21 +262,21 @@ describe.each(MODES)("recovery, %s", (mode) => {
 
   it("a start whose dependency never becomes healthy fails with its reason and leaves nothing running", async () => {
     const web =
-      "  web:\n    image: node:20-alpine\n    depends_on: { app: { condition: service_healthy } }\n    x-local: { command: [node, app.js] }\n";
-    bench.project("waiting", {
-      "compose.yaml": `${appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 0s").trimEnd()}\n${web}`,
-      "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
-    });
+      "  web:\n    image: python:3.11-alpine\n    depends_on: { app: { condition: service_healthy } }\n    x-local: { command: [python3, app.py] }\n";
+    const files = neverHealthy("0s");
+    bench.project("waiting", { ...files, "compose.yaml": `${files["compose.yaml"].trimEnd()}\n${web}` });
+    const server = await serve();
     const error = await server.refused("start_stack", { project: "waiting", folder: "waiting" });
     expect(error).toMatchObject({ code: "SERVICE_START_FAILED", details: { service: "app" } });
     expect(error.message).toContain("HTTP 404");
     expect(error.details?.last_lines).toContainEqual(expect.stringContaining("listening on"));
-    expect(cgroupsOf(server.pid)).toEqual([]);
+    expect(cgroupsOf(pid())).toEqual([]);
     expect((await server.call("health_status", { project: "waiting" })).state).toBe("stopped");
   });
 
   it("two projects with the same port run side by side", async () => {
-    for (const name of ["one", "two"]) bench.project(name, { "compose.yaml": appCompose(), "app.js": APP });
+    for (const name of ["one", "two"]) bench.project(name, smallProject());
+    const server = await serve();
     const started = await Promise.all(
       ["one", "two"].map((name) => server.call("start_stack", { project: name, folder: name })),
     );
@@ -275,12 +292,13 @@ describe.each(MODES)("recovery, %s", (mode) => {
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as { port: number };
     try {
-      bench.project("fixed", { "compose.yaml": appCompose("", String(port)), "app.js": APP });
+      bench.project("fixed", smallProject("", String(port)));
+      const server = await serve();
       const error = await server.refused("start_stack", { project: "fixed", folder: "fixed" });
       expect(error.code).toBe("PORT_IN_USE");
       expect(error.message).toContain(String(port));
       expect(error.message).toContain("app");
-      expect(cgroupsOf(server.pid)).toEqual([]);
+      expect(cgroupsOf(pid())).toEqual([]);
       const other = await server.call("start_stack", { project: "fixed", ports: error.details?.free_ports });
       expect(other.status).toBe("healthy");
     } finally {
@@ -289,7 +307,8 @@ describe.each(MODES)("recovery, %s", (mode) => {
   });
 
   it("a project in a read-only folder runs, and nothing is written into the folder", async () => {
-    const folder = bench.project("unwritable", { "compose.yaml": appCompose(), "app.js": APP });
+    const folder = bench.project("unwritable", smallProject());
+    const server = await serve();
     chmodSync(folder, 0o555);
     const before = readdirSync(folder);
     expect((await server.call("start_stack", { project: "unwritable", folder: "unwritable" })).status).toBe("healthy");

@@ -5,6 +5,7 @@ import { ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
 import { createMcpServer } from "../../src/mcp/server.js";
 import { recordingLogger } from "../support/mcp-client.js";
+import { COMPILE_ONCE } from "../support/output-schemas.js";
 import { scriptedManager } from "../support/scripted-manager.js";
 
 async function connect(roots: (() => Promise<string[]>) | null) {
@@ -21,7 +22,7 @@ async function connect(roots: (() => Promise<string[]>) | null) {
   });
   const client = new Client(
     { name: "tester", version: "1" },
-    { capabilities: roots === null ? {} : { roots: { listChanged: true } } },
+    { capabilities: roots === null ? {} : { roots: { listChanged: true } }, ...COMPILE_ONCE },
   );
   if (roots !== null)
     client.setRequestHandler(ListRootsRequestSchema, async () => ({ roots: (await roots()).map((uri) => ({ uri })) }));

@@ -8,6 +8,7 @@ import { createMcpServer } from "../../src/mcp/server.js";
 import { UNTRUSTED_META } from "../../src/mcp/untrusted.js";
 import { operations } from "../../src/operations/index.js";
 import { connect, recordingLogger } from "../support/mcp-client.js";
+import { COMPILE_ONCE } from "../support/output-schemas.js";
 import { exampleInput, scriptedManager } from "../support/scripted-manager.js";
 
 function deferred() {
@@ -127,7 +128,7 @@ test("the advertised output schema refuses what is neither the output nor an err
     logger: recordingLogger(),
   });
   const { AjvJsonSchemaValidator } = await import("@modelcontextprotocol/sdk/validation/ajv");
-  const client = new Client({ name: "t", version: "1" });
+  const client = new Client({ name: "t", version: "1" }, COMPILE_ONCE);
   const [near, far] = InMemoryTransport.createLinkedPair();
   await Promise.all([server.connect(far), client.connect(near)]);
   const { tools } = await client.listTools();

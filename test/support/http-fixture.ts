@@ -9,6 +9,7 @@ import { type HttpServerOptions, openHttpServer } from "../../src/http/server.js
 import { TokenStore } from "../../src/http/tokens.js";
 import { createMcpHttpHandler, type McpHttpHandler, type McpHttpOptions } from "../../src/mcp/http.js";
 import { recordingLogger } from "./mcp-client.js";
+import { COMPILE_ONCE } from "./output-schemas.js";
 import { type ScriptedManager, scriptedManager } from "./scripted-manager.js";
 
 export interface Answer {
@@ -143,7 +144,7 @@ export type HttpFixture = Awaited<ReturnType<typeof httpFixture>>;
 
 /** The SDK's client, connected. */
 export async function sdkClient({ url, operate }: Pick<HttpFixture, "url" | "operate">): Promise<Client> {
-  const client = new Client({ name: "sdk", version: "1" });
+  const client = new Client({ name: "sdk", version: "1" }, COMPILE_ONCE);
   const transport = new StreamableHTTPClientTransport(new URL(`${url}/mcp`), {
     requestInit: { headers: { authorization: `Bearer ${operate}` } },
   });

@@ -4,6 +4,7 @@ import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import type { ErrorReport } from "../../src/errors.js";
 import type { McpLogger, McpServerOptions } from "../../src/mcp/context.js";
 import { createMcpServer } from "../../src/mcp/server.js";
+import { COMPILE_ONCE } from "./output-schemas.js";
 import { type ScriptedManager, scriptedManager } from "./scripted-manager.js";
 
 export interface LoggedLine {
@@ -54,7 +55,7 @@ export async function connect(
     logger,
     ...rest,
   });
-  const client = new Client({ name: "tester", version: "9" });
+  const client = new Client({ name: "tester", version: "9" }, COMPILE_ONCE);
   const [near, far] = InMemoryTransport.createLinkedPair();
   await Promise.all([server.connect(far), client.connect(near)]);
   return {

@@ -4,11 +4,12 @@
  * A Python program that creates an environment in the folder of its argument, like `python -m venv` with less work: venv
  * lets ensurepip run pip from its wheel, and pip then installs and compiles itself, which takes 4 s of processor time.
  * These wheels have no data files, so that unpacking them is enough. Most installations of Python have the same pip and
- * setuptools compiled already. Otherwise Python compiles the modules of pip when pip first imports them, and the modules
- * of setuptools are compiled here, because a service may import them and cannot write into the environment.
+ * setuptools unpacked and compiled already: these modules are copied. Otherwise Python compiles the modules of pip when
+ * pip first imports them, and the modules of setuptools are compiled here, because a service may import them and cannot
+ * write into the environment.
  * `python -m venv` runs where the wheels are not found, and for older versions of Python.
  */
-export const CREATE_ENVIRONMENT = `import glob, importlib.util, os, py_compile, shutil, sys, sysconfig, zipfile
+export const CREATE_ENVIRONMENT = `import glob, importlib.util, os, py_compile, sys, sysconfig, zipfile, zlib
 
 target = sys.argv[1]
 projects = ["pip"] if sys.version_info >= (3, 12) else ["pip", "setuptools"]
@@ -21,11 +22,10 @@ sys.exit(main())
 """
 
 def bundled():
-    try:
-        import ensurepip, venv
-    except ImportError:
+    ensurepip = importlib.util.find_spec("ensurepip")
+    if ensurepip is None or importlib.util.find_spec("venv") is None:
         return None
-    for folder in sysconfig.get_config_var("WHEEL_PKG_DIR"), os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"):
+    for folder in sysconfig.get_config_var("WHEEL_PKG_DIR"), os.path.join(os.path.dirname(ensurepip.origin), "_bundled"):
         paths = [sorted(glob.glob(os.path.join(folder, project + "-*.whl"))) for project in projects if folder]
         if paths and all(paths):
             return [path[-1] for path in paths]
@@ -34,25 +34,41 @@ def write(path, text):
     with open(path, "w") as file:
         file.write(text)
 
-def copy_compiled(name, target):
-    """Copies the compiled form of a module that this Python has installed with the same text."""
-    for folder in sys.path:
-        if os.path.basename(folder) not in ("site-packages", "dist-packages"):
-            continue
-        source = os.path.join(folder, name)
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+def compiled(path):
+    folder, name = os.path.split(path)
+    return os.path.join(folder, "__pycache__", name[:-2] + sys.implementation.cache_tag + ".pyc")
+
+installed = [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
+made = set()
+
+def copy_installed(module, target):
+    """Copies a module and its compiled form from this Python where it has one with the same text."""
+    for folder in installed:
+        source = os.path.join(folder, module.filename)
         try:
-            with open(source, "rb") as installed, open(target, "rb") as unpacked:
-                if installed.read() != unpacked.read():
-                    continue
-            times = os.stat(source)
-            compiled = importlib.util.cache_from_source(target)
-            os.makedirs(os.path.dirname(compiled), exist_ok=True)
-            shutil.copyfile(importlib.util.cache_from_source(source), compiled)
-            # Python ignores a compiled module whose source has another time.
-            os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
-            return True
+            about = os.stat(source)
+            if about.st_size != module.file_size:
+                continue
+            text = read(source)
+            if zlib.crc32(text) != module.CRC:
+                continue
+            code = read(compiled(source))
         except OSError:
-            pass
+            continue
+        cache = os.path.dirname(compiled(target))
+        if cache not in made:
+            os.makedirs(cache, exist_ok=True)
+            made.add(cache)
+        for path, content in (target, text), (compiled(target), code):
+            with open(path, "wb") as file:
+                file.write(content)
+        # Python ignores a compiled module whose source has another time.
+        os.utime(target, ns=(about.st_atime_ns, about.st_mtime_ns))
+        return True
     return False
 
 wheels = bundled() if sys.version_info >= (3, 10) else None
@@ -64,7 +80,13 @@ venv.create(target, symlinks=True)
 [site] = glob.glob(os.path.join(glob.escape(target), "lib", "*", "site-packages"))
 for project, wheel in zip(projects, wheels):
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
+        for file in archive.infolist():
+            path = os.path.join(site, file.filename)
+            if file.filename.endswith(".py") and copy_installed(file, path):
+                continue
+            archive.extract(file, site)
+            if file.filename.endswith(".py") and project != "pip":
+                py_compile.compile(path, quiet=2)
         names = archive.namelist()
     [info] = {name.split("/")[0] for name in names if ".dist-info/" in name}
     added = [info + "/INSTALLER", info + "/REQUESTED"]
@@ -77,10 +99,6 @@ for project, wheel in zip(projects, wheels):
         added.append(os.path.relpath(program, site))
     with open(os.path.join(site, info, "RECORD"), "a") as record:
         record.writelines(path + ",,\\n" for path in added)
-    for name in names:
-        path = os.path.join(site, name)
-        if name.endswith(".py") and not copy_compiled(name, path) and project != "pip":
-            py_compile.compile(path, quiet=2)
 `;
 
 /**

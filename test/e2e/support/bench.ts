@@ -276,3 +276,28 @@ services:
       command: ["node", "app.js"]
 ${more}
 `;
+
+/** Answers every request; its program starts in half of Node.js's processor time. */
+export const SMALL_APP = `
+import _socket, os
+server = _socket.socket()
+server.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+server.bind((os.environ["HOST"], int(os.environ["PORT"])))
+server.listen()
+print("listening on", os.environ["PORT"], flush=True)
+while True:
+    connection = server._accept()[0]
+    try:
+        os.read(connection, 65536)
+        os.write(connection, b"HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\nconnection: close\\r\\n\\r\\nok")
+    except OSError: pass
+    os.close(connection)
+`;
+
+/** Files of a project that runs SMALL_APP as \`app\`, with its attributes and port. */
+export const smallProject = (more = "", port = "") => ({
+  "compose.yaml": appCompose(more, port)
+    .replace("node:20-alpine", "python:3.11-alpine")
+    .replace('["node", "app.js"]', '["python3", "-S", "app.py"]'),
+  "app.py": SMALL_APP,
+});
