@@ -7,7 +7,7 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { controlOver } from "../../src/control/client.js";
 import { connectToDaemon } from "../../src/daemon/connect.js";
 import { inspectDaemon } from "../../src/daemon/daemon-status.js";
-import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
+import { APP, appCompose, BINARY, sleepCompose, TestBench, until } from "../e2e/support/bench.js";
 import { INIT, RawClient } from "./support.js";
 
 /**
@@ -29,18 +29,16 @@ const kill = async (): Promise<number> => {
   return pid;
 };
 
-const project = (name: string, place = name): void => {
+const project = (
+  name: string,
+  place = name,
+  files: Record<string, string> = { "compose.yaml": sleepCompose() },
+): void => {
   projects.push(name);
-  bench.project(place, { "compose.yaml": appCompose(), "app.js": APP });
+  bench.project(place, files);
 };
 /** Never becomes healthy, so that a start continues until it is cancelled. */
-const slowProject = (): void => {
-  projects.push("slow");
-  bench.project("slow", {
-    "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
-    "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
-  });
-};
+const slowProject = (): void => project("slow", "slow", { "compose.yaml": sleepCompose("false") });
 afterEach(async () => {
   const { version } = JSON.parse(readFileSync("package.json", "utf8"));
   const hello = {
@@ -84,7 +82,7 @@ it("requests sent just before standard input ends are answered, even when the se
 });
 
 it("the bridge forwards progress, log messages, updates and cancellation, and prints only JSON-RPC", async () => {
-  project("shop");
+  project("shop", "shop", { "compose.yaml": appCompose(), "app.js": APP });
   slowProject();
   const client = await open().initialize();
   const started = client.begin("tools/call", {

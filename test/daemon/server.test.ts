@@ -2,11 +2,11 @@
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
-import { afterAll, afterEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { daemonPaths } from "../../src/daemon/daemon-paths.js";
 import { inspectDaemon } from "../../src/daemon/daemon-status.js";
 import { PROTOCOL } from "../../src/daemon/handshake.js";
-import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
+import { BINARY, sleepCompose, TestBench, until } from "../e2e/support/bench.js";
 import { Commands, type Ran } from "../support/commands.js";
 import { RawClient, run } from "./support.js";
 
@@ -25,7 +25,7 @@ afterAll(async () => {
   await commands.close();
   await bench.close();
 });
-const project = (name: string): string => bench.project(name, { "compose.yaml": appCompose(), "app.js": APP });
+const project = (name: string): string => bench.project(name, { "compose.yaml": sleepCompose() });
 
 const open = (...more: [args?: string[], env?: Record<string, string>, binary?: string]): RawClient => {
   const client = new RawClient(bench, ...more);
@@ -58,7 +58,7 @@ it("concurrent starts run one server, whose files only its user can use", async 
     code: 3,
     stdout: expect.stringContaining("The background server is not running"),
   });
-  const starts = [1, 2, 3, 4, 5].map(() => run(bench, ["server", "start", "--json"], LOGGING));
+  const starts = [1, 2, 3].map(() => run(bench, ["server", "start", "--json"], LOGGING));
   const started = (await Promise.all(starts)).map(({ stdout }) => JSON.parse(stdout));
   expect(new Set(started.map(({ pid }) => pid))).toEqual(new Set([bench.background()]));
   const { folder, socket, info, lock, log } = place();
@@ -71,8 +71,50 @@ it("concurrent starts run one server, whose files only its user can use", async 
   expect((await json("stop")).stopped).toBe(false);
 });
 
+it("a connection without a valid handshake is refused", async () => {
+  await json("start");
+  const { key } = JSON.parse(readFileSync(place().info, "utf8"));
+  const hello = { protocol: PROTOCOL, version: "1", key, purpose: "mcp", cwd: bench.projects, flags: {}, env: {} };
+  /** @returns what the server sends until it closes the connection */
+  const visit = (text: string): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = connect(place().socket);
+      let received = "";
+      socket.on("data", (chunk) => {
+        received += chunk;
+      });
+      socket.on("error", () => undefined);
+      socket.once("close", () => resolve(received));
+      socket.write(text);
+    });
+  const refusal = async (change: object): Promise<string> =>
+    JSON.parse(await visit(`${JSON.stringify({ stackwarden: { ...hello, ...change } })}\n`)).stackwarden.refused.code;
+  expect(await refusal({ key: "0".repeat(64) })).toBe("UNAUTHORIZED");
+  expect(await refusal({ key: "" })).toBe("UNAUTHORIZED");
+  for (const change of [
+    { key: undefined },
+    { protocol: 99 },
+    { purpose: "root" },
+    { cwd: 7 },
+    { flags: { root: {} } },
+    { flags: [] },
+    { env: { A: 1 } },
+    { flags: { runtime: "nope" } },
+    { flags: { readOnly: "perhaps" } },
+  ])
+    expect(await refusal(change), JSON.stringify(change)).toBe("INVALID_INPUT");
+  for (const text of [
+    "\n",
+    "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    '{"jsonrpc":"2.0","id":1,"method":"initialize"}\n',
+    "null\n",
+  ])
+    expect(JSON.parse(await visit(text)).stackwarden.refused.code).toBe("INVALID_INPUT");
+  expect(await visit("x".repeat(2 * 1024 * 1024))).toBe("");
+  expect(await json("status")).toMatchObject({ clients: 0 });
+});
+
 it("a new server replaces a killed one whose socket and lock still exist", async () => {
-  await bench.endBackground();
   const { pid } = await json("start");
   process.kill(pid, "SIGKILL");
   await until("its end", () => bench.background() === null);
@@ -159,7 +201,7 @@ it("an idle server of another version is replaced, and one in use is refused wit
   expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
 });
 
-it("doctor reports a missing server, a matching one, another PATH or version, and one that hangs", async () => {
+describe("doctor", () => {
   interface Report {
     findings: { ok: boolean; message: string; fix?: string }[];
   }
@@ -168,60 +210,85 @@ it("doctor reports a missing server, a matching one, another PATH or version, an
     findings: report.findings.map(({ ok }) => ok),
     text: JSON.stringify(report.findings),
   });
-  const doctor = async (env: Record<string, string> = {}, binary = BINARY) =>
-    summary(JSON.parse((await run(bench, ["doctor", "--json"], env, binary)).stdout).server);
-  const { socket, log, folder } = place();
-  const { binary, version } = oldProgram();
-  /** What `doctor` reports of the server, without the runtimes. */
-  const look = async (path = environment.PATH) =>
-    summary(await inspectDaemon({ stateDir: bench.state, version, path }));
-
-  const shop = project("shop");
-  const client = await open().initialize();
-  await client.tool("start_stack", { project: "shop", folder: "shop" });
-  const pid = bench.background() as number;
-  const alike = await doctor();
-  expect(alike).toEqual(await look());
-  expect(alike).toMatchObject({
-    running: true,
-    findings: [true, true, true],
-    status: {
-      pid,
-      clients: 1,
-      stacks: [{ project: "shop", state: "running", folder: shop }],
-      log,
-    },
+  let client: RawClient;
+  let [shop, text, json] = ["", "", ""];
+  beforeAll(async () => {
+    shop = project("shop");
+    client = await new RawClient(bench).initialize();
+    await client.tool("start_stack", { project: "shop", folder: "shop" });
+    const [shown, reported] = [await command("doctor"), await command("doctor", "--json")];
+    expect([shown.code, reported.code]).toEqual([0, 0]);
+    [text, json] = [shown.stdout, reported.stdout];
   });
-  const text = (await command("doctor")).stdout;
-  for (const part of [`process ${pid}, version ${alike.status.version}, since ${alike.status.started_at}`, socket, log])
-    expect(text).toContain(part);
-  expect(text).toMatch(/background server: running(.|\n)*clients +1\n +stacks +shop \(running, .*(.|\n)*runtime local/);
+  afterAll(async () => {
+    client.child.kill("SIGKILL");
+    await client.ended();
+  });
 
-  const more = await look(`/only/here:${environment.PATH}`);
-  expect(more.findings).toEqual([true, false, true]);
-  expect(more.text).toMatch(/lacks \/only\/here".*stackwarden server stop/);
-  const used = await doctor({ PATH: `/only/here:${environment.PATH}` }, binary);
-  expect(used.findings).toEqual([true, false, false, true]);
-  expect(used.text).toMatch(/lacks \/only\/here".*stackwarden server stop/);
-  expect(used.text).toMatch(new RegExp(`has version ${version}, this program 0.0.1-old.*refused.*server stop --force`));
+  it("doctor reports what this machine can run and enforce", () => {
+    expect(text).toMatch(/runtime local: available/);
+    const { runtimes } = JSON.parse(json);
+    expect(runtimes[0]).toMatchObject({ runtime: "local", available: true });
+    expect(["enforced", "advisory", "none"]).toContain(runtimes[0].isolation.limits.level);
+  });
 
-  process.kill(pid, "SIGSTOP");
-  const hanging = await look().finally(() => process.kill(pid, "SIGCONT"));
-  expect(hanging).toMatchObject({ running: true, problem: { code: "SERVER_UNAVAILABLE" }, findings: [false] });
-  expect(hanging.text).toContain(`process ${pid}) does not respond`);
-  expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
-  client.end();
-  await client.ended();
-  await server("stop", "--force");
-  const missing = summary(JSON.parse((await command("doctor", "--json")).stdout).server);
-  expect(missing).toMatchObject({ running: false, status: null, problem: null, findings: [true], socket, log });
-  expect(bench.background()).toBeNull();
-  chmodSync(folder, 0o755);
-  try {
-    expect(await look()).toMatchObject({ running: false, problem: { code: "STORAGE_FAILED" }, findings: [false] });
-  } finally {
-    chmodSync(folder, 0o700);
-  }
+  it("doctor reports a missing server, a matching one, another PATH or version, and one that hangs", async () => {
+    const { socket, log, folder } = place();
+    const { version: current } = JSON.parse(readFileSync("package.json", "utf8"));
+    /** What `doctor` reports of the server, without the runtimes. */
+    const look = async (path = environment.PATH, version = current) =>
+      summary(await inspectDaemon({ stateDir: bench.state, version, path }));
+    const pid = bench.background() as number;
+    const alike = summary(JSON.parse(json).server);
+    expect(alike).toEqual(await look());
+    expect(alike).toMatchObject({
+      running: true,
+      findings: [true, true, true],
+      status: {
+        pid,
+        clients: 1,
+        stacks: [{ project: "shop", state: "running", folder: shop }],
+        log,
+      },
+    });
+    for (const part of [
+      `process ${pid}, version ${alike.status.version}, since ${alike.status.started_at}`,
+      socket,
+      log,
+    ])
+      expect(text).toContain(part);
+    expect(text).toMatch(
+      /background server: running(.|\n)*clients +1\n +stacks +shop \(running, .*(.|\n)*runtime local/,
+    );
+
+    const more = await look(`/only/here:${environment.PATH}`);
+    expect(more.findings).toEqual([true, false, true]);
+    expect(more.text).toMatch(/lacks \/only\/here".*stackwarden server stop/);
+    const used = await look(`/only/here:${environment.PATH}`, "0.0.1-old");
+    expect(used.findings).toEqual([true, false, false, true]);
+    expect(used.text).toMatch(/lacks \/only\/here".*stackwarden server stop/);
+    expect(used.text).toMatch(
+      new RegExp(`has version ${current}, this program 0.0.1-old.*refused.*server stop --force`),
+    );
+
+    process.kill(pid, "SIGSTOP");
+    const hanging = await look().finally(() => process.kill(pid, "SIGCONT"));
+    expect(hanging).toMatchObject({ running: true, problem: { code: "SERVER_UNAVAILABLE" }, findings: [false] });
+    expect(hanging.text).toContain(`process ${pid}) does not respond`);
+    expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+    client.end();
+    await client.ended();
+    await server("stop", "--force");
+    const missing = summary(JSON.parse((await command("doctor", "--json")).stdout).server);
+    expect(missing).toMatchObject({ running: false, status: null, problem: null, findings: [true], socket, log });
+    expect(bench.background()).toBeNull();
+    chmodSync(folder, 0o755);
+    try {
+      expect(await look()).toMatchObject({ running: false, problem: { code: "STORAGE_FAILED" }, findings: [false] });
+    } finally {
+      chmodSync(folder, 0o700);
+    }
+  });
 });
 
 it("the server refuses a folder that other users can enter", async () => {
@@ -237,47 +304,4 @@ it("the server refuses a folder that other users can enter", async () => {
   } finally {
     chmodSync(place().folder, 0o700);
   }
-});
-
-it("a connection without a valid handshake is refused", async () => {
-  await json("start");
-  const { key } = JSON.parse(readFileSync(place().info, "utf8"));
-  const hello = { protocol: PROTOCOL, version: "1", key, purpose: "mcp", cwd: bench.projects, flags: {}, env: {} };
-  /** @returns what the server sends until it closes the connection */
-  const visit = (text: string): Promise<string> =>
-    new Promise((resolve) => {
-      const socket = connect(place().socket);
-      let received = "";
-      socket.on("data", (chunk) => {
-        received += chunk;
-      });
-      socket.on("error", () => undefined);
-      socket.once("close", () => resolve(received));
-      socket.write(text);
-    });
-  const refusal = async (change: object): Promise<string> =>
-    JSON.parse(await visit(`${JSON.stringify({ stackwarden: { ...hello, ...change } })}\n`)).stackwarden.refused.code;
-  expect(await refusal({ key: "0".repeat(64) })).toBe("UNAUTHORIZED");
-  expect(await refusal({ key: "" })).toBe("UNAUTHORIZED");
-  for (const change of [
-    { key: undefined },
-    { protocol: 99 },
-    { purpose: "root" },
-    { cwd: 7 },
-    { flags: { root: {} } },
-    { flags: [] },
-    { env: { A: 1 } },
-    { flags: { runtime: "nope" } },
-    { flags: { readOnly: "perhaps" } },
-  ])
-    expect(await refusal(change), JSON.stringify(change)).toBe("INVALID_INPUT");
-  for (const text of [
-    "\n",
-    "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    '{"jsonrpc":"2.0","id":1,"method":"initialize"}\n',
-    "null\n",
-  ])
-    expect(JSON.parse(await visit(text)).stackwarden.refused.code).toBe("INVALID_INPUT");
-  expect(await visit("x".repeat(2 * 1024 * 1024))).toBe("");
-  expect(await json("status")).toMatchObject({ clients: 0 });
 });

@@ -1,6 +1,5 @@
 /** `url`, `env` and `connect` print addresses and credentials, and no password into a pipe. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { run as asProcess } from "../daemon/support.js";
 import { Commands } from "../support/commands.js";
 import { TestBench } from "./support/bench.js";
 
@@ -50,7 +49,7 @@ describe("url, env and connect", () => {
   });
 
   it("env hides secrets outside a terminal", async () => {
-    const { stdout, stderr } = await asProcess(bench, ["env", "web", "--folder", folder]);
+    const { stdout, stderr } = await run("env", "web");
     expect(stdout).toContain("MODE='two words'\n");
     expect(stdout).toMatch(/SESSION_SECRET='\[hidden/);
     expect(stdout).toMatch(/DATABASE_URL='\[hidden/);
@@ -59,7 +58,7 @@ describe("url, env and connect", () => {
   });
 
   it("connect prints a connection URL without the password outside a terminal", async () => {
-    const { code, stdout, stderr } = await asProcess(bench, ["connect", "db", "--folder", folder]);
+    const { code, stdout, stderr } = await run("connect", "db");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^postgresql:\/\/shopper@127\.[\d.]+:\d+\/orders\n$/);
     expect(stderr).toContain("password is left out");

@@ -14,9 +14,15 @@ export interface Ran {
 }
 
 export class Commands {
+  readonly #env: Record<string, string>;
   #host: Promise<ChildProcess> | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #number = 0;
+
+  /** @param env what the program reads when it is loaded */
+  constructor(env: Record<string, string> = { NO_COLOR: "1" }) {
+    this.#env = env;
+  }
 
   /** Runs after the commands before it. */
   run(args: readonly string[], at: { cwd: string; env: Record<string, string> }): Promise<Ran> {
@@ -32,8 +38,7 @@ export class Commands {
   async #start(): Promise<ChildProcess> {
     const host = fork(fileURLToPath(new URL("command-host.mjs", import.meta.url)), [BINARY], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
-      // The program reads NO_COLOR when it is loaded.
-      env: { PATH: process.env.PATH, NO_COLOR: "1" },
+      env: { PATH: process.env.PATH, ...this.#env },
       execArgv: [],
     });
     for (const stream of [host.stdout, host.stderr]) stream?.setEncoding("utf8");

@@ -277,6 +277,16 @@ services:
 ${more}
 `;
 
+/** A compose file of one `app` service that sleeps. Its start ends when the check succeeds, or lasts with "false". */
+export const sleepCompose = (check: "true" | "false" = "true") => `
+services:
+  app:
+    image: busybox
+    healthcheck: { test: ["CMD", "${check}"], interval: 300s, timeout: 10s, start_period: 300s, start_interval: 300s }
+    restart: on-failure
+    x-local: { command: ["sleep", "3000"] }
+`;
+
 /** Answers every request; its program starts in half of Node.js's processor time. */
 export const SMALL_APP = `
 import _socket, os

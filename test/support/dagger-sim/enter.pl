@@ -32,24 +32,13 @@ my %steps = (
   file => [1, sub { line($_[0], '') unless -e $_[0] }],
   link => [2, sub { symlink($_[0], $_[1]) or die "link $_[1]: $!\n" }],
   write => [2, \&line],
-  # A pair of interfaces: one at the session's bridge, the other in the container's network namespace.
-  network => [3, sub {
-    my ($address, $bridge, $index) = @_;
-    open(my $outer, '<', '/proc/thread-self/ns/net') or die "own network: $!\n";
+  # A pair of interfaces: one at the session's bridge (its index is that of network.pl), the other in the
+  # container's network namespace.
+  network => [2, sub {
+    my ($address, $index) = @_;
     call('unshare', $NEWNET) == 0 or die "unshare: $!\n";
-    my $child = fork() // die "fork: $!\n";
-    if ($child == 0) {
-      eval {
-        call('setns', fileno($outer), $NEWNET) == 0 or die "setns: $!\n";
-        ip("link add v$index type veth peer name eth0 netns 1", "link set v$index master $bridge up");
-      };
-      print STDERR $@;
-      leave($@ eq '' ? 0 : 1);
-    }
-    waitpid($child, 0);
-    die "no network\n" if $? != 0;
-    close $outer;
-    ip("addr add $address/16 dev eth0", 'link set eth0 up', 'link set lo up');
+    ip("link add name v$index netns $network up master if1000 type veth peer name eth0",
+      "addr add $address/16 dev eth0", 'link set eth0 up', 'link set lo up');
   }],
 );
 

@@ -86,7 +86,7 @@ export function launch({ folder, session, network, image, lower, mounts, cgroups
     ["mount", "", "/", "", PRIVATE | RECURSIVE, ""],
     ...cgroups.map(({ path }) => ["write", join(path, "cgroup.procs"), 0]),
     ...mountSteps({ root, lower, upper, work: place("work"), image, session, mounts, cgroups }),
-    ["network", network.address, network.bridge, network.index],
+    ["network", network.address, network.index],
   ];
   writeFileSync(join(folder, "plan"), plan.map((step) => step.map((word) => `${word}\0`).join("")).join(""), {
     mode: 0o600,

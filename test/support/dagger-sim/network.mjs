@@ -45,7 +45,7 @@ export class Network {
 
   address() {
     this.#next += 1;
-    return { index: this.#next, address: `10.87.${this.#next >> 8}.${this.#next & 255}`, bridge: "br0" };
+    return { index: this.#next, address: `10.87.${this.#next >> 8}.${this.#next & 255}` };
   }
 
   name(name, address) {

@@ -156,6 +156,8 @@ export class Session {
       });
     });
     this.server.requestTimeout = 0;
+    // Like the engine, keeps idle connections open: a request on one that is just being closed fails.
+    this.server.keepAliveTimeout = 0;
     await new Promise((resolve) => this.server.listen({ host: "127.0.0.1", port: 0 }, resolve));
     return this.server.address().port;
   }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { Helper } from "./helper.js";
-import { INSTANCES, LIST } from "./remote-scripts.js";
+import { script } from "./remote-scripts.js";
 import { INSTANCE_VARIABLE } from "./types.js";
 
 const PAUSE_MS = 50;
@@ -74,7 +74,7 @@ export class Containers {
   }
 
   async #lookAtAll(): Promise<Listed[]> {
-    const { output } = await this.helper.run({ words: ["sh", "-c", LIST] });
+    const { output } = await this.helper.run({ words: script("host_list") });
     let list: Listed[];
     try {
       list = running(output.toString());
@@ -87,7 +87,7 @@ export class Containers {
     for (const id of this.#instances.keys()) if (!present.has(id)) this.#instances.delete(id);
     const fresh = list.filter(({ id }) => !this.#instances.has(id)).slice(0, MOST_BUNDLES);
     if (fresh.length === 0) return list;
-    const words = ["sh", "-c", INSTANCES, "sh", ...fresh.flatMap(({ bundle, pid }) => [bundle, String(pid)])];
+    const words = script("host_instances", ...fresh.flatMap(({ bundle, pid }) => [bundle, String(pid)]));
     const lines = (await this.helper.run({ words })).output.toString().split("\n");
     for (const [at, { id }] of fresh.entries())
       this.#instances.set(id, lines[at]?.slice(`"${INSTANCE_VARIABLE}=`.length, -1) ?? "");

@@ -25,6 +25,7 @@ export interface Answer {
 }
 
 export interface Request {
+  /** A command, or a function of SCRIPTS, with its arguments. */
   words: string[];
   /** Maximum bytes of output; the rest is discarded. Default 4 MiB. */
   most?: number;
@@ -32,6 +33,8 @@ export interface Request {
 
 interface Pending {
   parts: Buffer[];
+  /** 255 when it is not reported, because the process that reports it was killed. */
+  exitCode: number;
   resolve(answer: Answer): void;
   reject(error: Error): void;
 }
@@ -102,12 +105,14 @@ class Connection {
       return;
     }
     // Other lines are banners of the program that connects to the host.
-    const [first, kind, value = ""] = line.split(" ");
+    const [first, kind, ...values] = line.split(" ");
     const pending = this.#pending.get(Number(first));
-    if (kind === "o") pending?.parts.push(Buffer.from(value, "hex"));
+    if (pending === undefined) return;
+    if (kind === "o") pending.parts.push(Buffer.from(values.join(""), "hex"));
+    if (kind === "x") pending.exitCode = Number(values[0]);
     if (kind !== "e") return;
     this.#pending.delete(Number(first));
-    pending?.resolve({ exitCode: value === "" ? 255 : Number(value), output: Buffer.concat(pending.parts) });
+    pending.resolve({ exitCode: pending.exitCode, output: Buffer.concat(pending.parts) });
   }
 
   /** The output so far of a request that has not ended. */
@@ -119,7 +124,7 @@ class Connection {
   request(id: number, { words, most = MOST_OUTPUT }: Request, held: boolean): Promise<Answer> {
     if (this.#over !== null) return Promise.reject(new HelperEnded(this.#over));
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { parts: [], resolve, reject });
+      this.#pending.set(id, { parts: [], exitCode: 255, resolve, reject });
       this.child.stdin.write(encodeRequest(id, most, words, held));
     });
   }
@@ -257,10 +262,10 @@ export class Helper {
     }
   }
 
-  /** Starts a program on the engine's host over a separate connection. */
-  spawn(words: readonly string[]): Child {
+  /** Starts a script with arguments on the engine's host over a separate connection. */
+  spawn(script: string, args: readonly string[]): Child {
     const [program, ...rest] = this.way.argv;
-    return spawn(program, [...rest, "-c", 'exec "$@"', "sh", ...words], {
+    return spawn(program, [...rest, "-c", script, "sh", ...args], {
       env: this.env,
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,

@@ -10,7 +10,7 @@ import { cancelled } from "./containers.js";
 import { containerExec, DEFAULT_ENGINE, ENGINE_PREFIX, type ExecCommand, isName, routeOf } from "./exec-transport.js";
 import { Helper } from "./helper.js";
 import { MB } from "./limit-values.js";
-import { PROBE } from "./remote-scripts.js";
+import { script } from "./remote-scripts.js";
 import { type ContainerLookup, RuncHost } from "./runc-host.js";
 import type { EngineHost, EngineHostOptions } from "./types.js";
 import { unreachableHost } from "./unreachable-host.js";
@@ -43,7 +43,7 @@ async function startedByCli(
 
 /** @returns the capabilities, or the reason why there are none */
 async function probe(helper: Helper, way: ExecCommand): Promise<ContainerLookup | string> {
-  const output = (await helper.run({ words: ["sh", "-c", PROBE] })).output.toString();
+  const output = (await helper.run({ words: script("host_probe") })).output.toString();
   const value = (name: string): string => new RegExp(`^${name}:? *(.*)$`, "m").exec(output)?.[1]?.trim() ?? "";
   if (value("runc") !== "ok")
     return value("runc") === ""

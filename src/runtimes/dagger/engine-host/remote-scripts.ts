@@ -1,7 +1,11 @@
-/** Scripts that run on the engine's host. Their text is constant; values are passed as arguments. */
+/**
+ * Scripts that run on the engine's host, as functions of the helper's shell. Their text is constant; values are passed as
+ * arguments.
+ */
+import { KILL_MARKED } from "./streamed-exec.js";
 
 /** Detects the capabilities and the size of the host. */
-export const PROBE = `
+const PROBE = `
 printf 'uid %s\\n' "$(id -u)"
 command -v runc > /dev/null && list=$(runc list -f json 2>&1) && printf 'runc ok\\n' || printf 'runc %s\\n' "$list"
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then printf 'cgroup v2\\n'; else printf 'cgroup v1\\n'; fi
@@ -11,7 +15,8 @@ cd /sys/fs/cgroup && grep -H '' memory.max cpu.max memory/memory.limit_in_bytes 
 :`;
 
 /** Lists every container, as runc's JSON. */
-export const LIST = "runc list -f json 2>/dev/null";
+const LIST = `
+runc list -f json 2>/dev/null`;
 
 /**
  * Prints the instance of each container (arguments: path of its bundle and first process, alternately), and an empty
@@ -21,13 +26,19 @@ export const LIST = "runc list -f json 2>/dev/null";
  * 0.21.8 itself creates bind mounts. After the engine was killed, it discards its store with the bundles, while the
  * containers continue to run: of those only the process is left to ask.
  */
-export const INSTANCES = `
+const INSTANCES = `
+set -f
 while [ "$#" -gt 1 ]; do
   config=$1/config.json instance=
   if [ ! -e "$config" ]
   then instance=\\"$(tr '\\0' '\\n' < "/proc/$2/environ" | grep '^STACKWARDEN_INSTANCE=[A-Za-z0-9_-]*$' | head -n 1)\\"
-  elif grep -q '"args":\\["/\\.init"' -- "$config" || grep -q '"args":\\["/\\.stackwarden/entry"' -- "$config"
-  then instance=$(grep -ho '"STACKWARDEN_INSTANCE=[A-Za-z0-9_-]*"' -- "$config" | head -n 1)
+  else
+    service=
+    # One program for each bundle.
+    for part in $(grep -ohE '"args":\\["/\\.(init|stackwarden/entry)"|"STACKWARDEN_INSTANCE=[A-Za-z0-9_-]*"' -- "$config"); do
+      case $part in '"args"'*) service=1 ;; *) instance=\${instance:-$part} ;; esac
+    done
+    [ -n "$service" ] || instance=
   fi 2>/dev/null
   printf '%s\\n' "$instance"
   shift 2
@@ -63,7 +74,7 @@ const CGROUP_FILES = [
  * Prints the kernel's view of a container (argument: its id) from inside, as `file:line` lines. The service is the
  * first child of the init, or the first process when the engine adds no init.
  */
-export const INSPECT = `${PID}
+const INSPECT = `${PID}
 ( cd "/proc/$pid/root/sys/fs/cgroup" && grep -H '' ${CGROUP_FILES} ) 2>/dev/null
 sed 's/^/net:/' "/proc/$pid/net/dev" 2>/dev/null
 service=$pid
@@ -78,7 +89,7 @@ sed 's/^/status:/' "/proc/$service/status" 2>/dev/null || sed 's/^/status:/' "/p
  * Waits some time for the first process of a container (argument: its id) that is neither its init nor the entry script
  * (argument: its path), and prints it. Each round starts only `runc`: shells skip the NUL bytes between arguments.
  */
-export const BEGUN = `${PID}
+const BEGUN = `${PID}
 [ -r "/proc/$pid/task/$pid/children" ] || [ ! -d "/proc/$pid" ] || exit 6
 nap() { sleep 0.03 || sleep 1; } 2>/dev/null
 looks=0
@@ -101,7 +112,7 @@ exit 5`;
 export const NOT_YET = 5;
 
 /** Sets limits (arguments: id, then the options of `runc update`) and prints the resulting values. */
-export const APPLY = `
+const APPLY = `
 id=$1
 shift
 output=$(runc update "$@" "$id" 2>&1) || { printf '%s\\n' "$output"; runc state "$id" > /dev/null 2>&1 || exit 3; exit 4; }
@@ -114,7 +125,24 @@ export const GONE = 3;
  * Counts the OOM kills of a container (argument: its id) in the kernel's log, after the container and its counters are
  * gone. Prints nothing when the log cannot be read.
  */
-export const OOM_KILLS = `
+const OOM_KILLS = `
 dmesg > /dev/null 2>&1 || exit 0
 dmesg | grep -F 'oom-kill:' | grep -cF -- "/$1,"
 :`;
+
+/** By the name of their function. */
+export const SCRIPTS = {
+  host_probe: PROBE,
+  host_list: LIST,
+  host_instances: INSTANCES,
+  host_inspect: INSPECT,
+  host_begun: BEGUN,
+  host_apply: APPLY,
+  host_oom_kills: OOM_KILLS,
+  host_kill_marked: KILL_MARKED,
+};
+
+export type Script = keyof typeof SCRIPTS;
+
+/** The words of a request that runs a script. */
+export const script = (name: Script, ...args: string[]): string[] => [name, ...args];

@@ -23,9 +23,9 @@ import { Containers, cancelled, ID } from "./containers.js";
 import type { Answer, Helper } from "./helper.js";
 import { CPU_PERIOD_US, kernelLimits } from "./limit-values.js";
 import { PAUSE, pauseContainer } from "./pause.js";
-import { APPLY, BEGUN, GONE, INSPECT, NOT_YET, OOM_KILLS } from "./remote-scripts.js";
+import { GONE, NOT_YET, type Script, script } from "./remote-scripts.js";
 import { usageOfEvent } from "./runc-events.js";
-import { KILL_MARKED, streamedExec } from "./streamed-exec.js";
+import { streamedExec } from "./streamed-exec.js";
 import type { EngineHost, HostExec, HostExecResult, HostUser, Pause } from "./types.js";
 import { unknownLimits, unknownStats } from "./unreachable-host.js";
 
@@ -125,7 +125,7 @@ export class RuncHost implements EngineHost {
     const end = Date.now() + APPLY_MS;
     let held = 0;
     for (;;) {
-      const answer = await this.#sh(APPLY, [checked(id), ...updateOptions(limits, this.#swap)]);
+      const answer = await this.#sh("host_apply", [checked(id), ...updateOptions(limits, this.#swap)]);
       if (answer.exitCode === GONE) throw notFound(answer);
       if (answer.exitCode !== 0 && this.#swap && /memsw|swap/i.test(text(answer))) {
         this.#swap = false;
@@ -191,7 +191,7 @@ export class RuncHost implements EngineHost {
   async begun(id: string, signal: AbortSignal): Promise<HostUser | null> {
     for (;;) {
       if (signal.aborted) throw cancelled(signal);
-      const answer = await this.#sh(BEGUN, [checked(id), ENTRY_PATH]);
+      const answer = await this.#sh("host_begun", [checked(id), ENTRY_PATH]);
       if (answer.exitCode === GONE) throw notFound(answer);
       if (answer.exitCode !== NOT_YET) return answer.exitCode === 0 ? parseUser(parseSnapshot(text(answer))) : null;
     }
@@ -219,14 +219,14 @@ export class RuncHost implements EngineHost {
         service,
         id: checked(id),
         request,
-        spawn: (words) => this.helper.spawn(words),
-        kill: async (mark) => void (await this.#sh(KILL_MARKED, [mark])),
+        spawn: (script, args) => this.helper.spawn(script, args),
+        kill: async (mark) => void (await this.#sh("host_kill_marked", [mark])),
       }),
     );
   }
 
   pause(id: string): Promise<Pause> {
-    return this.#reached(async () => pauseContainer(this.helper.spawn(["sh", "-c", PAUSE, "sh", checked(id)])));
+    return this.#reached(async () => pauseContainer(this.helper.spawn(PAUSE, [checked(id)])));
   }
 
   async end(instances: readonly string[], signal: AbortSignal): Promise<void> {
@@ -272,7 +272,7 @@ export class RuncHost implements EngineHost {
   /** Null when the kernel log has no entry: the log is bounded, so a missing entry is no evidence. */
   async #oomKillsOfTheGone(id: string): Promise<number | null> {
     if (this.#lost !== null) return null;
-    const answer = await this.#sh(OOM_KILLS, [id]).catch(() => null);
+    const answer = await this.#sh("host_oom_kills", [id]).catch(() => null);
     const kills = answer === null ? Number.NaN : Number.parseInt(text(answer), 10);
     return kills > 0 ? kills : null;
   }
@@ -280,7 +280,7 @@ export class RuncHost implements EngineHost {
   /** The usage, or the reason why it cannot be read. */
   async #inspect(id: string): Promise<HostSnapshot | string> {
     try {
-      const answer = await this.#sh(INSPECT, [checked(id)]);
+      const answer = await this.#sh("host_inspect", [checked(id)]);
       if (answer.exitCode === 0) return parseSnapshot(text(answer));
       this.#samples.delete(id);
       return `the container is gone (${lastLine(text(answer))})`;
@@ -290,8 +290,8 @@ export class RuncHost implements EngineHost {
     }
   }
 
-  #sh(script: string, args: string[]): Promise<Answer> {
-    return this.#run(["sh", "-c", script, "sh", ...args]);
+  #sh(name: Script, args: string[]): Promise<Answer> {
+    return this.#run(script(name, ...args));
   }
 
   #run(words: string[], again = true): Promise<Answer> {

@@ -64,8 +64,8 @@ export interface StreamedExec {
   /** runc's id of the container. */
   id: string;
   request: ExecRequest;
-  /** Starts a program on the engine's host. */
-  spawn(words: readonly string[]): Child;
+  /** Starts a script with arguments on the engine's host. */
+  spawn(script: string, args: readonly string[]): Child;
   /** Runs KILL_MARKED there. */
   kill(mark: string): Promise<void>;
 }
@@ -80,8 +80,8 @@ export async function streamedExec({ service, id, request, spawn, kill }: Stream
   if (signal.aborted) return KILLED_RESULT;
   const mark = `${MARK}=${randomBytes(12).toString("hex")}`;
   const variables = [...Object.entries(environment).map(([name, value]) => `${name}=${value}`), mark];
-  const child = spawn([
-    ...["sh", "-c", WATCHED, "sh", mark],
+  const child = spawn(WATCHED, [
+    mark,
     ...["runc", "exec", "--no-new-privs"],
     ...(workdir === undefined ? [] : ["--cwd", workdir]),
     ...variables.flatMap((variable) => ["--env", variable]),

@@ -57,53 +57,66 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     );
   };
 
-  it("Python packages of the project in the requirements are installed, also editable ones", async () => {
-    const backend = (name: string) =>
-      [
-        "import zipfile",
-        `def wheel(folder, files):`,
-        `    info = "${name}-1.0.dist-info/"`,
-        `    files = {**files, info + "METADATA": "Metadata-Version: 2.1\\nName: ${name}\\nVersion: 1.0\\n", info + "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"}`,
-        `    files[info + "RECORD"] = "".join(f"{path},,\\n" for path in [*files, info + "RECORD"])`,
-        `    name = "${name}-1.0-py3-none-any.whl"`,
-        `    with zipfile.ZipFile(f"{folder}/{name}", "w") as archive:`,
-        `        for path, text in files.items(): archive.writestr(path, text)`,
-        `    return name`,
-        `def build_wheel(folder, *_): return wheel(folder, {"${name}.py": open("${name}.py").read()})`,
-        `def build_editable(folder, *_):`,
-        `    import os`,
-        `    return wheel(folder, {"${name}.pth": os.getcwd()})`,
-      ].join("\n");
-    for (const [name, path] of [
-      ["mylib", "app/mylib"],
-      ["shared", "libs/shared"],
-    ] as const) {
-      bench.file(`${path}/${name}.py`, `WHERE = "${path}"\n`);
-      bench.file(`${path}/backend.py`, backend(name));
-      bench.file(
-        `${path}/pyproject.toml`,
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
-      );
-    }
-    bench.file("app/requirements.txt", "--no-index\n./mylib\n-e ../libs/shared\n");
-    const program = "import mylib, shared; print(mylib.WHERE, shared.WHERE)";
-    const app = service("python", "app/requirements.txt", ["python", "-c", `# ${bench.mark}\n${program}`]);
-    const { running, sink } = await bench.run(app);
-    expect((await running.exited).exitCode).toBe(0);
-    expect(sink.text()).toContain("app/mylib libs/shared");
-  });
+  describe("installed Python requirements", () => {
+    let own: Bench;
+    /** What the program printed, by the test that reads it. */
+    let printed: { packages: string; environment: string };
 
-  it("Python requirements are installed into a virtual environment of the service's user", async () => {
-    bench.file("app/requirements.txt", "--no-index\n-r more/base.txt\n# nothing else\n");
-    bench.file("app/more/base.txt", "-c ../pins.txt\n");
-    bench.file("app/pins.txt", "");
-    bench.file("app/other.txt", "");
-    const program = `import os, sys; print(sys.prefix, os.stat(sys.prefix).st_uid, os.environ["VIRTUAL_ENV"], "PIP_CERT" in os.environ, "npm_config_fetch_retries" in os.environ)`;
-    const app = service("python", "app/requirements.txt", ["python", "-c", `# ${bench.mark}\n${program}`]);
-    const { running, sink } = await bench.run(app);
-    expect((await running.exited).exitCode).toBe(0);
-    expect(sink.text().trim().split("\n").at(-1)).toBe("/.stackwarden/deps 1000 /.stackwarden/deps False False");
-    expect(bench.phases).toContain("installing dependencies");
+    beforeAll(async () => {
+      own = new Bench({ runtime, images: IMAGES });
+      bench = own;
+      const backend = (name: string) =>
+        [
+          "import zipfile",
+          `def wheel(folder, files):`,
+          `    info = "${name}-1.0.dist-info/"`,
+          `    files = {**files, info + "METADATA": "Metadata-Version: 2.1\\nName: ${name}\\nVersion: 1.0\\n", info + "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"}`,
+          `    files[info + "RECORD"] = "".join(f"{path},,\\n" for path in [*files, info + "RECORD"])`,
+          `    name = "${name}-1.0-py3-none-any.whl"`,
+          `    with zipfile.ZipFile(f"{folder}/{name}", "w") as archive:`,
+          `        for path, text in files.items(): archive.writestr(path, text)`,
+          `    return name`,
+          `def build_wheel(folder, *_): return wheel(folder, {"${name}.py": open("${name}.py").read()})`,
+          `def build_editable(folder, *_):`,
+          `    import os`,
+          `    return wheel(folder, {"${name}.pth": os.getcwd()})`,
+        ].join("\n");
+      for (const [name, path] of [
+        ["mylib", "app/mylib"],
+        ["shared", "libs/shared"],
+      ] as const) {
+        bench.file(`${path}/${name}.py`, `WHERE = "${path}"\n`);
+        bench.file(`${path}/backend.py`, backend(name));
+        bench.file(
+          `${path}/pyproject.toml`,
+          '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        );
+      }
+      bench.file("app/requirements.txt", "--no-index\n./mylib\n-e ../libs/shared\n-r more/base.txt\n# nothing else\n");
+      bench.file("app/more/base.txt", "-c ../pins.txt\n");
+      bench.file("app/pins.txt", "");
+      bench.file("app/other.txt", "");
+      const program = [
+        "import os, sys, mylib, shared",
+        "print(mylib.WHERE, shared.WHERE)",
+        'print(sys.prefix, os.stat(sys.prefix).st_uid, os.environ["VIRTUAL_ENV"], "PIP_CERT" in os.environ, "npm_config_fetch_retries" in os.environ)',
+      ].join("\n");
+      const app = service("python", "app/requirements.txt", ["python", "-c", `# ${bench.mark}\n${program}`]);
+      const { running, sink } = await bench.run(app);
+      expect((await running.exited).exitCode, sink.all).toBe(0);
+      const [packages = "", environment = ""] = sink.text().trim().split("\n").slice(-2);
+      printed = { packages, environment };
+    });
+    afterAll(() => own?.close());
+
+    it("Python packages of the project in the requirements are installed, also editable ones", () => {
+      expect(printed.packages).toBe("app/mylib libs/shared");
+    });
+
+    it("Python requirements are installed into a virtual environment of the service's user", () => {
+      expect(printed.environment).toBe("/.stackwarden/deps 1000 /.stackwarden/deps False False");
+      expect(own.phases).toContain("installing dependencies");
+    });
   });
 
   it("a Python package that cannot be installed fails the start with the installer's last lines", async () => {
