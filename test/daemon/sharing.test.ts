@@ -1,5 +1,5 @@
 /**
- * Two agents over stdio and one over HTTP call random operations on one stack at the same time, 24 each: a number of
+ * Two agents over stdio and one over HTTP call random operations on one stack at the same time, 40 each: a number of
  * calls, not a time, so that a loaded machine tests as much as an idle one. STACKWARDEN_TEST_SHARING_CALLS sets another
  * number.
  */
@@ -16,8 +16,8 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { type Answer, APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
 import { detailed } from "../support/detailed.js";
 
-const CALLS = Number(process.env.STACKWARDEN_TEST_SHARING_CALLS ?? 24);
-const SEED = Number(process.env.STACKWARDEN_TEST_SEED ?? 1);
+const CALLS = Number(process.env.STACKWARDEN_TEST_SHARING_CALLS ?? 40);
+const SEED = Number(process.env.STACKWARDEN_TEST_SEED ?? 7);
 const PROJECT = "shop";
 const SERVICES = ["app", "worker"];
 const WORKER = `
