@@ -50,8 +50,12 @@ export class PendingStart {
     );
   }
 
-  /** True when this start satisfies the request. A request without options is satisfied by any complete start. */
+  /**
+   * True when this start satisfies the request. A request without options is satisfied by any complete start, and none
+   * by a start that is cancelled.
+   */
   serves(request: StartRequest): boolean {
+    if (this.call.cancelled) return false;
     const key = requestKey(request);
     return key === this.#requestKey || (key === PLAIN_START && !this.#partial);
   }

@@ -41,6 +41,11 @@ export class SingleFlight<T> {
     );
   }
 
+  /** True from a cancellation on: a call that joins would fail, although it was not cancelled. */
+  get cancelled(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
   /** Cancels the work for all callers. */
   cancel(reason: unknown): void {
     this.#abort.abort(reason);

@@ -373,6 +373,21 @@ it("a start is rolled back when its only caller cancels", async () => {
   expect((await manager.report("shop")).state).toBe("stopped");
 });
 
+it("a start that meets a cancelled one begins after it, and is not cancelled with it", async () => {
+  domain.project("shop", compose(service("db", "stop_grace_period: 300ms"), service("api", "depends_on: [db]")));
+  domain.runtime.scripts = { db: { ignoresStop: true }, api: { startMs: 60_000 } };
+  const manager = domain.manager();
+  const cancel = new AbortController();
+  const cancelled = manager.start({ project: "shop" }, call({ signal: cancel.signal }));
+  await until("api starts", () => domain.runtime.started().includes("api"));
+  domain.runtime.scripts.api = {};
+  cancel.abort();
+  await until("db is being stopped", () => domain.runtime.calls.some((one) => one.startsWith("stop db")));
+  const other = manager.start({ project: "shop" }, call());
+  await expect(cancelled).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+  expect(await other).toMatchObject({ status: "healthy", verified: true });
+});
+
 it("a start whose time ends returns the current state, continues, and is joined by the next call", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { startMs: 400 } };
