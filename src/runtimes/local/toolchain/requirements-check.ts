@@ -42,30 +42,55 @@ async function installation({ findProgram }: Search, packages: Packages): Promis
   return hasManager ? installCommand(packages) : `Install ${packages.debian} with this system's package manager.`;
 }
 
-/** What a program prints; null when it fails, `late` when it does not end. */
+const LATE = Symbol("late");
+
+/** @returns what a program prints; null when it fails, LATE when it does not end in time */
 async function output(
   program: string,
   args: readonly string[],
   { answerMs }: Search,
-): Promise<{ text: string | null; late?: true }> {
-  // Without the server's environment, so that a virtual environment of the operator is not found.
+): Promise<string | typeof LATE | null> {
   const options = {
     timeout: answerMs,
     killSignal: "SIGKILL" as const,
+    // Without the server's environment, so that a virtual environment of the operator is not found.
     env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
   };
   return run(program, args, options).then(
-    ({ stdout }) => ({ text: stdout.trim() }),
-    (error: { killed?: boolean }) => (error.killed === true ? { text: null, late: true } : { text: null }),
+    ({ stdout }) => stdout.trim(),
+    ({ killed }: { killed?: boolean }) => (killed === true ? LATE : null),
   );
 }
 
-const late = (check: string, program: string, { answerMs }: Search): Finding => ({
-  check,
-  ok: false,
-  message: `${program} did not answer within ${answerMs / 1000} s.`,
-  fix: "Check again when the machine is less busy.",
-});
+/** A program that some services need, and what the check reports of it. */
+interface Required {
+  check: string;
+  packages: Packages;
+  path: string | null;
+  /** Arguments with which the program prints its version. */
+  args: readonly string[];
+  present(version: string): string;
+  missing(): Promise<string>;
+  /** What is wrong with a program that fails. */
+  failed: string;
+}
+
+async function requiredProgram(
+  { check, packages, path, args, present, missing, failed }: Required,
+  search: Search,
+): Promise<Finding> {
+  const answer = path === null ? null : await output(path, args, search);
+  if (typeof answer === "string") return { check, ok: true, message: present(answer) };
+  if (answer === LATE)
+    return {
+      check,
+      ok: false,
+      message: `${path} did not answer within ${search.answerMs / 1000} s.`,
+      fix: "Check again when the machine is less busy.",
+    };
+  const message = path === null ? await missing() : `${path} ${failed}`;
+  return { check, ok: false, message, fix: await installation(search, packages) };
+}
 
 function platform(): Finding {
   const ok = process.platform === "linux" || process.platform === "darwin";
@@ -106,20 +131,18 @@ async function postgres({ findPostgresPackage }: Search): Promise<Finding> {
 }
 
 async function redis(search: Search): Promise<Finding> {
-  const redisPath = await search.findRedis();
-  const answer = redisPath === null ? null : await output(redisPath, ["--version"], search);
-  const version = answer?.text ?? null;
-  if (version !== null) return { check: "redis", ok: true, message: `${version.split(" sha=")[0]} (${redisPath})` };
-  if (redisPath !== null && answer?.late) return late("redis", redisPath, search);
-  return {
+  const path = await search.findRedis();
+  const required: Required = {
     check: "redis",
-    ok: false,
-    message:
-      redisPath === null
-        ? `Neither redis-server nor valkey-server was found.${await search.refusedPrograms(binaries.REDIS_PROGRAMS)}`
-        : `${redisPath} does not run.`,
-    fix: await installation(search, REDIS),
+    packages: REDIS,
+    path,
+    args: ["--version"],
+    present: (version) => `${version.split(" sha=")[0]} (${path})`,
+    missing: async () =>
+      `Neither redis-server nor valkey-server was found.${await search.refusedPrograms(binaries.REDIS_PROGRAMS)}`,
+    failed: "does not run.",
   };
+  return requiredProgram(required, search);
 }
 
 /** Finds venv and ensurepip without importing them, and without site packages: that takes a third of the time. */
@@ -129,17 +152,17 @@ const PYTHON_VERSION: readonly string[] = [
 ];
 
 async function python(search: Search): Promise<Finding> {
-  const pythonPath = await search.findPython();
-  const answer = pythonPath === null ? null : await output(pythonPath, PYTHON_VERSION, search);
-  const version = answer?.text ?? null;
-  if (version !== null) return { check: "python", ok: true, message: `Python ${version} with venv (${pythonPath})` };
-  if (pythonPath !== null && answer?.late) return late("python", pythonPath, search);
-  return {
+  const path = await search.findPython();
+  const required: Required = {
     check: "python",
-    ok: false,
-    message: pythonPath === null ? "No system python3 was found." : `${pythonPath} lacks venv or ensurepip.`,
-    fix: await installation(search, PYTHON),
+    packages: PYTHON,
+    path,
+    args: PYTHON_VERSION,
+    present: (version) => `Python ${version} with venv (${path})`,
+    missing: async () => "No system python3 was found.",
+    failed: "lacks venv or ensurepip.",
   };
+  return requiredProgram(required, search);
 }
 
 async function namespaces(host: ProcessHost, search: Search): Promise<Finding[]> {
