@@ -1,5 +1,5 @@
 /** As killed-changes.test.ts, for containers of a simulated Dagger engine. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -10,7 +10,8 @@ import {
   startSimEngine,
   whyNoContainers,
 } from "../support/dagger-sim/engine.js";
-import { type Answer, ROOT, TestBench, until } from "./support/bench.js";
+import { type Answer, TestBench, until } from "./support/bench.js";
+import { Crash, type Step } from "./support/crash.js";
 
 const why = whyNoContainers();
 const STACK = `
@@ -28,16 +29,11 @@ services:
     healthcheck: { test: [CMD, "true"], interval: 30s, retries: 5, start_period: 30s, start_interval: 100ms }
 volumes: { cache: {} }
 `;
-interface Moment {
-  call: string;
-  path: string;
-  when: "before" | "after";
-}
 /**
  * Moments of a restart of `cache` at which the server is killed, while a change of the limits of `idle` stays between two
  * of its steps. Each kill costs a start. `kept`: the next start has the new limits.
  */
-const ROUNDS: { limits?: Moment & { kept: boolean }; restart: Moment }[] = [
+const ROUNDS: { limits?: Step & { kept: boolean }; restart: Step }[] = [
   {
     limits: { call: "rename", path: "limits\\.json\\.", when: "before", kept: false },
     restart: { call: "appendFile", path: "events\\.jsonl.*service_stopping", when: "before" },
@@ -65,12 +61,11 @@ describe.skipIf(why !== null)(
 
     it("a server killed during a change leaves no container, and the next one has its data and settings", async () => {
       bench.project("shop", { "compose.yaml": STACK });
-      const order = join(bench.folder, "crash.json");
+      const crash = new Crash(bench.folder);
       const server = await bench.server({
         ...(engine.env as Record<string, string>),
         STACKWARDEN_RUNTIME: "dagger",
-        NODE_OPTIONS: `--require ${join(ROOT, "test/e2e/support/crash.cjs")}`,
-        CRASH_ORDER: order,
+        ...crash.env,
       });
       const start = async (): Promise<Answer> => {
         const started = await server.call("start_stack", { project: "shop", folder: "shop" });
@@ -100,17 +95,14 @@ describe.skipIf(why !== null)(
         if (!bench.pids.includes(pid)) bench.pids.push(pid);
         const ends: Promise<void>[] = [];
         if (limits !== undefined) {
-          const { kept, ...moment } = limits;
-          writeFileSync(order, JSON.stringify({ ...moment, hold: true }));
-          ends.push(lost("set_limits", { service: "idle", memory_mb: 100 + index }, name));
-          await Promise.race([ends[0], until(`the change stays: ${name}`, () => existsSync(`${order}.held`))]);
-          rmSync(`${order}.held`);
-          if (kept) memory = 100 + index;
+          const change = () => lost("set_limits", { service: "idle", memory_mb: 100 + index }, name);
+          ends.push((await crash.holdAt(limits, name, change)).end);
+          if (limits.kept) memory = 100 + index;
         }
-        writeFileSync(order, JSON.stringify(restart));
+        crash.killAt(restart);
         ends.push(lost("restart_service", { service: "cache" }, name));
         await Promise.all(ends);
-        rmSync(order);
+        crash.clear();
         await until(
           `nothing of it is left: ${name}`,
           () =>

@@ -2,14 +2,15 @@
  * A server that is killed during restart_service or set_limits, between two steps of its work (see crash.cjs): nothing
  * of its stack remains, and the next server starts the stack again with its data and complete settings.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../runtimes/contract/bench.js";
-import { type Answer, MODES, ROOT, type Server, smallProject, TestBench, until } from "./support/bench.js";
+import { type Answer, MODES, type Server, smallProject, TestBench, until } from "./support/bench.js";
+import { Crash, type Step } from "./support/crash.js";
 import { cgroupsOf } from "./support/leftovers.js";
 
 const PROJECT = "shop";
@@ -37,12 +38,8 @@ secrets:
 `;
 
 /** A step of a change, at which the server is killed. */
-interface Moment {
+interface Moment extends Step {
   service: string;
-  call: string;
-  /** Regular expression for the call's arguments. */
-  path: string;
-  when: "before" | "after";
   /** Only where limits are enforced. */
   inCgroups?: true;
 }
@@ -139,8 +136,8 @@ const isFree = (port: number): Promise<boolean> =>
 
 /** One project for both modes: first background servers run it, then servers of the client. */
 const bench = new TestBench("shared");
-const order = join(bench.folder, "crash.json");
-const env = { NODE_OPTIONS: `--require ${join(ROOT, "test/e2e/support/crash.cjs")}`, CRASH_ORDER: order };
+const crash = new Crash(bench.folder);
+const { env } = crash;
 /** Ports that no other test uses: a killed server's ports are free for any stack. */
 let ports: Record<string, number>;
 let rounds = 0;
@@ -204,22 +201,20 @@ describe.each(MODES)("server killed during a change, %s", (mode) => {
     const pid = pidOf();
     if (!bench.pids.includes(pid)) bench.pids.push(pid);
     const ends: Promise<string>[] = [];
-    for (const { service, ...moment } of moments) {
-      const hold = ends.length < moments.length - 1;
-      writeFileSync(order, JSON.stringify({ ...moment, hold }));
-      ends.push(
-        server.call(tool, { project: PROJECT, service, ...input }).then(
+    for (const moment of moments) {
+      const change = (): Promise<string> =>
+        server.call(tool, { project: PROJECT, service: moment.service, ...input }).then(
           (answer) => expect.fail(`${name} never came: ${JSON.stringify(answer)}`),
           (error: Error) => error.message,
-        ),
-      );
-      if (!hold) continue;
-      await Promise.race([ends[0], until(`the change stays: ${name}`, () => existsSync(`${order}.held`))]);
-      rmSync(`${order}.held`);
+        );
+      if (moment === moments.at(-1)) {
+        crash.killAt(moment);
+        ends.push(change());
+      } else ends.push((await crash.holdAt(moment, name, change)).end);
     }
     for (const end of await Promise.all(ends))
       expect(end, name).toMatch(mode === "shared" ? /"SERVER_LOST".*"retryable":true/ : /Connection closed/);
-    rmSync(order);
+    crash.clear();
     before.cache.disconnect();
     await before.db.end().catch(() => undefined);
 
