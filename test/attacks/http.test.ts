@@ -119,7 +119,7 @@ it.skipIf(process.platform !== "linux")(
   "pipelined requests without a token take less than 200 MB of memory",
   async () => {
     const before = residentMb();
-    // With 62 KB for each request, as before, these would take 900 MB.
+    // At 62 KB for each request, these would take 900 MB.
     for (let index = 0; index < 10; index += 1) (await open(PAGE.repeat(1500))).pause();
     let highest = 0;
     for (let round = 0; round < 10; round += 1) {

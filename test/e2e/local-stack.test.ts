@@ -82,7 +82,7 @@ describe.each(MODES)("stack over MCP, %s", (mode) => {
   });
 
   it("a flood of lines is stored, and the search returns the last of them", async () => {
-    // test/stack/logs/flood.test.ts measures the memory of a million lines.
+    // test/stack/logs/flood.test.ts measures the memory that many more lines need.
     const count = 200_000;
     await get(`/flood?lines=${count}`);
     // A search for its end at every look would read the whole log.

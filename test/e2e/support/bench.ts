@@ -304,7 +304,7 @@ while True:
     os.close(connection)
 `;
 
-/** Files of a project that runs SMALL_APP as \`app\`, with its attributes and port. */
+/** Files of a project that runs SMALL_APP as `app`, with its attributes and port. */
 export const smallProject = (more = "", port = "") => ({
   "compose.yaml": appCompose(more, port)
     .replace("node:20-alpine", "python:3.11-alpine")

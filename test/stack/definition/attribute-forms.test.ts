@@ -34,7 +34,7 @@ describe("command and entrypoint", () => {
     ["run $(date) `x y`", ["run", "$(date)", "`x y`"]],
     [`say "never closed`, null],
     ["say 'never closed", null],
-  ])("splitCommand(%j) returns the words of a shell without expansion", (text, words) => {
+  ])("splitCommand(%j) splits a text as a shell does, and expands nothing", (text, words) => {
     expect(splitCommand(text)?.words ?? null).toEqual(words);
   });
 

@@ -144,5 +144,5 @@ export const SCRIPTS = {
 
 export type Script = keyof typeof SCRIPTS;
 
-/** The words of a request that runs a script. */
+/** The command of a request that runs a script: its function, then the arguments. */
 export const script = (name: Script, ...args: string[]): string[] => [name, ...args];

@@ -219,7 +219,7 @@ export class RuncHost implements EngineHost {
         service,
         id: checked(id),
         request,
-        spawn: (script, args) => this.helper.spawn(script, args),
+        spawn: (text, args) => this.helper.spawn(text, args),
         kill: async (mark) => void (await this.#sh("host_kill_marked", [mark])),
       }),
     );

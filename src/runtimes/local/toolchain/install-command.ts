@@ -1,6 +1,6 @@
 import { isRootServer } from "../../../system/root-server.js";
 
-/** Names of what provides a program: Debian's packages, and formulae of Homebrew. */
+/** The packages that provide a program: of Debian, and of Homebrew. */
 export interface Packages {
   debian: string;
   brew: string;

@@ -8,7 +8,7 @@ import type { Lookup } from "./interpolate.js";
 
 /** Maximum nesting depth: far above real files, and far below a stack overflow. */
 export const MOST_LEVELS = 100;
-/** Maximum entries of a mapping, far above real files. Each one costs the reader time and memory. */
+/** Maximum entries of a list or mapping of a file, far above real ones. Each one costs the reader time and memory. */
 export const MOST_ENTRIES = 10_000;
 
 /** The path of `name` below `path`. A name with special characters is quoted. */
